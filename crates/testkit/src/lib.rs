@@ -1,1 +1,19 @@
-//! Being written.
+//! What Countersign's own tests share: a loopback HTTP server that can misbehave in every way a
+//! server was ever seen to, the workspace's real binaries, and a way to run them that cannot hang.
+//!
+//! A development crate: it is only ever a `[dev-dependencies]` entry, and it panics with a clear
+//! sentence where a library would return an error, because the one who calls is a test.
+//!
+//! Not responsible for: knowing what a correct answer of Countersign is. That stands in the tests.
+
+mod binaries;
+mod home;
+mod http_message;
+mod http_server;
+mod process;
+
+pub use binaries::bin;
+pub use home::Home;
+pub use http_message::{Reply, Request};
+pub use http_server::HttpServer;
+pub use process::{Finished, Program, Running};
