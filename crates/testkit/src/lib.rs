@@ -11,9 +11,13 @@ mod home;
 mod http_message;
 mod http_server;
 mod process;
+mod provider;
+mod signing;
 
 pub use binaries::bin;
 pub use home::Home;
 pub use http_message::{Reply, Request};
 pub use http_server::HttpServer;
 pub use process::{Finished, Program, Running};
+pub use provider::{Endpoint, Provider};
+pub use signing::{Key, Signature};
