@@ -1,1 +1,61 @@
-//! Being written.
+//! Signs a person in from a command-line program, and keeps the session.
+//!
+//! A program that wants a token says where its people sign in and asks for one; what happens in
+//! between (the device grant of RFC 8628, the browser, the file that keeps the session, the refresh
+//! that other processes must not repeat) is this crate's business:
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use countersign_client::{Login, PlainPrompt};
+//!
+//! # fn main() -> Result<(), countersign_client::Error> {
+//! let login = Login::new("https://id.example.com", "inventory")?.scope("inventory:read");
+//! let tokens = login.ensure(&mut PlainPrompt::new(std::io::stderr()))?;
+//! let token = tokens.access_token(Duration::from_secs(60))?;
+//! assert!(!token.expose().is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The pieces, for those who need more than that:
+//!
+//! - [`Context`]: where files live, how requests are sent, what the time is. Cheap to make: nothing
+//!   is opened, connected or loaded until it is needed.
+//! - [`Login`]: the sign-in, shown through a [`Prompt`] that the caller draws.
+//! - [`TokenSource`]: a token when one is asked for. A cached token costs one small file read.
+//! - [`Session`]: what is kept, and what can be said about it without a network.
+//! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
+//! - [`Provider`]: metadata and keys of an authorization server, from cache where that is sound.
+//! - [`Error`]: with a stable code, hints as data, and the exit category of the command line.
+//!
+//! Not here: the protocol itself (`countersign-oauth`), signatures (`countersign-jose`), terminal
+//! widgets (the caller draws), asynchronous runtimes (everything blocks, on the caller's thread).
+
+mod browser;
+mod clock;
+mod context;
+mod error;
+mod login;
+mod logout;
+mod pending;
+mod prompt;
+mod provider;
+mod session;
+mod source;
+mod transport;
+mod userinfo;
+
+pub use browser::{Browser, BrowserOutcome};
+pub use clock::{Clock, SystemClock};
+pub use context::{Context, Directories};
+pub use countersign_store::Key as SessionName;
+pub use error::{Error, ExitCategory, LoginRequired};
+pub use login::Login;
+pub use logout::{LogoutReport, Revocation, logout};
+pub use pending::{Secret, Timestamp};
+pub use prompt::{DevicePrompt, Notice, PlainPrompt, Prompt};
+pub use provider::{EndpointOverrides, Provider};
+pub use session::{Identity, Session};
+pub use source::TokenSource;
+pub use transport::{HttpOptions, HttpTransport, Transport};
+pub use userinfo::userinfo;
