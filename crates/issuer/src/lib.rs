@@ -1,1 +1,20 @@
-//! Being written.
+//! The embedded `OpenID` provider.
+//!
+//! Three layers, arrows pointing down:
+//!
+//! * [`http`] and [`pages`] turn requests into calls and outcomes into answers;
+//! * [`core`] holds every rule: who may sign in, what a user code may do, when
+//!   a token is renewed and when a whole login is revoked. It reads no clock
+//!   and opens no file: time is an argument, records are behind a trait;
+//! * [`storage`] keeps the records, in memory or in one `SQLite` file.
+//!
+//! This crate is not responsible for signatures (`countersign-jose`) or for
+//! the client's side of any flow (`countersign-oauth`, `countersign-client`).
+
+pub mod core;
+pub mod http;
+pub mod pages;
+pub mod pending;
+
+pub use crate::core::Core;
+pub use crate::http::AppState;
