@@ -105,14 +105,9 @@ impl Directory {
 
     /// Opens an entry without following a link and without waiting for the other end of a pipe;
     /// `None` when there is none.
-    pub(crate) fn open_entry(
-        &self,
-        name: &str,
-        flags: OFlags,
-        mode: u32,
-    ) -> Result<Option<File>, StoreError> {
+    pub(crate) fn open_entry(&self, name: &str, flags: OFlags) -> Result<Option<File>, StoreError> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        match rustix::fs::openat(&self.file, name, flags, Mode::from_raw_mode(mode)) {
+        match rustix::fs::openat(&self.file, name, flags, Mode::empty()) {
             Ok(descriptor) => Ok(Some(File::from(descriptor))),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(rustix::io::Errno::LOOP) => Err(StoreError::Symlink {

@@ -20,7 +20,7 @@ static COUNTER: AtomicU64 = AtomicU64::new(0);
 /// Opens a record for reading and refuses everything that is not a private regular file of ours;
 /// `None` when there is none.
 pub(crate) fn open(directory: &Directory, name: &str) -> Result<Option<File>, StoreError> {
-    let Some(file) = directory.open_entry(name, OFlags::RDONLY, 0)? else {
+    let Some(file) = directory.open_entry(name, OFlags::RDONLY)? else {
         return Ok(None);
     };
     check_private(directory, name, &file)?;
@@ -139,7 +139,7 @@ pub(crate) fn sweep(directory: &Directory, name: &str) -> Result<(), StoreError>
         if !leftover.starts_with(&start) || !leftover.ends_with(TEMPORARY_END) {
             continue;
         }
-        let Ok(Some(file)) = directory.open_entry(&leftover, OFlags::RDONLY, 0) else {
+        let Ok(Some(file)) = directory.open_entry(&leftover, OFlags::RDONLY) else {
             continue;
         };
         // Who is still writing holds the lock.

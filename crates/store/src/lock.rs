@@ -33,7 +33,15 @@ impl Purpose {
 #[derive(Debug)]
 #[must_use = "dropping the lock lets go of it"]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that was being started when the lock was
+        // held has a copy of the descriptor until it runs its own program.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Tries once to take the lock; `None` when another process or thread holds it.
@@ -43,18 +51,10 @@ pub(crate) fn try_take(
     purpose: Purpose,
 ) -> Result<Option<Lock>, StoreError> {
     let name = format!("{key}.{}", purpose.suffix());
-    let flags = OFlags::RDWR | OFlags::CREATE;
-    let missing = || StoreError::Io {
-        action: "create",
-        path: directory.path_of(&name),
-        source: std::io::ErrorKind::NotFound.into(),
-    };
-    let file = directory
-        .open_entry(&name, flags, 0o600)?
-        .ok_or_else(missing)?;
+    let file = open(directory, &name)?;
     file::check_private(directory, &name, &file)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(Lock { _file: file })),
+        Ok(()) => Ok(Some(Lock { file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => Err(StoreError::Io {
             action: "lock",
@@ -62,4 +62,21 @@ pub(crate) fn try_take(
             source,
         }),
     }
+}
+
+/// Opens the lock file, making it if need be. Another process may make it at the same moment.
+fn open(directory: &Directory, name: &str) -> Result<File, StoreError> {
+    if let Some(file) = directory.open_entry(name, OFlags::RDWR)? {
+        return Ok(file);
+    }
+    if let Some(file) = directory.create_new(name)? {
+        return Ok(file);
+    }
+    directory
+        .open_entry(name, OFlags::RDWR)?
+        .ok_or_else(|| StoreError::Io {
+            action: "create",
+            path: directory.path_of(name),
+            source: std::io::ErrorKind::NotFound.into(),
+        })
 }
