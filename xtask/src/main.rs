@@ -1,2 +1,49 @@
-//! Being written.
-fn main() {}
+//! The project's own commands. `cargo xtask` lists them.
+//!
+//! Everything the build server runs is here, so that a person can run the same with one command.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to its user"
+)]
+
+mod check;
+mod command;
+mod fuzz;
+mod metadata;
+mod packages;
+mod prove;
+mod steps;
+mod test;
+
+use std::env;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+  check          format, lints, and the house rules that a compiler does not know
+  test           every test, with its set-up: system packages, npm packages, binaries, fuzzing
+  fuzz TARGET    one fuzz target until it is stopped (or -- -max_total_time=SECONDS)
+  prove          the long proofs in full
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["check"] => check::run(),
+        ["test"] => test::run(),
+        ["fuzz", target, options @ ..] => fuzz::run(target, options),
+        ["prove"] => prove::run(),
+        ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        _ => {
+            eprint!("{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}

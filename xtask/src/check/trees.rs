@@ -1,0 +1,107 @@
+//! What must not be in a crate's dependency tree at any depth.
+
+use crate::command::{self, cargo};
+use crate::steps::Failure;
+
+struct Ban {
+    names: &'static [&'static str],
+    because: &'static str,
+}
+
+const ASYNC: Ban = Ban {
+    names: &["tokio", "async-io", "async-std", "smol", "reqwest"],
+    because: "a short-lived program pays for a runtime with start-up time and threads",
+};
+const BUS: Ban = Ban {
+    names: &["zbus", "dbus", "signal-hook-registry"],
+    because: "a bus connection starts threads and may hang on a locked keyring",
+};
+const AWS_LC: Ban = Ban {
+    names: &["aws-lc-rs", "aws-lc-sys"],
+    because: "its first use costs over 20 ms and a failing random source aborts the process",
+};
+const OPENSSL: Ban = Ban {
+    names: &["openssl-sys", "native-tls"],
+    because: "TLS is rustls throughout, with one set of trust rules",
+};
+const NETWORK: Ban = Ban {
+    names: &["ureq", "hyper", "rustls", "socket2", "mio"],
+    because: "floors 0 and 1 open no socket",
+};
+const CLOCK: Ban = Ban {
+    names: &["jiff", "chrono", "time"],
+    because: "floors 0 and 1 read no clock: time comes in as an argument",
+};
+
+const TREES: &[(&str, &[&Ban])] = &[
+    ("countersign", &[&ASYNC, &BUS, &AWS_LC, &OPENSSL]),
+    ("countersign-client", &[&ASYNC, &BUS, &AWS_LC, &OPENSSL]),
+    (
+        "countersign-jose",
+        &[&ASYNC, &BUS, &NETWORK, &CLOCK, &OPENSSL],
+    ),
+    (
+        "countersign-oauth",
+        &[&ASYNC, &BUS, &NETWORK, &CLOCK, &OPENSSL],
+    ),
+    (
+        "countersign-store",
+        &[&ASYNC, &BUS, &NETWORK, &CLOCK, &OPENSSL],
+    ),
+    ("countersign-resource", &[&OPENSSL]),
+    ("countersign-issuer", &[&OPENSSL]),
+];
+
+pub(crate) fn check() -> Result<Vec<String>, Failure> {
+    let mut findings = Vec::new();
+    for (package, bans) in TREES {
+        let tree = command::output(
+            cargo()
+                .args([
+                    "tree",
+                    "--locked",
+                    "--package",
+                    package,
+                    "--edges",
+                    "normal,build",
+                ])
+                .args(["--target", "all", "--prefix", "none", "--format", "{p}"]),
+        )?;
+        findings.extend(find(package, &tree, bans));
+    }
+    Ok(findings)
+}
+
+/// `tree` has one `name v1.2.3 …` a line.
+fn find(package: &str, tree: &str, bans: &[&Ban]) -> Vec<String> {
+    let mut names: Vec<&str> = tree
+        .lines()
+        .filter_map(|line| line.split_ascii_whitespace().next())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut findings = Vec::new();
+    for ban in bans {
+        for name in names.iter().filter(|name| ban.names.contains(name)) {
+            findings.push(format!(
+                "{package} reaches {name}, but {}; see `cargo tree -p {package} -i {name}`",
+                ban.because
+            ));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_banned_crate_is_found_at_any_depth_and_once() {
+        let tree = "countersign v0.1.0 (/x)\nureq v3.5.1\ntokio v1.54.0\ntokio v1.54.0 (*)\n";
+        let findings = find("countersign", tree, &[&ASYNC, &AWS_LC]);
+        assert_eq!(findings.len(), 1);
+        assert!(findings[0].contains("reaches tokio"));
+        assert!(find("countersign", "tokio-rustls-like v1\n", &[&ASYNC]).is_empty());
+    }
+}

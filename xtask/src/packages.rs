@@ -1,0 +1,82 @@
+//! The system packages that the tests need, and the npm packages of the strangers.
+
+use std::process::Command;
+
+use crate::command::{self, is_installed, program, root};
+use crate::steps::Failure;
+
+/// A program that a test starts, and the Debian package that has it.
+const NEEDED: &[(&str, &str)] = &[
+    ("cc", "gcc"),
+    ("c++", "g++"),
+    ("chromium", "chromium"),
+    ("curl", "curl"),
+    ("git", "git"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
+];
+
+/// Installs what is missing, as root or with a sudo that asks nothing.
+pub(crate) fn install_system() -> Result<(), Failure> {
+    let missing = missing();
+    if missing.is_empty() {
+        println!("   nothing is missing");
+        return Ok(());
+    }
+    let by_hand = format!("install them: apt-get install {}", missing.join(" "));
+    if !is_installed("apt-get") {
+        return Err(format!("no apt-get on this machine; {by_hand}"));
+    }
+    let is_root = command::output(program("id").arg("-u"))?.trim() == "0";
+    if !is_root && command::output(program("sudo").args(["--non-interactive", "true"])).is_err() {
+        return Err(format!(
+            "neither root nor a sudo without a password; {by_hand}"
+        ));
+    }
+    let apt = || {
+        let mut command = if is_root {
+            program("env")
+        } else {
+            program("sudo")
+        };
+        command.args([
+            "DEBIAN_FRONTEND=noninteractive",
+            "apt-get",
+            "--quiet",
+            "--yes",
+        ]);
+        command
+    };
+    command::run(apt().arg("update"))?;
+    command::run(
+        apt()
+            .args(["install", "--no-install-recommends"])
+            .args(&missing),
+    )?;
+    match self::missing().as_slice() {
+        [] => Ok(()),
+        still => Err(format!(
+            "still missing after installing: {}",
+            still.join(" ")
+        )),
+    }
+}
+
+fn missing() -> Vec<&'static str> {
+    NEEDED
+        .iter()
+        .filter(|(name, _)| !is_installed(name))
+        .map(|(_, package)| *package)
+        .collect()
+}
+
+/// Installs the npm packages exactly as locked.
+pub(crate) fn install_npm() -> Result<(), Failure> {
+    command::run(npm().args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]))
+}
+
+fn npm() -> Command {
+    let mut npm = program("npm");
+    npm.current_dir(root().join("e2e/node"));
+    npm
+}

@@ -1,0 +1,27 @@
+//! `cargo xtask prove`: the proofs that are too long for every change, in full.
+
+use std::process::ExitCode;
+
+use crate::command::{self, cargo};
+use crate::packages;
+use crate::steps::Steps;
+
+/// How often each random proof is tried; the tests take fewer by themselves.
+const TRIALS: &str = "200";
+
+pub(crate) fn run() -> ExitCode {
+    let mut steps = Steps::default();
+    let ready = steps.run("system packages", packages::install_system)
+        && steps.run("npm packages", packages::install_npm);
+    if ready {
+        steps.run("all tests with long trials", || {
+            command::run(
+                cargo()
+                    .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+                    .env("COUNTERSIGN_TRIALS", TRIALS)
+                    .env("PROPTEST_CASES", "20000"),
+            )
+        });
+    }
+    steps.finish()
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask test`: every test there is, from a fresh clone.
+
+use std::process::ExitCode;
+
+use crate::command::{self, cargo};
+use crate::steps::Steps;
+use crate::{fuzz, packages};
+
+pub(crate) fn run() -> ExitCode {
+    let mut steps = Steps::default();
+    let ready = steps.run("system packages", packages::install_system)
+        && steps.run("npm packages", packages::install_npm)
+        && steps.run("build", || {
+            command::run(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
+        });
+    if ready {
+        steps.run("tests", || {
+            command::run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
+        });
+        steps.run("tests of jose with every crypto provider", || {
+            command::run(cargo().args([
+                "test",
+                "--package",
+                "countersign-jose",
+                "--all-features",
+                "--locked",
+            ]))
+        });
+        steps.run("fuzzing, bounded", fuzz::run_all_bounded);
+    }
+    steps.finish()
+}
