@@ -1,0 +1,187 @@
+//! Requests that are not answered with the page they asked for.
+
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+use super::view::{Next, Tone};
+use super::words;
+use crate::core;
+
+/// Why a request is refused, each with its status and its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// There is no such page.
+    NotFound,
+    /// The form is larger than any of ours.
+    TooLarge,
+    /// The body is not a form.
+    UnsupportedForm,
+    /// The form cannot be read.
+    MalformedForm,
+    /// The form's token is missing or belongs to another browser or session.
+    FormExpired,
+    /// Another site's page sent the form.
+    ForeignOrigin,
+    /// The request was sent to a host name that is not ours.
+    Misdirected,
+    /// The set-up link was used, is too old, or was never made.
+    SetupLink,
+    /// Too many wrong codes.
+    CodesLimited(Duration),
+    /// Too many wrong passwords.
+    SignInsLimited(Duration),
+    /// The core failed for reasons of its own.
+    Unavailable,
+    /// Any other status that came up on the way.
+    Other(StatusCode),
+}
+
+/// What a refusal says.
+pub(super) struct Words {
+    pub(super) tone: Tone,
+    pub(super) title: String,
+    pub(super) text: String,
+    pub(super) command: Option<&'static str>,
+    pub(super) next: Option<Next>,
+}
+
+const START: Next = Next {
+    path: "/",
+    label: "Go to the start page",
+};
+const CODE: Next = Next {
+    path: "/device",
+    label: "Enter a code",
+};
+
+impl Refusal {
+    /// The status it is answered with.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound | Self::SetupLink => StatusCode::NOT_FOUND,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MalformedForm => StatusCode::BAD_REQUEST,
+            Self::FormExpired | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::CodesLimited(_) | Self::SignInsLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Other(status) => status,
+        }
+    }
+
+    /// What the page says.
+    pub(super) fn words(self) -> Words {
+        let plain = |title: &str, text: &str, next| Words {
+            tone: Tone::Plain,
+            title: title.to_owned(),
+            text: text.to_owned(),
+            command: None,
+            next,
+        };
+        match self {
+            Self::NotFound => plain(
+                "No such page",
+                "There is nothing at this address.",
+                Some(START),
+            ),
+            Self::TooLarge => plain(
+                "That was too much",
+                "The form was larger than any form here. Nothing was changed.",
+                Some(START),
+            ),
+            Self::UnsupportedForm | Self::MalformedForm => plain(
+                "The form could not be read",
+                "Nothing was changed. Go back, reload the page and try again.",
+                Some(START),
+            ),
+            Self::FormExpired => plain(
+                "This form has expired",
+                "Nothing was changed. You may have signed in or out since the page was loaded, or \
+                 your browser keeps no cookies. Open the page again and repeat.",
+                Some(START),
+            ),
+            Self::ForeignOrigin => plain(
+                "This came from another site",
+                "Nothing was changed. A page that is not ours tried to send this form for you; if \
+                 you trusted a link, be careful with it.",
+                Some(START),
+            ),
+            Self::Misdirected => plain(
+                "Not the right address",
+                "This server does not answer under the name your browser used.",
+                None,
+            ),
+            Self::SetupLink => Words {
+                command: Some("countersign-issuer user add NAME"),
+                ..plain(
+                    "This link is no longer valid",
+                    "It works once and only for a while. If there is an account already, sign in \
+                     with it; else start the issuer again for a new link, or create an account on \
+                     the issuer’s machine:",
+                    Some(Next {
+                        path: "/sign-in",
+                        label: "Sign in",
+                    }),
+                )
+            },
+            Self::CodesLimited(retry_after) => plain(
+                "Too many wrong codes",
+                &format!(
+                    "To keep codes from being guessed, none is accepted for now. Try again in {}.",
+                    words::wait(retry_after)
+                ),
+                Some(CODE),
+            ),
+            Self::SignInsLimited(retry_after) => plain(
+                "Too many attempts",
+                &format!(
+                    "To keep passwords from being guessed, none is checked for now. Try again in \
+                     {}.",
+                    words::wait(retry_after)
+                ),
+                None,
+            ),
+            Self::Unavailable => plain(
+                "Something went wrong here",
+                "The issuer could not do this just now. Nothing you did was wrong: try again in a \
+                 moment.",
+                None,
+            ),
+            Self::Other(StatusCode::METHOD_NOT_ALLOWED) => plain(
+                "This page cannot be used that way",
+                "The address is right, but it does not take this kind of request.",
+                Some(START),
+            ),
+            Self::Other(status) => plain(
+                status.canonical_reason().unwrap_or("This did not work"),
+                "The request could not be answered.",
+                Some(START),
+            ),
+        }
+    }
+}
+
+impl From<core::Error> for Refusal {
+    fn from(_: core::Error) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// The status alone; [`super::respond::finish`] puts the page around it.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = self.status().into_response();
+        if let Self::CodesLimited(wait) | Self::SignInsLimited(wait) = self {
+            // Rounded up: who comes back at this second is let in.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}

@@ -1,0 +1,89 @@
+//! `/setup`: the first account, made through the one-time link that the terminal printed.
+
+use axum::extract::State;
+use axum::response::Response;
+use http::{StatusCode, Uri};
+
+use super::post::Post;
+use super::refusal::Refusal;
+use super::view::SetupForm;
+use super::visitor::Visitor;
+use super::{Pages, query};
+use crate::core::{NewAccount, Setup};
+use crate::pending::Secret;
+
+/// `GET /setup?token=…`. Looking does not use the link up.
+pub(super) async fn show(
+    State(pages): State<Pages>,
+    visitor: Visitor,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let token = query(&uri, "token").unwrap_or_default();
+    if !pages
+        .core()
+        .setup_link_is_valid(&Secret::from(token.clone()), pages.app.now())?
+    {
+        return Err(Refusal::SetupLink);
+    }
+    let form = SetupForm {
+        frame: pages.frame(&visitor),
+        token,
+        username: String::new(),
+        name: String::new(),
+        email: String::new(),
+        problem: None,
+    };
+    pages.page(&visitor, StatusCode::OK, &form)
+}
+
+/// `POST /setup`.
+pub(super) async fn submit(
+    State(pages): State<Pages>,
+    Post { visitor, fields }: Post,
+) -> Result<Response, Refusal> {
+    let again = |problem: String| {
+        let form = SetupForm {
+            frame: pages.frame(&visitor),
+            token: fields.text("token").to_owned(),
+            username: fields.text("username").to_owned(),
+            name: fields.text("name").to_owned(),
+            email: fields.text("email").to_owned(),
+            problem: Some(problem),
+        };
+        pages.page(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &form)
+    };
+    if fields.text("password") != fields.text("repeated") {
+        return again("The two passwords are not the same.".to_owned());
+    }
+    let optional = |name| Some(fields.text(name).trim().to_owned()).filter(|text| !text.is_empty());
+    let account = NewAccount {
+        username: fields.text("username").trim().to_owned(),
+        name: optional("name"),
+        email: optional("email"),
+        password: Secret::from(fields.text("password").to_owned()),
+    };
+    let token = Secret::from(fields.text("token").to_owned());
+    match core
+        .create_first_account(&token, account, pages.app.now())
+        .await?
+    {
+        Setup::Created(session) => {
+            if let Some(old) = &visitor.session {
+                pages.core().sign_out(old).await?;
+            }
+            Ok(pages.with_cookie(pages.redirect("/"), &session.token))
+        }
+        Setup::LinkInvalid => Err(Refusal::SetupLink),
+        Setup::Rejected(why) => again(sentence(&why.to_string())),
+    }
+}
+
+/// An error's line as a sentence for people.
+fn sentence(line: &str) -> String {
+    let mut letters = line.chars();
+    let first = letters
+        .next()
+        .map(|letter| letter.to_uppercase().to_string())
+        .unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}

@@ -1,0 +1,148 @@
+//! What each template is given.
+//!
+//! Askama escapes every value for HTML; nothing here is marked as safe. Which page is shown
+//! when is the handlers' business.
+
+use askama::Template;
+
+use super::words::Code;
+
+/// What surrounds every page.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    /// The path all links begin with: empty unless the issuer has a path.
+    pub(super) base: String,
+    /// Where the style sheet is.
+    pub(super) style: String,
+    /// Where the icon is.
+    pub(super) icon: String,
+    /// The issuer's URL, shown at the foot.
+    pub(super) issuer: String,
+    /// Whether to show the development banner.
+    pub(super) development: bool,
+    /// The user name of the account signed in.
+    pub(super) username: Option<String>,
+    /// The value that every form must carry.
+    pub(super) csrf: String,
+}
+
+/// `/` for somebody not signed in.
+#[derive(Debug, Template)]
+#[template(path = "welcome.html")]
+pub(super) struct Welcome {
+    pub(super) frame: Frame,
+}
+
+/// `/` for somebody signed in.
+#[derive(Debug, Template)]
+#[template(path = "home.html")]
+pub(super) struct Home {
+    pub(super) frame: Frame,
+    pub(super) username: String,
+    pub(super) name: String,
+    pub(super) email: Option<String>,
+    pub(super) groups: String,
+    pub(super) since: String,
+    pub(super) remaining: String,
+}
+
+/// Where the code is typed or, when a link brought it, compared.
+#[derive(Debug, Template)]
+#[template(path = "device.html")]
+pub(super) struct EnterCode {
+    pub(super) frame: Frame,
+    pub(super) typed: String,
+    pub(super) problem: Option<&'static str>,
+}
+
+impl EnterCode {
+    /// Whether a link brought the code, so that it is to be compared and not typed.
+    fn filled(&self) -> bool {
+        self.problem.is_none() && !self.typed.is_empty()
+    }
+}
+
+/// The sign-in form; `code` is the login that waits behind it.
+#[derive(Debug, Template)]
+#[template(path = "sign_in.html")]
+pub(super) struct SignInForm {
+    pub(super) frame: Frame,
+    pub(super) code: Option<Code>,
+    pub(super) username: String,
+    pub(super) problem: Option<&'static str>,
+}
+
+/// The page on which a login is approved or denied.
+#[derive(Debug, Template)]
+#[template(path = "confirm.html")]
+pub(super) struct Confirm {
+    pub(super) frame: Frame,
+    pub(super) code: Code,
+    pub(super) client_name: String,
+    pub(super) client_id: String,
+    pub(super) account_name: String,
+    pub(super) account_username: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) audiences: Vec<String>,
+    pub(super) address: String,
+    pub(super) hostname: Option<String>,
+    pub(super) command: Option<String>,
+    pub(super) age: String,
+    pub(super) remaining: String,
+}
+
+/// The form for the first account.
+#[derive(Debug, Template)]
+#[template(path = "setup.html")]
+pub(super) struct SetupForm {
+    pub(super) frame: Frame,
+    pub(super) token: String,
+    pub(super) username: String,
+    pub(super) name: String,
+    pub(super) email: String,
+    pub(super) problem: Option<String>,
+}
+
+/// A page that only says how something ended.
+#[derive(Debug, Template)]
+#[template(path = "outcome.html")]
+pub(super) struct Outcome {
+    pub(super) frame: Frame,
+    pub(super) tone: Tone,
+    pub(super) title: String,
+    pub(super) text: String,
+    /// A command to type in the terminal.
+    pub(super) command: Option<&'static str>,
+    /// Where to go from here.
+    pub(super) next: Option<Next>,
+}
+
+/// A link to another of our pages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    /// The path below the issuer's own.
+    pub(super) path: &'static str,
+    pub(super) label: &'static str,
+}
+
+/// How an outcome is to be read at a glance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// It worked.
+    Good,
+    /// It was stopped, as somebody wished.
+    Stop,
+    /// It did not work.
+    Plain,
+}
+
+impl Tone {
+    /// The style sheet's name for it.
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Stop => "stop",
+            Self::Plain => "plain",
+        }
+    }
+}

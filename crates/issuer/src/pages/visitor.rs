@@ -1,0 +1,83 @@
+//! Who is at the other end: a signed-in browser, or one that only carries a mark.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use super::{Pages, refusal::Refusal};
+use crate::core::BrowserSession;
+use crate::pending::Secret;
+
+/// The browser that sent this request.
+#[derive(Debug)]
+pub(super) struct Visitor {
+    /// The cookie's value: the session's secret, or the mark of a browser not signed in.
+    pub(super) cookie: Secret,
+    /// Whether `cookie` was just made and has to be sent with the answer.
+    pub(super) fresh: bool,
+    /// The session, when the cookie names a live one.
+    pub(super) session: Option<BrowserSession>,
+}
+
+impl Visitor {
+    fn recognise(pages: &Pages, parts: &Parts) -> Result<Self, Refusal> {
+        let core = pages.core();
+        match pages.jar.read(&parts.headers) {
+            Some(value) => {
+                let cookie = Secret::from(value.to_owned());
+                let session = core.session(&cookie, pages.app.now())?;
+                Ok(Self {
+                    cookie,
+                    fresh: false,
+                    session,
+                })
+            }
+            None => Ok(Self {
+                cookie: core.browser_mark()?,
+                fresh: true,
+                session: None,
+            }),
+        }
+    }
+
+    /// The value that this browser's forms must carry.
+    pub(super) fn csrf(&self, pages: &Pages) -> String {
+        pages.core().csrf_token(&self.cookie)
+    }
+}
+
+impl FromRequestParts<Pages> for Visitor {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Refusal> {
+        Self::recognise(pages, parts)
+    }
+}
+
+/// A signed-in browser's request headers, as far as they say how somebody came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// From one of our own pages, typed, or opened by another program.
+    Own,
+    /// By following another site's link.
+    Foreign,
+}
+
+impl<S: Sync> FromRequestParts<S> for Arrival {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Fetch Metadata, section 2.4. A browser too old to send it gets the careful way too.
+        Ok(
+            match parts
+                .headers
+                .get("sec-fetch-site")
+                .map(http::HeaderValue::as_bytes)
+            {
+                Some(b"none" | b"same-origin") => Self::Own,
+                _ => Self::Foreign,
+            },
+        )
+    }
+}

@@ -1,0 +1,187 @@
+//! What the pages say in plain English: scopes, ages and codes.
+//!
+//! Everything here returns text; escaping it for HTML is the templates' business.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Says what granting `scope` allows, to somebody who has never heard the word.
+///
+/// A scope this issuer has no sentence for is shown by its own name: hiding it would hide
+/// what is being granted.
+pub(super) fn scope(scope: &str) -> Cow<'static, str> {
+    Cow::Borrowed(match scope {
+        "openid" => "Know which account you are",
+        "profile" => "See your name and username",
+        "email" => "See your email address",
+        "groups" => "See the groups you belong to",
+        "address" => "See your postal address",
+        "phone" => "See your phone number",
+        "offline_access" => "Stay signed in after today, until you or it signs out",
+        other => return Cow::Owned(format!("Use the permission “{other}”")),
+    })
+}
+
+/// Says how long ago something happened, coarsely enough to be read at a glance.
+pub(super) fn ago(elapsed: Duration) -> String {
+    if elapsed.as_secs() < 10 {
+        "just now".to_owned()
+    } else {
+        format!("{} ago", span(elapsed))
+    }
+}
+
+/// Says how long a wait is, rounded up: a person told "1 minute" must not come too early.
+pub(super) fn wait(remaining: Duration) -> String {
+    let seconds = remaining.as_secs() + u64::from(remaining.subsec_nanos() > 0);
+    match seconds {
+        0..=59 => count(seconds.max(1), "second"),
+        60..=5_399 => count(seconds.div_ceil(60), "minute"),
+        _ => count(seconds.div_ceil(3_600), "hour"),
+    }
+}
+
+/// Says a length of time, rounded down to its largest unit.
+pub(super) fn span(length: Duration) -> String {
+    match length.as_secs() {
+        seconds @ 0..=59 => count(seconds, "second"),
+        seconds @ 60..=3_599 => count(seconds / 60, "minute"),
+        seconds @ 3_600..=86_399 => count(seconds / 3_600, "hour"),
+        seconds => count(seconds / 86_400, "day"),
+    }
+}
+
+/// Says where a request came from.
+pub(super) fn address(address: IpAddr) -> String {
+    if address.is_loopback() {
+        format!("this computer ({address})")
+    } else {
+        address.to_string()
+    }
+}
+
+fn count(number: u64, unit: &str) -> String {
+    if number == 1 {
+        format!("1 {unit}")
+    } else {
+        format!("{number} {unit}s")
+    }
+}
+
+/// The letters of a user code (RFC 8628, section 6.1): no vowel, no digit, so no word and no
+/// mistaken `0` for `O`.
+const ALPHABET: &str = "BCDFGHJKLMNPQRSTVWXZ";
+
+/// A user code, written for the eye and for a screen reader.
+#[derive(Debug, Clone)]
+pub(super) struct Code {
+    /// `WDJB-MJHT`.
+    pub(super) shown: String,
+    /// `W D J B, M J H T`: letters apart, so that speech reads each one by its name.
+    pub(super) spelled: String,
+}
+
+impl Code {
+    /// Reads what a person typed: any case, with dashes and spaces anywhere (RFC 8628,
+    /// section 6.1). `None` when it is not eight letters of the alphabet codes are made of.
+    pub(super) fn parse(typed: &str) -> Option<Self> {
+        let mut letters = String::with_capacity(9);
+        for letter in typed.chars() {
+            match letter.to_ascii_uppercase() {
+                upper if ALPHABET.contains(upper) && letters.len() < 9 => {
+                    if letters.len() == 4 {
+                        letters.push('-');
+                    }
+                    letters.push(upper);
+                }
+                // Hyphens, and what editors and keyboards make of them.
+                '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' => {}
+                space if space.is_whitespace() => {}
+                _ => return None,
+            }
+        }
+        (letters.len() == 9).then(|| Self::new(&letters))
+    }
+
+    /// Takes a code as it is to be shown.
+    pub(super) fn new(shown: &str) -> Self {
+        let spelled = shown
+            .split('-')
+            .map(|group| {
+                group
+                    .chars()
+                    .map(String::from)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect::<Vec<_>>()
+            .join(", ");
+        Self {
+            shown: shown.to_owned(),
+            spelled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_scope_is_shown_by_its_own_name() {
+        assert_eq!(scope("deploy:prod"), "Use the permission “deploy:prod”");
+    }
+
+    #[test]
+    fn a_wait_is_never_understated() {
+        assert_eq!(wait(Duration::from_millis(200)), "1 second");
+        assert_eq!(wait(Duration::from_secs(59)), "59 seconds");
+        assert_eq!(wait(Duration::from_secs(61)), "2 minutes");
+        assert_eq!(wait(Duration::from_secs(7_201)), "3 hours");
+    }
+
+    #[test]
+    fn an_age_is_never_overstated() {
+        assert_eq!(ago(Duration::from_secs(9)), "just now");
+        assert_eq!(ago(Duration::from_secs(59)), "59 seconds ago");
+        assert_eq!(ago(Duration::from_secs(119)), "1 minute ago");
+        assert_eq!(ago(Duration::from_secs(3 * 86_400 + 5)), "3 days ago");
+    }
+
+    #[test]
+    fn a_code_is_spelled_letter_by_letter_for_speech() {
+        let code = Code::new("WDJB-MJHT");
+        assert_eq!(code.shown, "WDJB-MJHT");
+        assert_eq!(code.spelled, "W D J B, M J H T");
+    }
+
+    #[test]
+    fn a_code_is_read_in_any_case_with_any_dash_and_space() {
+        for typed in [
+            "WDJB-MJHT",
+            "wdjbmjht",
+            " wDjB mJhT ",
+            "w-d-j-b-m-j-h-t",
+            "wdjb–mjht",
+            "wdjb\u{a0}mjht",
+        ] {
+            assert_eq!(Code::parse(typed).unwrap().shown, "WDJB-MJHT", "{typed}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_code_is_not_taken_for_one() {
+        for typed in [
+            "",
+            "WDJB-MJH",
+            "WDJB-MJHTT",
+            "WDJB-MJHA",
+            "WDJB_MJHT",
+            "ẆDJB-MJHT",
+            "../../MJHT",
+        ] {
+            assert!(Code::parse(typed).is_none(), "{typed}");
+        }
+    }
+}
