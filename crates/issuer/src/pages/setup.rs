@@ -63,7 +63,8 @@ pub(super) async fn submit(
         password: Secret::from(fields.text("password").to_owned()),
     };
     let token = Secret::from(fields.text("token").to_owned());
-    match core
+    match pages
+        .core()
         .create_first_account(&token, account, pages.app.now())
         .await?
     {

@@ -42,7 +42,8 @@ pub(super) async fn submit(
     let code = Code::parse(fields.text("user_code"));
     let username = fields.text("username");
     let password = Secret::from(fields.text("password").to_owned());
-    match core
+    match pages
+        .core()
         .sign_in(username, &password, peer, pages.app.now())
         .await?
     {
