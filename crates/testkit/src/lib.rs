@@ -7,7 +7,9 @@
 //! Not responsible for: knowing what a correct answer of Countersign is. That stands in the tests.
 
 mod binaries;
+mod browser;
 mod home;
+mod html;
 mod http_message;
 mod http_server;
 mod process;
@@ -15,7 +17,9 @@ mod provider;
 mod signing;
 
 pub use binaries::bin;
+pub use browser::{Browser, Page};
 pub use home::Home;
+pub use html::Form;
 pub use http_message::{Reply, Request};
 pub use http_server::HttpServer;
 pub use process::{Finished, Program, Running};
