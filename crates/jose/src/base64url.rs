@@ -1,0 +1,65 @@
+//! Base64url as JOSE uses it (RFC 7515, section 2), and not one spelling more.
+//!
+//! Every byte string has exactly one encoding here. A decoder that also took padding, line
+//! breaks, the `+/` alphabet or stray bits in the last character would give one signature many
+//! token strings, and a cache or deny-list keyed by the string would miss them.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The input was not the one base64url encoding of some byte string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not base64url without padding")]
+pub struct InvalidBase64Url;
+
+/// Encodes `bytes` without padding.
+pub fn encode(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Decodes `text`, which must be exactly what [`encode`] writes: no padding, no white space, no
+/// other alphabet, and no bits set beyond the last whole byte (RFC 4648, section 3.5).
+pub fn decode(text: &str) -> Result<Vec<u8>, InvalidBase64Url> {
+    URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidBase64Url)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn other_spellings_are_refused() {
+        assert_eq!(decode("Zm8").unwrap(), b"fo");
+        assert_eq!(decode("").unwrap(), b"");
+        for text in [
+            "Zm8=",
+            "Zm9v\n",
+            " Zm9v",
+            "Zm 9v",
+            "Zm9",
+            "Z",
+            "+/+/",
+            "Zm9v=",
+            "=",
+            "Zm9\u{e9}",
+        ] {
+            assert_eq!(decode(text), Err(InvalidBase64Url), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_survive_the_round_trip(bytes: Vec<u8>) {
+            prop_assert_eq!(decode(&encode(&bytes)).unwrap(), bytes);
+        }
+
+        #[test]
+        fn whatever_decodes_has_one_spelling(text in "[A-Za-z0-9_=+/-]{0,12}") {
+            if let Ok(bytes) = decode(&text) {
+                prop_assert_eq!(encode(&bytes), text);
+            }
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The compact serialisation of JWS (RFC 7515, section 7.1).
+//!
+//! A header is read here and its rules are enforced; what the payload means is not this module's
+//! business. The JSON serialisations do not exist here: a token has one form.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::{Error, Part, printable};
+use crate::jwk::KeySet;
+use crate::{Algorithm, base64url, json};
+
+/// The longest token in bytes. Servers refuse longer header fields anyway.
+pub const MAX_TOKEN_LEN: usize = 16 * 1024;
+
+/// How many keys are tried for a token that names none. Each try costs as much as a verification,
+/// and whoever sends junk should not choose how many there are.
+pub const MAX_CANDIDATES: usize = 4;
+
+/// The protected header of a token (RFC 7515, section 4), as far as it may be believed before the
+/// signature is checked: it only picks the key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Header {
+    algorithm: Algorithm,
+    kid: Option<String>,
+    typ: Option<String>,
+    carries_key: bool,
+}
+
+impl Header {
+    /// Reads the JSON text of a header.
+    ///
+    /// Refuses `crit` with any value, because no extension is understood here and RFC 7515, section
+    /// 4.1.11 asks for exactly that; `b64` for the same reason (RFC 7797); an `alg` that is not an
+    /// [`Algorithm`]; and members named twice. `jwk`, `jku`, `x5c` and `x5u` are ignored: a token
+    /// does not choose the key it is checked with (RFC 8725, section 3.10).
+    pub fn from_json(json: &[u8]) -> Result<Self, Error> {
+        let members = json::parse(json, MAX_TOKEN_LEN).map_err(|source| Error::Json {
+            part: Part::Header,
+            source,
+        })?;
+        for member in ["crit", "b64"] {
+            if members.get(member).is_some() {
+                return Err(Error::UnsupportedExtension { member });
+            }
+        }
+        let text = |member: &'static str| {
+            members
+                .str(member)
+                .map_err(|_| Error::HeaderMember { member })
+        };
+        let name = text("alg")?.ok_or(Error::HeaderMember { member: "alg" })?;
+        let algorithm = Algorithm::from_name(name).ok_or_else(|| Error::UnsupportedAlgorithm {
+            name: printable(name),
+        })?;
+        Ok(Self {
+            algorithm,
+            kid: text("kid")?.map(str::to_owned),
+            typ: text("typ")?.map(str::to_owned),
+            carries_key: ["jwk", "jku", "x5c", "x5u"]
+                .iter()
+                .any(|name| members.get(name).is_some()),
+        })
+    }
+
+    /// The `alg` of the token.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `kid` of the token: text from outside.
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// The `typ` of the token as it stands; to compare it, use [`Header::is_type`].
+    pub fn typ(&self) -> Option<&str> {
+        self.typ.as_deref()
+    }
+
+    /// Whether `typ` is this media type. Case does not matter, nor does a leading `application/`
+    /// (RFC 7515, section 4.1.9).
+    pub fn is_type(&self, expected: &str) -> bool {
+        let bare = |typ: &str| match typ.split_at_checked(12) {
+            Some((prefix, rest))
+                if prefix.eq_ignore_ascii_case("application/") && !rest.contains('/') =>
+            {
+                rest.to_ascii_lowercase()
+            }
+            _ => typ.to_ascii_lowercase(),
+        };
+        self.typ().is_some_and(|typ| bare(typ) == bare(expected))
+    }
+
+    /// Whether the token came with a key or the address of one (`jwk`, `jku`, `x5c`, `x5u`). It
+    /// was ignored; honest issuers have little reason to send it, so it is worth counting.
+    pub fn carries_key(&self) -> bool {
+        self.carries_key
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Header")
+            .field("alg", &self.algorithm.name())
+            .field("kid", &self.kid)
+            .field("typ", &self.typ)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A token in compact serialisation whose shape is sound and whose signature is not yet checked.
+///
+/// For signed claims use [`crate::Unverified`]; this type is for payloads of any kind.
+pub struct Jws<'t> {
+    header: Header,
+    signing_input: &'t str,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'t> Jws<'t> {
+    /// Takes a token apart: at most [`MAX_TOKEN_LEN`] bytes, exactly three segments, each strict
+    /// base64url, and a header that [`Header::from_json`] takes.
+    pub fn parse(token: &'t str) -> Result<Self, Error> {
+        if token.len() > MAX_TOKEN_LEN {
+            return Err(Error::TokenTooLarge {
+                length: token.len(),
+                limit: MAX_TOKEN_LEN,
+            });
+        }
+        let (signing_input, signature) = token.rsplit_once('.').ok_or(Error::NotCompact)?;
+        let (header, payload) = signing_input.split_once('.').ok_or(Error::NotCompact)?;
+        if payload.contains('.') {
+            return Err(Error::NotCompact);
+        }
+        let header = Header::from_json(&decode(header, Part::Header)?)?;
+        let payload = decode(payload, Part::Payload)?;
+        let signature = decode(signature, Part::Signature)?;
+        Ok(Self {
+            header,
+            signing_input,
+            payload,
+            signature,
+        })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Checks the signature and gives the payload.
+    ///
+    /// The algorithm of the header must be among `allowed`. The key is the one with the header's
+    /// `kid`, and it must be allowed to verify this algorithm. Without a `kid`, up to
+    /// [`MAX_CANDIDATES`] keys that could have made the signature are tried.
+    pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<&[u8], Error> {
+        verify(
+            &self.header,
+            self.signing_input.as_bytes(),
+            &self.signature,
+            keys,
+            allowed,
+        )?;
+        Ok(&self.payload)
+    }
+
+    pub(crate) fn into_parts(self) -> (Header, &'t str, Vec<u8>, Vec<u8>) {
+        (
+            self.header,
+            self.signing_input,
+            self.payload,
+            self.signature,
+        )
+    }
+}
+
+impl fmt::Debug for Jws<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jws")
+            .field("header", &self.header)
+            .finish_non_exhaustive()
+    }
+}
+
+fn decode(segment: &str, part: Part) -> Result<Vec<u8>, Error> {
+    base64url::decode(segment).map_err(|source| Error::Base64Url { part, source })
+}
+
+/// The one place where a signature is accepted.
+pub(crate) fn verify(
+    header: &Header,
+    signing_input: &[u8],
+    signature: &[u8],
+    keys: &KeySet,
+    allowed: &[Algorithm],
+) -> Result<(), Error> {
+    let algorithm = header.algorithm;
+    if !allowed.contains(&algorithm) {
+        return Err(Error::AlgorithmNotAllowed { algorithm });
+    }
+    let candidates = keys.candidates(header.kid(), algorithm).count();
+    if candidates == 0 {
+        return Err(no_candidate(header, keys));
+    }
+    if candidates > MAX_CANDIDATES {
+        return Err(Error::AmbiguousKey { candidates });
+    }
+    let mut keys = keys.candidates(header.kid(), algorithm);
+    if keys.any(|key| key.verify(algorithm, signing_input, signature).is_ok()) {
+        Ok(())
+    } else {
+        Err(Error::BadSignature)
+    }
+}
+
+/// Why no key fits, as exactly as possible: only an unknown key is worth another fetch.
+fn no_candidate(header: &Header, keys: &KeySet) -> Error {
+    let Some(kid) = header.kid() else {
+        return Error::UnknownKey { kid: None };
+    };
+    if keys.keys().iter().any(|key| key.kid() == Some(kid)) {
+        return Error::AlgorithmMismatch {
+            algorithm: header.algorithm,
+        };
+    }
+    match keys
+        .skipped()
+        .iter()
+        .find(|skipped| skipped.kid() == Some(kid))
+    {
+        Some(skipped) => Error::Key(skipped.problem().clone()),
+        None => Error::UnknownKey {
+            kid: Some(printable(kid)),
+        },
+    }
+}
+
+/// Writes `header.payload`, the input of the signature (RFC 7515, section 5.1).
+pub(crate) fn signing_input(
+    algorithm: Algorithm,
+    typ: &str,
+    kid: &str,
+    payload: &[u8],
+) -> Result<String, Error> {
+    #[derive(Serialize)]
+    struct Out<'h> {
+        alg: &'static str,
+        typ: &'h str,
+        kid: &'h str,
+    }
+    let header = serde_json::to_vec(&Out {
+        alg: algorithm.name(),
+        typ,
+        kid,
+    })
+    .map_err(|_| Error::NotAnObject)?;
+    let mut out = base64url::encode(&header);
+    out.push('.');
+    out.push_str(&base64url::encode(payload));
+    Ok(out)
+}

@@ -1,0 +1,130 @@
+//! Signed claims (RFC 7519), before and after the signature was checked.
+//!
+//! The two states are two types, and only the second can be read. Which issuer, audience and
+//! lifetime a token must have is decided by its rules, elsewhere; see [`Verified::check`].
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use crate::error::{Error, Part};
+use crate::jwk::KeySet;
+use crate::jws::{self, Header, Jws, MAX_TOKEN_LEN};
+use crate::{Algorithm, Claims, json};
+
+/// A token whose signature is not checked. It has no claims to read.
+///
+/// `T` says what the token is meant to become, so that an ID token and an access token cannot be
+/// passed for each other; the default is plain [`Claims`].
+pub struct Unverified<T = Claims> {
+    header: Header,
+    signing_input: Box<str>,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+    meant_to_be: PhantomData<fn() -> T>,
+}
+
+impl<T> Unverified<T> {
+    /// Takes a token apart and checks its shape and its header; see [`Jws::parse`].
+    pub fn parse(token: &str) -> Result<Self, Error> {
+        let (header, signing_input, payload, signature) = Jws::parse(token)?.into_parts();
+        Ok(Self {
+            header,
+            signing_input: signing_input.into(),
+            payload,
+            signature,
+            meant_to_be: PhantomData,
+        })
+    }
+
+    /// The header, which is as unverified as the rest.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// What the token says about who issued it, to choose among the key sets of several issuers and
+    /// for nothing else. Anybody can write it: after verification, compare `iss` with the issuer
+    /// whose keys were chosen.
+    pub fn unverified_issuer(&self) -> Result<String, Error> {
+        let claims = json::parse(&self.payload, MAX_TOKEN_LEN).map_err(|source| Error::Json {
+            part: Part::Payload,
+            source,
+        })?;
+        claims.required_str("iss").map(str::to_owned)
+    }
+
+    /// Checks the signature against `keys` and reads the claims.
+    ///
+    /// The algorithm must be among `allowed` and fit the key; see [`Jws::verify`]. The payload must
+    /// be one strict JSON object. No claim is looked at: continue with [`Verified::check`].
+    ///
+    /// The token stays as it was, so that after [`Error::UnknownKey`] a newer key set can be tried.
+    pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<Verified<Claims>, Error> {
+        let input = self.signing_input.as_bytes();
+        jws::verify(&self.header, input, &self.signature, keys, allowed)?;
+        let value = json::parse(&self.payload, MAX_TOKEN_LEN).map_err(|source| Error::Json {
+            part: Part::Payload,
+            source,
+        })?;
+        Ok(Verified {
+            header: self.header.clone(),
+            value,
+        })
+    }
+}
+
+impl<T> fmt::Debug for Unverified<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unverified")
+            .field("header", &self.header)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that was read from a token whose signature was checked.
+///
+/// There is no way to make one but verification.
+#[derive(Clone)]
+pub struct Verified<T> {
+    header: Header,
+    value: T,
+}
+
+impl<T> Verified<T> {
+    /// The header of the token.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Applies the rules for a kind of token: `rules` sees the header and the value, and makes of
+    /// them what the token turns out to be, or refuses.
+    pub fn check<U, E>(
+        self,
+        rules: impl FnOnce(&Header, T) -> Result<U, E>,
+    ) -> Result<Verified<U>, E> {
+        let value = rules(&self.header, self.value)?;
+        Ok(Verified {
+            header: self.header,
+            value,
+        })
+    }
+
+    /// Gives up the proof and keeps the value.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+}
+
+impl<T> Deref for Verified<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Verified<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Verified").field(&self.value).finish()
+    }
+}
