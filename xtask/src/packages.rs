@@ -1,7 +1,5 @@
 //! The system packages that the tests need, and the npm packages of the strangers.
 
-use std::process::Command;
-
 use crate::command::{self, is_installed, program, root};
 use crate::steps::Failure;
 
@@ -70,13 +68,15 @@ fn missing() -> Vec<&'static str> {
         .collect()
 }
 
+/// The folders with a lock file of npm: the browser's driver, and the strangers.
+const NPM: &[&str] = &["e2e/browser", "e2e/node"];
+
 /// Installs the npm packages exactly as locked.
 pub(crate) fn install_npm() -> Result<(), Failure> {
-    command::run(npm().args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]))
-}
-
-fn npm() -> Command {
-    let mut npm = program("npm");
-    npm.current_dir(root().join("e2e/node"));
-    npm
+    for folder in NPM {
+        let mut npm = program("npm");
+        npm.current_dir(root().join(folder));
+        command::run(npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]))?;
+    }
+    Ok(())
 }

@@ -18,7 +18,7 @@ pub(super) fn scope(scope: &str) -> Cow<'static, str> {
         "groups" => "See the groups you belong to",
         "address" => "See your postal address",
         "phone" => "See your phone number",
-        "offline_access" => "Stay signed in after today, until you or it signs out",
+        "offline_access" => "Stay signed in until you sign it out",
         other => return Cow::Owned(format!("Use the permission “{other}”")),
     })
 }

@@ -1,0 +1,169 @@
+// A Chromium of our own, with everything it says and asks for written down.
+//
+// Not responsible for what the pages should show: that stands in the tests.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+import puppeteer from "puppeteer-core";
+
+const WIDTHS = [360, 1280];
+const SCHEMES = ["light", "dark"];
+
+/** Starts Chromium with a profile of its own; only loopback addresses resolve. */
+export async function launch() {
+  const profile = await mkdtemp(path.join(tmpdir(), "countersign-chromium-"));
+  const chromium = await puppeteer.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    userDataDir: profile,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    ],
+  });
+  return {
+    /** A person at a browser that nobody else has used: own cookies, one tab. */
+    person: async (options = {}) => Person.open(chromium, options),
+    close: async () => {
+      await chromium.close();
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    },
+  };
+}
+
+/** One browser context with one tab, and what went wrong in it. */
+export class Person {
+  /** `script: true` lets pages run scripts; ours have none, so the default is off. */
+  static async open(chromium, { script = false, origin }) {
+    const context = await chromium.createBrowserContext();
+    const page = await context.newPage();
+    const person = new Person(context, page, origin);
+    await page.setJavaScriptEnabled(script);
+    await person.#listen();
+    return person;
+  }
+
+  constructor(context, page, origin) {
+    this.context = context;
+    this.page = page;
+    this.origin = origin;
+    this.complaints = [];
+    this.expectedStatus = undefined;
+  }
+
+  async #listen() {
+    this.page.on("request", (request) => {
+      if (new URL(request.url()).origin !== this.origin) {
+        this.complaints.push(`foreign request: ${request.url()}`);
+      }
+    });
+    this.page.on("requestfailed", (request) => {
+      this.complaints.push(`failed request: ${request.url()} ${request.failure()?.errorText}`);
+    });
+    this.page.on("pageerror", (error) => this.complaints.push(`script error: ${error}`));
+    this.page.on("console", (message) => {
+      if (!["error", "warn", "assert"].includes(message.type())) return;
+      // Chromium logs the status of a page that answers 4xx; some tests ask for just that.
+      const wanted = `the server responded with a status of ${this.expectedStatus} `;
+      if (this.expectedStatus && message.text().includes(wanted)) return;
+      this.complaints.push(`console: ${message.text()}`);
+    });
+    // Violations are reported here also when pages may run no script to hear of them.
+    const protocol = await this.page.createCDPSession();
+    await protocol.send("Audits.enable");
+    protocol.on("Audits.issueAdded", ({ issue }) => {
+      if (issue.code === "ContentSecurityPolicyIssue") {
+        this.complaints.push(`policy violation: ${JSON.stringify(issue.details)}`);
+      }
+    });
+  }
+
+  /** Opens an address as if typed; `status` is what the page must answer. */
+  async open(url, { status = 200 } = {}) {
+    this.expectedStatus = status === 200 ? undefined : status;
+    const response = await this.page.goto(url, { waitUntil: "load" });
+    assert.equal(response.status(), status, `status of ${url}`);
+  }
+
+  /** Does `act` and waits for the page it leads to, which must answer with `status`. */
+  async leads(act, { status = 200 } = {}) {
+    this.expectedStatus = status === 200 ? undefined : status;
+    const [response] = await Promise.all([this.page.waitForNavigation({ waitUntil: "load" }), act()]);
+    assert.equal(response.status(), status, `status of ${this.page.url()}`);
+  }
+
+  async fill(fields) {
+    for (const [name, value] of Object.entries(fields)) {
+      const input = await this.page.waitForSelector(`input[name="${name}"]`);
+      await input.evaluate((element) => (element.value = ""));
+      await input.type(value);
+    }
+  }
+
+  /** Presses the button with this text, as a pointer does. */
+  async press(text, options) {
+    const button = await this.#named("button", text);
+    await this.leads(() => button.click(), options);
+  }
+
+  async #named(selector, text) {
+    for (const element of await this.page.$$(selector)) {
+      if ((await element.evaluate((node) => node.textContent)).includes(text)) return element;
+    }
+    throw new Error(`no ${selector} “${text}” on ${this.page.url()}:\n${await this.text()}`);
+  }
+
+  /** Moves the focus with Tab alone until it is on `selector`. */
+  async tabTo(selector) {
+    for (let pressed = 0; pressed < 40; pressed += 1) {
+      await this.page.keyboard.press("Tab");
+      const state = await this.page.evaluate((wanted) => {
+        const focused = document.activeElement;
+        const style = getComputedStyle(focused);
+        return { there: focused.matches(wanted), width: parseFloat(style.outlineWidth), style: style.outlineStyle };
+      }, selector);
+      if (state.there) {
+        assert.ok(state.style !== "none" && state.width >= 2, `the focus on ${selector} can be seen`);
+        return;
+      }
+    }
+    throw new Error(`${selector} cannot be reached with Tab on ${this.page.url()}`);
+  }
+
+  heading() {
+    return this.page.$eval("h1", (node) => node.textContent.trim());
+  }
+
+  text() {
+    return this.page.$eval("main", (node) => node.innerText);
+  }
+
+  /** A picture at both widths in both colour schemes; nothing may stick out sideways. */
+  async shoot(folder, name) {
+    for (const width of WIDTHS) {
+      for (const scheme of SCHEMES) {
+        await this.page.setViewport({ width, height: width === 360 ? 740 : 800 });
+        await this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+        const wide = await this.page.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(wide <= width, `${name} is ${wide} pixels wide on a screen of ${width}`);
+        const file = path.join(folder, `${name}-${width}-${scheme}.png`);
+        await this.page.screenshot({ path: file, fullPage: true });
+      }
+    }
+  }
+
+  /** Ends the visit; everything it complained of fails the test. */
+  async leave() {
+    await this.context.close();
+    assert.deepEqual(this.complaints, []);
+  }
+}
