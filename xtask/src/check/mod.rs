@@ -18,7 +18,9 @@ use crate::steps::{Failure, Steps};
 pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::default();
     steps.run("format", || {
-        command::run(cargo().args(["fmt", "--all", "--check"]))
+        command::run(cargo().args(["fmt", "--all", "--check"]))?;
+        // The fuzz targets are outside the workspace.
+        command::run(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
     });
     let mut metadata = None;
     steps.run("lock file", || {

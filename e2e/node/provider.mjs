@@ -1,0 +1,83 @@
+// npm's oidc-provider on a free loopback port, as a provider that Countersign's client has to get
+// along with. Prints one line of JSON when it listens, and lives until its standard input ends.
+//
+// Options are one JSON object in the first argument:
+//   rotate   whether a refresh token is used once (default true)
+//   resource a resource indicator that gets JWT access tokens
+
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import { Provider } from 'oidc-provider';
+
+const options = JSON.parse(process.argv[2] ?? '{}');
+
+const jwk = (type, parameters, use) => ({
+  ...generateKeyPairSync(type, parameters).privateKey.export({ format: 'jwk' }),
+  ...use,
+});
+
+const server = createServer();
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+
+const accounts = { ada: { name: 'Ada Lovelace', email: 'ada@example.com', email_verified: true } };
+
+const provider = new Provider(issuer, {
+  clients: [
+    {
+      client_id: 'cli',
+      client_name: 'Countersign',
+      application_type: 'native',
+      token_endpoint_auth_method: 'none',
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+      response_types: [],
+      redirect_uris: [],
+      id_token_signed_response_alg: options.alg ?? 'ES256',
+    },
+  ],
+  jwks: {
+    keys: [
+      jwk('rsa', { modulusLength: 2048 }, { kid: 'rsa', alg: 'RS256', use: 'sig' }),
+      jwk('ec', { namedCurve: 'P-256' }, { kid: 'ec', alg: 'ES256', use: 'sig' }),
+      jwk('ed25519', {}, { kid: 'ed', alg: 'EdDSA', use: 'sig' }),
+    ],
+  },
+  cookies: { keys: ['only for this test'] },
+  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'PS256', 'EdDSA'] },
+  scopes: ['openid', 'profile', 'email', 'offline_access'],
+  claims: { openid: ['sub'], profile: ['name'], email: ['email', 'email_verified'] },
+  findAccount: (_context, sub) =>
+    accounts[sub] && { accountId: sub, claims: () => ({ sub, ...accounts[sub] }) },
+  rotateRefreshToken: options.rotate ?? true,
+  features: {
+    devInteractions: { enabled: true },
+    deviceFlow: { enabled: true },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+    resourceIndicators: {
+      enabled: options.resource !== undefined,
+      getResourceServerInfo: () => ({ scope: 'read', accessTokenFormat: 'jwt' }),
+      useGrantedResource: () => true,
+    },
+  },
+  ttl: {
+    AccessToken: options.accessTokenTtl ?? 600,
+    DeviceCode: 600,
+    Grant: 86400,
+    IdToken: 600,
+    Interaction: 600,
+    RefreshToken: 86400,
+    Session: 86400,
+  },
+});
+
+// What the server itself thinks went wrong: the test prints it when it fails.
+for (const event of ['grant.error', 'device_authorization.error', 'server_error', 'userinfo.error']) {
+  provider.on(event, (_context, error) => console.error(event, error.message, error.error_detail ?? ''));
+}
+
+server.on('request', provider.callback());
+console.log(JSON.stringify({ issuer }));
+
+process.stdin.resume();
+process.stdin.on('end', () => process.exit(0));
