@@ -1,5 +1,5 @@
 // npm's oidc-provider on a free loopback port, as a provider that Countersign's client has to get
-// along with. Prints one line of JSON when it listens, and lives until its standard input ends.
+// along with. Prints one line of JSON when it listens, and lives until it is killed.
 //
 // Options are one JSON object in the first argument:
 //   rotate   whether a refresh token is used once (default true)
@@ -8,6 +8,15 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
+
+// Debian 12 has Node.js 18, which lacks this one function that oidc-provider calls.
+URL.parse ??= (url, base) => {
+  try {
+    return new URL(url, base);
+  } catch {
+    return null;
+  }
+};
 
 const options = JSON.parse(process.argv[2] ?? '{}');
 
@@ -79,5 +88,6 @@ for (const event of ['grant.error', 'device_authorization.error', 'server_error'
 server.on('request', provider.callback());
 console.log(JSON.stringify({ issuer }));
 
-process.stdin.resume();
-process.stdin.on('end', () => process.exit(0));
+// The test kills this process; should the test itself be killed, nobody else would.
+const parent = process.ppid;
+setInterval(() => process.ppid === parent || process.exit(0), 1000);

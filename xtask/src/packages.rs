@@ -1,9 +1,11 @@
 //! The system packages that the tests need, and the npm packages of the strangers.
 
+use std::path::Path;
+
 use crate::command::{self, is_installed, program, root};
 use crate::steps::Failure;
 
-/// A program that a test starts, and the Debian package that has it.
+/// A program that a test starts (or a file that it reads), and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
     ("cc", "gcc"),
     ("c++", "g++"),
@@ -12,6 +14,12 @@ const NEEDED: &[(&str, &str)] = &[
     ("git", "git"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("/usr/bin/python3", "python3"),
+    ("/usr/lib/python3/dist-packages/authlib", "python3-authlib"),
+    (
+        "/usr/lib/python3/dist-packages/requests",
+        "python3-requests",
+    ),
 ];
 
 /// Installs what is missing, as root or with a sudo that asks nothing.
@@ -63,7 +71,13 @@ pub(crate) fn install_system() -> Result<(), Failure> {
 fn missing() -> Vec<&'static str> {
     NEEDED
         .iter()
-        .filter(|(name, _)| !is_installed(name))
+        .filter(|(name, _)| {
+            if name.starts_with('/') {
+                !Path::new(name).exists()
+            } else {
+                !is_installed(name)
+            }
+        })
         .map(|(_, package)| *package)
         .collect()
 }
