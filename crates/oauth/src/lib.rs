@@ -1,1 +1,143 @@
-//! Being written.
+//! OAuth 2.0 and OpenID Connect, seen from the client: messages, rules and state machines as values.
+//!
+//! Nothing here opens a socket, reads a clock, sleeps, starts a thread or touches a file. An exchange
+//! with an authorization server is a [`Flow`]: ask it what to do at a time, do that, and tell it what
+//! came back. The same machine then serves a blocking program, an asynchronous one, a fuzzer, and a
+//! test that covers ten minutes in no time.
+//!
+//! | To | use | by |
+//! |---|---|---|
+//! | find out what a server offers | [`Discovery`] → [`Metadata`] | RFC 8414, OpenID Connect Discovery |
+//! | fetch its keys | [`KeysFlow`] → [`FetchedKeys`] | RFC 7517 |
+//! | ask for a device code | [`DeviceAuthorizationRequest`] → [`DeviceAuthorization`] | RFC 8628 |
+//! | wait for the person | [`DeviceFlow`] → [`TokenResponse`] | RFC 8628 |
+//! | know who it was | [`id_token::verify`] → [`IdToken`] | OpenID Connect Core, section 3.1.3.7 |
+//! | get the next access token | [`RefreshFlow`] → [`TokenResponse`] | RFC 6749, section 6 |
+//! | ask the server who it is | [`UserInfoFlow`] → [`UserInfo`] | OpenID Connect Core, section 5.3 |
+//! | end a token | [`RevocationFlow`] | RFC 7009 |
+//! | ask whether a token is good | [`IntrospectionFlow`] → [`Introspection`] | RFC 7662 |
+//! | read and write `WWW-Authenticate` | [`challenge`] | RFC 9110, RFC 6750 |
+//!
+//! # A driver
+//!
+//! ```
+//! use countersign_oauth::{Error, Flow, HttpRequest, HttpResponse, Step, Timestamp, TransportError};
+//!
+//! /// What a driver brings along: a clock, and a way to send requests.
+//! trait World {
+//!     fn now(&self) -> Timestamp;
+//!     fn sleep_until(&mut self, time: Timestamp);
+//!     fn send(&mut self, request: &HttpRequest) -> Result<HttpResponse, TransportError>;
+//! }
+//!
+//! fn drive<F: Flow>(mut flow: F, world: &mut impl World) -> Result<F::Output, Error> {
+//!     loop {
+//!         match flow.poll(world.now())? {
+//!             Step::Done(output) => return Ok(output),
+//!             Step::WaitUntil(time) => world.sleep_until(time),
+//!             Step::Send(request) => match world.send(&request) {
+//!                 Ok(response) => flow.handle(&response, world.now())?,
+//!                 Err(error) => flow.transport_failed(error, world.now()),
+//!             },
+//!         }
+//!     }
+//! }
+//! #
+//! # // A scripted server: pending once, then tokens.
+//! # use countersign_oauth::*;
+//! # struct Script { now: Timestamp, answers: Vec<&'static str> }
+//! # impl World for Script {
+//! #     fn now(&self) -> Timestamp { self.now }
+//! #     fn sleep_until(&mut self, time: Timestamp) { self.now = time }
+//! #     fn send(&mut self, _: &HttpRequest) -> Result<HttpResponse, TransportError> {
+//! #         let body = self.answers.remove(0);
+//! #         let status = if body.contains("error") { 400 } else { 200 };
+//! #         Ok(HttpResponse { status, headers: vec![], body: body.into() })
+//! #     }
+//! # }
+//! # let mut world = Script {
+//! #     now: Timestamp::from_secs(1_000),
+//! #     answers: vec![
+//! #         r#"{"device_code":"d","user_code":"BCDF-GHJK","verification_uri":"https://id.example/d","expires_in":600}"#,
+//! #         r#"{"error":"authorization_pending"}"#,
+//! #         r#"{"access_token":"t","token_type":"Bearer"}"#,
+//! #     ],
+//! # };
+//! # let mut metadata = Metadata::new(Issuer::parse("https://id.example")?);
+//! # metadata.token_endpoint = Some(url::Url::parse("https://id.example/token")?);
+//! # metadata.device_authorization_endpoint = Some(url::Url::parse("https://id.example/device")?);
+//! use countersign_oauth::{Client, DeviceAuthorizationRequest, DeviceFlow, ScopeSet};
+//!
+//! let client = Client::public("cli");
+//! let request = DeviceAuthorizationRequest::new(ScopeSet::parse("openid offline_access")?);
+//! let authorization = drive(request.start(&metadata, &client)?, &mut world)?;
+//! // Show `authorization.verification_uri` and `authorization.user_code` to the person.
+//! let flow = DeviceFlow::new(&metadata, &client, &authorization, world.now())?;
+//! let tokens = drive(flow, &mut world)?;
+//! assert_eq!(tokens.access_token.expose(), "t");
+//! # assert_eq!(world.now, Timestamp::from_secs(1_010));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What a driver owes is listed at [`HttpRequest`]; above all it follows no redirect and reads at most
+//! [`MAX_BODY`] bytes.
+//!
+//! # What is refused and what is forgiven
+//!
+//! Whatever could be read in two ways, or could send a secret elsewhere, is refused: members named
+//! twice, other issuers, endpoints without TLS, redirects. What real servers merely do differently is
+//! forgiven, and named where it is: at [`TokenResponse`], [`DeviceAuthorization`] and [`Metadata`]; the
+//! test `tests/tolerances.rs` has one case for each.
+//!
+//! # Errors
+//!
+//! One enum, [`Error`], keeps apart whether the server broke a rule, refused, or could not be reached,
+//! or the calling program made a mistake ([`Error::origin`]); says whether a retry can help
+//! ([`Error::is_retryable`]); and holds advice as data ([`Error::hints`]). No message holds a secret,
+//! and text from a server has passed through [`text::printable`].
+
+mod answer;
+pub mod challenge;
+mod client;
+mod device;
+mod discovery;
+mod error;
+mod error_code;
+mod flow;
+pub mod grant;
+mod http;
+pub mod id_token;
+mod introspection;
+mod issuer;
+mod keys;
+mod metadata;
+mod refresh;
+mod revocation;
+mod scope;
+pub mod secret;
+pub mod text;
+mod token;
+mod userinfo;
+
+pub use countersign_jose::Timestamp;
+
+pub use client::{Client, ClientAuthentication};
+pub use device::{
+    DeviceAuthorization, DeviceAuthorizationFlow, DeviceAuthorizationRequest, DeviceFlow,
+};
+pub use discovery::Discovery;
+pub use error::{Endpoint, Error, Misuse, Origin, PeerMisbehaved, Refusal};
+pub use error_code::{ErrorCode, ErrorResponse};
+pub use flow::{Flow, Step};
+pub use http::{HeaderValue, HttpRequest, HttpResponse, MAX_BODY, Method, TransportError};
+pub use id_token::{IdToken, IdTokenError};
+pub use introspection::{Introspection, IntrospectionFlow};
+pub use issuer::{InvalidIssuer, Issuer};
+pub use keys::{FetchedKeys, KeysFlow};
+pub use metadata::{EndpointOverrides, Metadata};
+pub use refresh::RefreshFlow;
+pub use revocation::{RevocationFlow, TokenTypeHint};
+pub use scope::{InvalidScope, ScopeSet};
+pub use secret::Secret;
+pub use token::{TokenResponse, TokenType};
+pub use userinfo::{SubjectCheck, UserInfo, UserInfoFlow};

@@ -1,0 +1,342 @@
+//! Everything that can go wrong, one by one.
+//!
+//! Not responsible for: printing. `Display` is one line without its cause; the cause is `source()`,
+//! what to do about it is [`Error::hints`].
+
+mod hints;
+mod peer;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use peer::PeerMisbehaved;
+
+use crate::challenge::BearerChallenge;
+use crate::id_token::IdTokenError;
+use crate::issuer::InvalidIssuer;
+use crate::text::printable;
+use crate::{ErrorCode, HttpResponse, TransportError};
+
+/// Who is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The other side broke a rule of the protocol.
+    Protocol,
+    /// The other side said no, or not now, as the protocol allows.
+    Refused,
+    /// Something on this side: the network, the configuration, the clock.
+    Local,
+    /// The program that uses this crate called it wrongly.
+    Misuse,
+}
+
+/// The part of the authorization server that a request went to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Endpoint {
+    /// The metadata documents (RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4).
+    Discovery,
+    /// The keys (`jwks_uri`).
+    Keys,
+    /// RFC 8628, section 3.1.
+    DeviceAuthorization,
+    /// RFC 6749, section 3.2.
+    Token,
+    /// OpenID Connect Core 1.0, section 5.3.
+    UserInfo,
+    /// RFC 7009, section 2.
+    Revocation,
+    /// RFC 7662, section 2.
+    Introspection,
+}
+
+impl Endpoint {
+    /// The member of the metadata document that holds its address.
+    pub fn metadata_name(self) -> &'static str {
+        match self {
+            Self::Discovery => "issuer",
+            Self::Keys => "jwks_uri",
+            Self::DeviceAuthorization => "device_authorization_endpoint",
+            Self::Token => "token_endpoint",
+            Self::UserInfo => "userinfo_endpoint",
+            Self::Revocation => "revocation_endpoint",
+            Self::Introspection => "introspection_endpoint",
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Discovery => "discovery",
+            Self::Keys => "key set",
+            Self::DeviceAuthorization => "device authorization",
+            Self::Token => "token",
+            Self::UserInfo => "userinfo",
+            Self::Revocation => "revocation",
+            Self::Introspection => "introspection",
+        })
+    }
+}
+
+/// What a server said when it refused, in its own words made fit to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// Which part of the server.
+    pub endpoint: Endpoint,
+    /// The status of the answer.
+    pub status: u16,
+    /// `error`, unless the answer had none.
+    pub code: Option<ErrorCode>,
+    /// `error_description`, or the start of a body that was not an error answer.
+    pub description: Option<String>,
+    /// `error_uri`.
+    pub uri: Option<String>,
+}
+
+impl Refusal {
+    /// Completes a refusal that had no error in its body with what its challenge says.
+    pub(crate) fn with_challenge(mut self, response: &HttpResponse) -> Self {
+        let values = response.headers_named("www-authenticate");
+        if let Some(challenge) = BearerChallenge::find(values) {
+            self.code = challenge.error.or(self.code);
+            let description = challenge.error_description.map(|text| printable(&text));
+            self.description = description.or(self.description);
+        }
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.code {
+            Some(code) => write!(f, "the server answered `{code}`")?,
+            None => write!(
+                f,
+                "the server answered {} without an error code",
+                self.status
+            )?,
+        }
+        if let Some(description) = &self.description {
+            write!(f, ": {description}")?;
+        }
+        if let Some(uri) = &self.uri {
+            write!(f, " (see {uri})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Why an exchange did not succeed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The answer breaks a rule.
+    #[error("the {endpoint} response is unusable")]
+    PeerMisbehaved {
+        /// Which part of the server.
+        endpoint: Endpoint,
+        /// Which rule.
+        #[source]
+        what: PeerMisbehaved,
+    },
+    /// The ID token does not prove what it should.
+    #[error("the ID token is not acceptable")]
+    IdToken(#[source] IdTokenError),
+    /// The key set could not be used.
+    #[error("the key set is unusable")]
+    Keys(#[source] countersign_jose::Error),
+    /// The server refused the request.
+    #[error("{}", refused(.0))]
+    Refused(#[source] Refusal),
+    /// The person, or the server on their behalf, refused the sign-in (RFC 8628, section 3.5). A few
+    /// servers say this also of a device code that they do not know.
+    #[error("the sign-in was denied")]
+    AccessDenied(#[source] Refusal),
+    /// The device code ran out before the person approved (RFC 8628, section 3.5).
+    #[error("the sign-in was not approved in time")]
+    DeviceCodeExpired {
+        /// What kept the flow from hearing of an approval, if anything did.
+        #[source]
+        last_problem: Option<Box<Error>>,
+    },
+    /// The server does not know the device code (any more).
+    #[error("the server does not know this sign-in any more")]
+    DeviceCodeUnknown(#[source] Refusal),
+    /// The refresh token is not good any longer: the session is over, and only signing in helps.
+    #[error("the session has ended")]
+    RefreshRejected(#[source] Refusal),
+    /// The server cannot answer now: 429, 5xx, or an error code that says so.
+    #[error("the {endpoint} endpoint is unavailable (status {status})")]
+    Unavailable {
+        /// Which part of the server.
+        endpoint: Endpoint,
+        /// The status of the answer.
+        status: u16,
+        /// How long the server asked to be left alone.
+        retry_after: Option<Duration>,
+        /// What the server said, if it said anything.
+        #[source]
+        refusal: Option<Refusal>,
+    },
+    /// There was no answer.
+    #[error("cannot reach the {endpoint} endpoint")]
+    Transport {
+        /// Which part of the server.
+        endpoint: Endpoint,
+        /// Why.
+        #[source]
+        source: TransportError,
+    },
+    /// There is no metadata at any of the well-known places.
+    #[error("no metadata was found for the issuer {issuer}")]
+    NoMetadata {
+        /// The issuer as configured.
+        issuer: String,
+        /// The places that were tried.
+        tried: Vec<String>,
+    },
+    /// The server's metadata does not name an endpoint that is needed.
+    #[error("the authorization server names no {}", .0.metadata_name())]
+    EndpointMissing(Endpoint),
+    /// The configured issuer is not one.
+    #[error("the issuer is invalid")]
+    InvalidIssuer(#[from] InvalidIssuer),
+    /// A configured endpoint is neither `https` nor, for a loopback issuer, `http` on loopback.
+    #[error("the configured {name} is not https: {url}")]
+    InsecureOverride {
+        /// Which one.
+        name: &'static str,
+        /// Its value, without the query.
+        url: String,
+    },
+    /// The calling program made a mistake.
+    #[error("this program misused the protocol library")]
+    Misuse(#[from] Misuse),
+}
+
+/// How a program called this crate wrongly.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// A machine was polled while the answer to its request is outstanding.
+    #[error("polled before telling what became of the last request")]
+    AnswerOutstanding,
+    /// A machine was given an answer to a request it did not make.
+    #[error("an answer to no request")]
+    NothingSent,
+    /// A machine was used after its end.
+    #[error("the exchange is already finished")]
+    Finished,
+    /// An extra parameter has the name of one that this crate sets.
+    #[error("the parameter `{0}` cannot be set as an extra parameter")]
+    ReservedParameter(String),
+}
+
+impl Error {
+    pub(crate) fn peer(endpoint: Endpoint, what: PeerMisbehaved) -> Self {
+        Self::PeerMisbehaved { endpoint, what }
+    }
+
+    /// Who is at fault.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::PeerMisbehaved { .. }
+            | Self::IdToken(_)
+            | Self::Keys(_)
+            | Self::NoMetadata { .. } => Origin::Protocol,
+            Self::Refused(_)
+            | Self::AccessDenied(_)
+            | Self::DeviceCodeExpired { .. }
+            | Self::DeviceCodeUnknown(_)
+            | Self::RefreshRejected(_)
+            | Self::Unavailable { .. } => Origin::Refused,
+            Self::Transport { .. }
+            | Self::EndpointMissing(_)
+            | Self::InvalidIssuer(_)
+            | Self::InsecureOverride { .. } => Origin::Local,
+            Self::Misuse(_) => Origin::Misuse,
+        }
+    }
+
+    /// A stable name for scripts and logs: the RFC's word where there is one.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PeerMisbehaved { what, .. } => what.code(),
+            Self::IdToken(error) => error.code(),
+            Self::Keys(error) => error.code(),
+            Self::Refused(refusal) => refusal
+                .code
+                .as_ref()
+                .and_then(ErrorCode::known_name)
+                .unwrap_or("refused"),
+            Self::AccessDenied(_) => "access_denied",
+            Self::DeviceCodeExpired { .. } => "expired_token",
+            Self::DeviceCodeUnknown(_) => "device_code_unknown",
+            Self::RefreshRejected(_) => "refresh_rejected",
+            Self::Unavailable { .. } => "server_unavailable",
+            Self::Transport { source, .. } => source.code(),
+            Self::NoMetadata { .. } => "metadata_not_found",
+            Self::EndpointMissing(_) => "endpoint_missing",
+            Self::InvalidIssuer(_) => "invalid_issuer",
+            Self::InsecureOverride { .. } => "insecure_endpoint",
+            Self::Misuse(_) => "misuse",
+        }
+    }
+
+    /// Whether the same request may succeed later without anybody changing anything. A refresh
+    /// that fails like this has not ended the session.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::Transport { source, .. } => source.is_retryable(),
+            Self::PeerMisbehaved { what, .. } => what.is_passing(),
+            _ => false,
+        }
+    }
+
+    /// How long the server asked to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Unavailable { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// What the server said, if it was the server that refused.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal)
+            | Self::AccessDenied(refusal)
+            | Self::DeviceCodeUnknown(refusal)
+            | Self::RefreshRejected(refusal) => Some(refusal),
+            Self::Unavailable { refusal, .. } => refusal.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether a newer key set of the same issuer could turn this into success.
+    pub fn may_be_stale_keys(&self) -> bool {
+        matches!(self, Self::IdToken(IdTokenError::Token(error)) if error.may_be_stale_keys())
+    }
+
+    /// What a person could do about it, one sentence each, the most likely first.
+    pub fn hints(&self) -> Vec<String> {
+        hints::of(self)
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    match refusal.code {
+        Some(ErrorCode::InvalidClient | ErrorCode::UnauthorizedClient) => {
+            "the authorization server rejected this client".to_owned()
+        }
+        _ => format!(
+            "the authorization server refused the {} request",
+            refusal.endpoint
+        ),
+    }
+}

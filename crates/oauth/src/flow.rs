@@ -1,0 +1,83 @@
+//! What every machine here has in common.
+//!
+//! Not responsible for: clocks, sockets and sleep, which belong to the driver.
+
+use countersign_jose::Timestamp;
+
+use crate::{Error, HttpRequest, HttpResponse, TransportError};
+
+/// What the driver does next.
+#[derive(Debug)]
+pub enum Step<T> {
+    /// Send this, then call [`Flow::handle`] or [`Flow::transport_failed`], then poll again.
+    Send(HttpRequest),
+    /// Poll again at this time; earlier is harmless and gets the same answer.
+    WaitUntil(Timestamp),
+    /// The machine is finished; this is what it was for.
+    Done(T),
+}
+
+/// An exchange with an authorization server, as a value.
+///
+/// A driver loops: [`poll`](Self::poll), do as told, tell what came back. After `Done` or an error the
+/// machine is finished. Times given to one machine should come from a clock that does not run
+/// backwards: one reading of the wall clock plus the time elapsed since, so that a laptop whose
+/// clock is set right in the middle of a login does not wait for hours.
+///
+/// Calling in the wrong order is [`Error::Misuse`], never a panic.
+pub trait Flow {
+    /// What the machine is for.
+    type Output;
+
+    /// What to do at `now`.
+    fn poll(&mut self, now: Timestamp) -> Result<Step<Self::Output>, Error>;
+
+    /// Takes the answer to the request that [`poll`](Self::poll) last asked to send.
+    fn handle(&mut self, response: &HttpResponse, now: Timestamp) -> Result<(), Error>;
+
+    /// Learns that there was no answer. If that ends the exchange, the next poll says so.
+    fn transport_failed(&mut self, error: TransportError, now: Timestamp);
+}
+
+/// An exchange of one request and one answer: the whole machine but for the meaning of the answer.
+#[derive(Debug)]
+pub(crate) enum Once<T> {
+    Ready(HttpRequest),
+    Sent,
+    Answered(T),
+    Failed(Error),
+    Finished,
+}
+
+impl<T> Once<T> {
+    pub(crate) fn poll(&mut self) -> Result<Step<T>, Error> {
+        match std::mem::replace(self, Self::Finished) {
+            Self::Ready(request) => {
+                *self = Self::Sent;
+                Ok(Step::Send(request))
+            }
+            Self::Sent => {
+                *self = Self::Sent;
+                Err(crate::Misuse::AnswerOutstanding.into())
+            }
+            Self::Answered(output) => Ok(Step::Done(output)),
+            Self::Failed(error) => Err(error),
+            Self::Finished => Err(crate::Misuse::Finished.into()),
+        }
+    }
+
+    pub(crate) fn handle(&mut self, read: impl FnOnce() -> Result<T, Error>) -> Result<(), Error> {
+        if !matches!(self, Self::Sent) {
+            return Err(crate::Misuse::NothingSent.into());
+        }
+        *self = Self::Finished;
+        *self = Self::Answered(read()?);
+        Ok(())
+    }
+
+    pub(crate) fn transport_failed(&mut self, error: Error) {
+        if matches!(self, Self::Sent) {
+            *self = Self::Failed(error);
+        }
+    }
+}

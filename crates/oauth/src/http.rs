@@ -1,0 +1,360 @@
+//! Requests and responses as plain values, for whichever driver carries them.
+//!
+//! Not responsible for: carrying them. What a driver must do is listed at [`HttpRequest`].
+
+use std::fmt;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::Secret;
+use crate::text::printable;
+
+/// The most bytes of a response body a driver may read; more is [`TransportError::TooLarge`].
+///
+/// Honest answers are a few kilobytes; the largest seen are key sets of some tens.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// The two HTTP methods a client of an authorization server needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `GET`.
+    Get,
+    /// `POST`.
+    Post,
+}
+
+impl Method {
+    /// The method as it stands on the request line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// The value of a request header.
+#[derive(Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    /// Anyone may see it.
+    Plain(String),
+    /// Credentials; `Debug` hides them.
+    Secret(Secret),
+}
+
+impl HeaderValue {
+    /// The value to send. This reveals a secret.
+    pub fn expose(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+impl fmt::Debug for HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => fmt::Debug::fmt(text, f),
+            Self::Secret(secret) => fmt::Debug::fmt(secret, f),
+        }
+    }
+}
+
+/// A request to send exactly as it is.
+///
+/// The driver
+/// - follows no redirect, but reports the answer or [`TransportError::Redirect`]: a token request
+///   that moves elsewhere takes its credentials along;
+/// - limits the time to connect and the time for the whole answer;
+/// - reads at most [`MAX_BODY`] bytes of the answer;
+/// - adds `Host`, `Content-Length` and `User-Agent`, and no header that is already here.
+#[derive(Clone)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// Where to; `https`, or `http` on a loopback address.
+    pub url: Url,
+    /// Header fields, names in lower case.
+    pub headers: Vec<(&'static str, HeaderValue)>,
+    /// The body, whose media type is among the headers.
+    pub body: Option<Secret>,
+}
+
+impl HttpRequest {
+    /// A `GET` that asks for JSON.
+    pub fn get(url: Url) -> Self {
+        let headers = vec![("accept", HeaderValue::Plain("application/json".to_owned()))];
+        Self {
+            method: Method::Get,
+            url,
+            headers,
+            body: None,
+        }
+    }
+
+    /// A `POST` of a form that asks for JSON.
+    pub(crate) fn post_form(url: Url, form: &Form) -> Self {
+        let mut request = Self::get(url);
+        request.method = Method::Post;
+        // Without `;charset=UTF-8`, which some servers refuse although it is harmless.
+        let media_type = "application/x-www-form-urlencoded".to_owned();
+        request
+            .headers
+            .push(("content-type", HeaderValue::Plain(media_type)));
+        request.body = Some(form.encode());
+        request
+    }
+
+    /// Adds `Authorization: Bearer` (RFC 6750, section 2.1).
+    #[must_use]
+    pub fn bearer(mut self, access_token: &Secret) -> Self {
+        let value = Secret::new(format!("Bearer {}", access_token.expose()));
+        self.headers
+            .push(("authorization", HeaderValue::Secret(value)));
+        self
+    }
+}
+
+/// Shows neither the body nor credentials, nor the query of the URL.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("url", &bare(&self.url))
+            .field("headers", &self.headers)
+            .field("body", &self.body)
+            .finish()
+    }
+}
+
+/// `url` without user information, query and fragment, in which credentials could hide.
+pub(crate) fn bare(url: &Url) -> String {
+    let mut bare = url.clone();
+    bare.set_query(None);
+    bare.set_fragment(None);
+    // These fail for URLs that cannot have user information, which then have none.
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
+    bare.into()
+}
+
+/// A form body in the making (`application/x-www-form-urlencoded`). It holds secrets.
+#[derive(Default)]
+pub(crate) struct Form(Vec<(String, Secret)>);
+
+impl Form {
+    pub(crate) fn add(&mut self, name: &str, value: impl Into<String>) {
+        self.0.push((name.to_owned(), Secret::new(value)));
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
+    fn encode(&self) -> Secret {
+        let mut serializer = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in &self.0 {
+            serializer.append_pair(name, value.expose());
+        }
+        Secret::new(serializer.finish())
+    }
+}
+
+/// An answer as the driver received it.
+#[derive(Clone)]
+pub struct HttpResponse {
+    /// The status code.
+    pub status: u16,
+    /// Header fields; names in any case.
+    pub headers: Vec<(String, String)>,
+    /// The body, decoded from any transfer or content coding; at most [`MAX_BODY`] bytes.
+    pub body: Vec<u8>,
+}
+
+impl HttpResponse {
+    /// The first header field called `name`, in any case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// All header fields called `name`, in any case.
+    pub fn headers_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers
+            .iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The media type without parameters, in lower case.
+    pub fn media_type(&self) -> Option<String> {
+        let value = self.header("content-type")?;
+        let media_type = value.split(';').next()?.trim().to_ascii_lowercase();
+        (!media_type.is_empty()).then_some(media_type)
+    }
+
+    /// `Retry-After` in seconds (RFC 9110, section 10.2.3). The form with a date is not read: it
+    /// would make a wait depend on two clocks agreeing.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let value = self.header("retry-after")?.trim();
+        if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        // More digits than fit are a very long time.
+        Some(Duration::from_secs(
+            value.parse().unwrap_or(u64::from(u32::MAX)),
+        ))
+    }
+
+    /// Whether the body is a web page: by its media type, or by its first character if the media
+    /// type does not say JSON.
+    pub(crate) fn is_html(&self) -> bool {
+        match self.media_type().as_deref() {
+            Some("text/html" | "application/xhtml+xml") => true,
+            Some("application/json") => false,
+            _ => self.body.trim_ascii_start().first() == Some(&b'<'),
+        }
+    }
+
+    /// How long the answer may be kept: `max-age` of `Cache-Control` (RFC 9111, section 5.2.2.1), zero
+    /// with `no-store` or `no-cache`, nothing if the server does not say.
+    pub fn max_age(&self) -> Option<Duration> {
+        let mut age = None;
+        for directive in self
+            .headers_named("cache-control")
+            .flat_map(|value| value.split(','))
+        {
+            let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+            match name.trim().to_ascii_lowercase().as_str() {
+                "no-store" | "no-cache" => return Some(Duration::ZERO),
+                "max-age" => {
+                    let seconds = value.trim().trim_matches('"').parse::<u32>().ok();
+                    age = age.or(seconds.map(|s| Duration::from_secs(s.into())));
+                }
+                _ => {}
+            }
+        }
+        age
+    }
+}
+
+/// Shows the status and sizes; bodies and headers of answers hold tokens and cookies.
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpResponse")
+            .field("status", &self.status)
+            .field("media_type", &self.media_type().map(|m| printable(&m)))
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a request got no answer, in the driver's words.
+///
+/// The strings come from the driver's libraries, may quote the peer, and are filtered when shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// No connection, or no complete answer, within the time limit.
+    Timeout,
+    /// The connection could not be made: refused, unreachable, name not found.
+    Connect {
+        /// What the system said.
+        reason: String,
+    },
+    /// A proxy on the way refused or could not connect.
+    Proxy {
+        /// What it said.
+        reason: String,
+    },
+    /// The TLS handshake failed.
+    Tls {
+        /// What the TLS library said.
+        reason: String,
+    },
+    /// The connection ended before the answer did.
+    Closed,
+    /// The answer was not HTTP.
+    Malformed {
+        /// What was wrong with it.
+        reason: String,
+    },
+    /// The answer was larger than [`MAX_BODY`].
+    TooLarge,
+    /// The answer was a redirect, which is never followed.
+    Redirect {
+        /// Where to, if the server said.
+        location: Option<String>,
+    },
+    /// The user or the program ended the wait.
+    Interrupted,
+}
+
+impl TransportError {
+    /// Whether the same request may succeed if sent again.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Timeout | Self::Connect { .. } | Self::Proxy { .. } | Self::Closed => true,
+            Self::Tls { .. }
+            | Self::Malformed { .. }
+            | Self::TooLarge
+            | Self::Redirect { .. }
+            | Self::Interrupted => false,
+        }
+    }
+
+    /// A stable name for scripts and logs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Connect { .. } => "connect_failed",
+            Self::Proxy { .. } => "proxy_failed",
+            Self::Tls { .. } => "tls_failed",
+            Self::Closed => "connection_closed",
+            Self::Malformed { .. } => "malformed_http",
+            Self::TooLarge => "response_too_large",
+            Self::Redirect { .. } => "redirect_refused",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::Connect { reason } => write!(f, "cannot connect: {}", printable(reason)),
+            Self::Proxy { reason } => write!(f, "the proxy failed: {}", printable(reason)),
+            Self::Tls { reason } => write!(f, "TLS failed: {}", printable(reason)),
+            Self::Closed => f.write_str("the connection was closed before the answer was complete"),
+            Self::Malformed { reason } => {
+                write!(f, "the answer is not HTTP: {}", printable(reason))
+            }
+            Self::TooLarge => write!(f, "the answer is larger than {MAX_BODY} bytes"),
+            Self::Redirect { location: Some(to) } => {
+                write!(
+                    f,
+                    "the answer is a redirect to {}",
+                    printable(&without_query(to))
+                )
+            }
+            Self::Redirect { location: None } => f.write_str("the answer is a redirect"),
+            Self::Interrupted => f.write_str("interrupted"),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {}
+
+/// `location` up to its query or fragment, in which codes and tokens travel.
+pub(crate) fn without_query(location: &str) -> String {
+    location
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}

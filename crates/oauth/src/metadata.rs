@@ -1,0 +1,309 @@
+//! What an authorization server says about itself.
+//!
+//! One type serves both documents: OpenID Connect Discovery 1.0, section 3, and RFC 8414, section 2.
+//! Not responsible for: fetching it ([`crate::Discovery`]) and keeping it.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use url::Url;
+
+use crate::answer::{self, Object};
+use crate::error::Endpoint;
+use crate::{Error, Issuer, PeerMisbehaved};
+
+/// The metadata of an authorization server.
+///
+/// A list that is absent says nothing, and is never a reason to refuse: real servers leave out grants
+/// and authentication methods that they offer. Endpoints are `https`, or `http` on loopback if the
+/// issuer is. Serialized, it is a document that a server can publish and a client can cache;
+/// reading it back checks it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Metadata {
+    /// The issuer, exactly as the document writes it.
+    pub issuer: Issuer,
+    /// Where a browser starts a sign-in (RFC 6749, section 3.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<Url>,
+    /// Where grants become tokens (RFC 6749, section 3.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<Url>,
+    /// Where a device starts a sign-in (RFC 8628, section 4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<Url>,
+    /// Where the keys are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<Url>,
+    /// Who the token is about (OpenID Connect Core 1.0, section 5.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_endpoint: Option<Url>,
+    /// Where tokens end (RFC 7009).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<Url>,
+    /// Whether a token is good (RFC 7662).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<Url>,
+    /// Where a browser session ends (OpenID Connect RP-Initiated Logout 1.0, section 2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end_session_endpoint: Option<Url>,
+    /// Scopes the server is willing to name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes_supported: Option<Vec<String>>,
+    /// Response types.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_types_supported: Option<Vec<String>>,
+    /// Grants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant_types_supported: Option<Vec<String>>,
+    /// Whether `sub` is the same for every client (`public`) or not (`pairwise`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_types_supported: Option<Vec<String>>,
+    /// How ID tokens are signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_signing_alg_values_supported: Option<Vec<String>>,
+    /// How clients authenticate at the token endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// How clients authenticate at the revocation endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// How clients authenticate at the introspection endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// PKCE methods (RFC 7636).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_challenge_methods_supported: Option<Vec<String>>,
+    /// Claims the server may give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims_supported: Option<Vec<String>>,
+    /// Authentication context classes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr_values_supported: Option<Vec<String>>,
+    /// Whether authorization responses carry `iss` (RFC 9207).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_response_iss_parameter_supported: Option<bool>,
+}
+
+impl Metadata {
+    /// A document that names the issuer and nothing else: the start for a server that publishes one,
+    /// and for a client whose server publishes none and whose endpoints are configured.
+    pub fn new(issuer: Issuer) -> Self {
+        Self {
+            issuer,
+            authorization_endpoint: None,
+            token_endpoint: None,
+            device_authorization_endpoint: None,
+            jwks_uri: None,
+            userinfo_endpoint: None,
+            revocation_endpoint: None,
+            introspection_endpoint: None,
+            end_session_endpoint: None,
+            scopes_supported: None,
+            response_types_supported: None,
+            grant_types_supported: None,
+            subject_types_supported: None,
+            id_token_signing_alg_values_supported: None,
+            token_endpoint_auth_methods_supported: None,
+            revocation_endpoint_auth_methods_supported: None,
+            introspection_endpoint_auth_methods_supported: None,
+            code_challenge_methods_supported: None,
+            claims_supported: None,
+            acr_values_supported: None,
+            authorization_response_iss_parameter_supported: None,
+        }
+    }
+
+    /// Reads a document and checks that it belongs to `issuer`.
+    ///
+    /// # Errors
+    /// [`Error::PeerMisbehaved`], with [`PeerMisbehaved::IssuerMismatch`] if the document's issuer is not
+    /// the same string (RFC 8414, section 3.3).
+    pub fn from_json(json: &[u8], issuer: &Issuer) -> Result<Self, Error> {
+        let endpoint = Endpoint::Discovery;
+        let members = answer::json(json).map_err(|what| Error::peer(endpoint, what))?;
+        Self::from_object(&Object::new(endpoint, members), issuer)
+    }
+
+    pub(crate) fn from_object(object: &Object, issuer: &Issuer) -> Result<Self, Error> {
+        let received = object.required_str("issuer")?;
+        if received != issuer.as_str() {
+            return Err(object.fail(PeerMisbehaved::IssuerMismatch {
+                expected: issuer.to_string(),
+                received: crate::text::printable(received),
+            }));
+        }
+        Ok(Self {
+            issuer: issuer.clone(),
+            authorization_endpoint: object.url("authorization_endpoint", issuer)?,
+            token_endpoint: object.url("token_endpoint", issuer)?,
+            device_authorization_endpoint: object.url("device_authorization_endpoint", issuer)?,
+            jwks_uri: object.url("jwks_uri", issuer)?,
+            userinfo_endpoint: object.url("userinfo_endpoint", issuer)?,
+            revocation_endpoint: object.url("revocation_endpoint", issuer)?,
+            introspection_endpoint: object.url("introspection_endpoint", issuer)?,
+            end_session_endpoint: object.url("end_session_endpoint", issuer)?,
+            scopes_supported: object.strings("scopes_supported")?,
+            response_types_supported: object.strings("response_types_supported")?,
+            grant_types_supported: object.strings("grant_types_supported")?,
+            subject_types_supported: object.strings("subject_types_supported")?,
+            id_token_signing_alg_values_supported: object
+                .strings("id_token_signing_alg_values_supported")?,
+            token_endpoint_auth_methods_supported: object
+                .strings("token_endpoint_auth_methods_supported")?,
+            revocation_endpoint_auth_methods_supported: object
+                .strings("revocation_endpoint_auth_methods_supported")?,
+            introspection_endpoint_auth_methods_supported: object
+                .strings("introspection_endpoint_auth_methods_supported")?,
+            code_challenge_methods_supported: object.strings("code_challenge_methods_supported")?,
+            claims_supported: object.strings("claims_supported")?,
+            acr_values_supported: object.strings("acr_values_supported")?,
+            authorization_response_iss_parameter_supported: object
+                .boolean("authorization_response_iss_parameter_supported")?,
+        })
+    }
+
+    /// The address of `endpoint`.
+    ///
+    /// # Errors
+    /// [`Error::EndpointMissing`] if the server does not name it.
+    pub fn endpoint(&self, endpoint: Endpoint) -> Result<&Url, Error> {
+        match endpoint {
+            Endpoint::Discovery => Some(self.issuer.as_url()),
+            Endpoint::Keys => self.jwks_uri.as_ref(),
+            Endpoint::DeviceAuthorization => self.device_authorization_endpoint.as_ref(),
+            Endpoint::Token => self.token_endpoint.as_ref(),
+            Endpoint::UserInfo => self.userinfo_endpoint.as_ref(),
+            Endpoint::Revocation => self.revocation_endpoint.as_ref(),
+            Endpoint::Introspection => self.introspection_endpoint.as_ref(),
+        }
+        .ok_or(Error::EndpointMissing(endpoint))
+    }
+
+    /// Puts configured addresses in the place of what the server publishes.
+    ///
+    /// # Errors
+    /// [`Error::InsecureOverride`] if one is neither `https` nor, for a loopback issuer, `http` on
+    /// loopback.
+    pub fn apply(&mut self, overrides: &EndpointOverrides) -> Result<(), Error> {
+        let EndpointOverrides {
+            authorization_endpoint,
+            token_endpoint,
+            device_authorization_endpoint,
+            jwks_uri,
+            userinfo_endpoint,
+            revocation_endpoint,
+            introspection_endpoint,
+        } = overrides;
+        for (name, configured, own) in [
+            (
+                "authorization_endpoint",
+                authorization_endpoint,
+                &mut self.authorization_endpoint,
+            ),
+            ("token_endpoint", token_endpoint, &mut self.token_endpoint),
+            (
+                "device_authorization_endpoint",
+                device_authorization_endpoint,
+                &mut self.device_authorization_endpoint,
+            ),
+            ("jwks_uri", jwks_uri, &mut self.jwks_uri),
+            (
+                "userinfo_endpoint",
+                userinfo_endpoint,
+                &mut self.userinfo_endpoint,
+            ),
+            (
+                "revocation_endpoint",
+                revocation_endpoint,
+                &mut self.revocation_endpoint,
+            ),
+            (
+                "introspection_endpoint",
+                introspection_endpoint,
+                &mut self.introspection_endpoint,
+            ),
+        ] {
+            if let Some(url) = configured {
+                if !self.issuer.may_publish(url) {
+                    let url = crate::http::bare(url);
+                    return Err(Error::InsecureOverride { name, url });
+                }
+                *own = Some(url.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills what is missing here from `other`, another document of the same issuer.
+    pub(crate) fn merge(&mut self, other: Self) {
+        macro_rules! fill {
+            ($($field:ident),* $(,)?) => { $( self.$field = self.$field.take().or(other.$field); )* };
+        }
+        fill!(
+            authorization_endpoint,
+            token_endpoint,
+            device_authorization_endpoint,
+            jwks_uri,
+            userinfo_endpoint,
+            revocation_endpoint,
+            introspection_endpoint,
+            end_session_endpoint,
+            scopes_supported,
+            response_types_supported,
+            grant_types_supported,
+            subject_types_supported,
+            id_token_signing_alg_values_supported,
+            token_endpoint_auth_methods_supported,
+            revocation_endpoint_auth_methods_supported,
+            introspection_endpoint_auth_methods_supported,
+            code_challenge_methods_supported,
+            claims_supported,
+            acr_values_supported,
+            authorization_response_iss_parameter_supported,
+        );
+    }
+}
+
+/// Reads a document that this type wrote, as from a cache: it is checked as if a server had sent it,
+/// against the issuer it names. Whose metadata it should be is for the reader to compare.
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error as _;
+        let document = serde_json::Value::deserialize(deserializer)?;
+        let issuer = document
+            .get("issuer")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        let issuer = Issuer::parse(issuer).map_err(D::Error::custom)?;
+        Self::from_json(document.to_string().as_bytes(), &issuer).map_err(|error| match error {
+            Error::PeerMisbehaved { what, .. } => D::Error::custom(what),
+            other => D::Error::custom(other),
+        })
+    }
+}
+
+/// Addresses from a profile, for servers that offer more than they publish.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EndpointOverrides {
+    /// In the place of the published `authorization_endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<Url>,
+    /// In the place of the published `token_endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<Url>,
+    /// In the place of the published `device_authorization_endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_authorization_endpoint: Option<Url>,
+    /// In the place of the published `jwks_uri`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<Url>,
+    /// In the place of the published `userinfo_endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_endpoint: Option<Url>,
+    /// In the place of the published `revocation_endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation_endpoint: Option<Url>,
+    /// In the place of the published `introspection_endpoint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub introspection_endpoint: Option<Url>,
+}

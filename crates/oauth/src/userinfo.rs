@@ -1,0 +1,129 @@
+//! Who the access token is about (OpenID Connect Core 1.0, section 5.3).
+
+use countersign_jose::{Claims, Timestamp};
+use serde_json::Value;
+
+use crate::error::Endpoint;
+use crate::flow::Once;
+use crate::{
+    Error, Flow, HttpRequest, HttpResponse, Metadata, PeerMisbehaved, Secret, Step, TransportError,
+    answer,
+};
+
+/// Whom the answer must be about (OpenID Connect Core 1.0, section 5.3.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubjectCheck {
+    /// The `sub` of the ID token. An answer about anybody else must not be used.
+    SameAs(String),
+    /// There is no ID token to compare with: the access token alone says whom it is about.
+    NoIdToken,
+}
+
+/// A userinfo answer. What it says is true if the connection was to the right server; nothing in
+/// it is signed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserInfo {
+    sub: String,
+    claims: Claims,
+}
+
+impl UserInfo {
+    /// The subject: who it is, within this issuer.
+    pub fn sub(&self) -> &str {
+        &self.sub
+    }
+
+    /// A claim that is a string, such as `name`, `preferred_username` or `email` (section 5.1).
+    /// Untrusted text: pass it through [`printable`](crate::text::printable) before showing it.
+    pub fn str(&self, name: &str) -> Option<&str> {
+        self.claims.get(name)?.as_str()
+    }
+
+    /// Whether the server has verified that `email` belongs to the person. A string counts, as some
+    /// servers send it.
+    pub fn email_verified(&self) -> bool {
+        match self.claims.get("email_verified") {
+            Some(Value::Bool(verified)) => *verified,
+            Some(Value::String(text)) => text == "true",
+            _ => false,
+        }
+    }
+
+    /// Everything the server said.
+    pub fn claims(&self) -> &Claims {
+        &self.claims
+    }
+}
+
+/// The machine that asks who the access token is about.
+#[derive(Debug)]
+pub struct UserInfoFlow {
+    expected: SubjectCheck,
+    state: Once<UserInfo>,
+}
+
+impl UserInfoFlow {
+    /// Asks with `access_token`, in the header (RFC 6750, section 2.1).
+    ///
+    /// # Errors
+    /// [`Error::EndpointMissing`] if the server names no userinfo endpoint.
+    pub fn new(
+        metadata: &Metadata,
+        access_token: &Secret,
+        expected: SubjectCheck,
+    ) -> Result<Self, Error> {
+        let url = metadata.endpoint(Endpoint::UserInfo)?.clone();
+        let request = HttpRequest::get(url).bearer(access_token);
+        Ok(Self {
+            expected,
+            state: Once::Ready(request),
+        })
+    }
+}
+
+impl Flow for UserInfoFlow {
+    type Output = UserInfo;
+
+    fn poll(&mut self, _now: Timestamp) -> Result<Step<UserInfo>, Error> {
+        self.state.poll()
+    }
+
+    fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
+        let expected = &self.expected;
+        self.state.handle(|| read(response, expected))
+    }
+
+    fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
+        let endpoint = Endpoint::UserInfo;
+        self.state.transport_failed(Error::Transport {
+            endpoint,
+            source: error,
+        });
+    }
+}
+
+fn read(response: &HttpResponse, expected: &SubjectCheck) -> Result<UserInfo, Error> {
+    if response.status == 200 && response.media_type().as_deref() == Some("application/jwt") {
+        return Err(Error::peer(
+            Endpoint::UserInfo,
+            PeerMisbehaved::UserInfoIsJwt,
+        ));
+    }
+    let object = match answer::object(Endpoint::UserInfo, response) {
+        // The reason stands in the challenge (RFC 6750, section 3), and the body is often empty.
+        Err(Error::Refused(refusal)) if refusal.code.is_none() => {
+            return Err(Error::Refused(refusal.with_challenge(response)));
+        }
+        other => other?,
+    };
+    let sub = object.required_str("sub")?.to_owned();
+    match expected {
+        SubjectCheck::SameAs(expected) if *expected != sub => {
+            Err(object.fail(PeerMisbehaved::SubjectMismatch))
+        }
+        _ => Ok(UserInfo {
+            sub,
+            claims: object.into_members(),
+        }),
+    }
+}
