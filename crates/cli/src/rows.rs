@@ -17,7 +17,7 @@ impl<'a> Rows<'a> {
         rows.put(
             "client_secret_file",
             settings.client_secret_file.as_ref(),
-            path,
+            |file| path(file),
         );
         rows.put("scope", settings.scope.as_ref(), |scopes| scopes.join(" "));
         rows.put("audience", settings.audience.as_ref(), String::clone);
@@ -29,7 +29,7 @@ impl<'a> Rows<'a> {
         });
         rows.endpoints(settings);
         rows.put("ca_cert", settings.ca_cert.as_ref(), |paths| {
-            join(paths, path)
+            join(paths, |file| path(file))
         });
         rows.put("timeout", Some(&settings.timeout), seconds);
         rows.put("login_timeout", settings.login_timeout.as_ref(), seconds);
@@ -75,8 +75,8 @@ fn seconds(duration: &Duration) -> String {
     format!("{}s", duration.as_secs())
 }
 
-fn path(path: impl AsRef<Path>) -> String {
-    path.as_ref().display().to_string()
+fn path(path: &Path) -> String {
+    path.display().to_string()
 }
 
 fn join<T>(items: impl IntoIterator<Item = T>, text: impl Fn(T) -> String) -> String {
