@@ -66,7 +66,7 @@ impl<'a> Rows<'a> {
         ];
         let urls = urls
             .into_iter()
-            .filter_map(|(name, url)| Some((name, url.clone()?, origin)));
+            .filter_map(|(name, url)| Some((name, url.as_ref()?.to_string(), origin)));
         self.0.extend(urls);
     }
 }
