@@ -21,8 +21,6 @@ const COVERAGE: &[&str] = &[
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
-    // Instrumentation takes away what the linker's section garbage collection needs.
-    "-Clink-dead-code",
     "--cfg=fuzzing",
 ];
 

@@ -8,6 +8,7 @@
     reason = "a command talks to its user"
 )]
 
+mod bench;
 mod check;
 mod command;
 mod fuzz;
@@ -27,6 +28,7 @@ Usage: cargo xtask <command>
   test           every test, with its set-up: system packages, npm packages, binaries, fuzzing
   fuzz TARGET    one fuzz target until it is stopped (or -- -max_total_time=SECONDS)
   prove          the long proofs in full
+  bench          the shipped programs, measured beside programs that do nothing
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["fuzz", target, options @ ..] => fuzz::run(target, options),
         ["prove"] => prove::run(),
+        ["bench"] => bench::run(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS

@@ -50,15 +50,19 @@ pub(crate) struct Dependency {
 }
 
 impl Metadata {
-    /// Asks cargo. A lock file that does not fit the manifests is a failure, not something to mend
-    /// silently.
-    pub(crate) fn read() -> Result<Self, Failure> {
-        let text = command::output(command::cargo().args([
-            "metadata",
-            "--format-version=1",
-            "--all-features",
-            "--locked",
-        ]))?;
+    /// Asks cargo about the workspace of a manifest, given from the root. A lock file that does not
+    /// fit the manifests is a failure, not something to mend silently.
+    pub(crate) fn read(manifest: &str) -> Result<Self, Failure> {
+        let text = command::output(
+            command::cargo()
+                .args([
+                    "metadata",
+                    "--format-version=1",
+                    "--all-features",
+                    "--locked",
+                ])
+                .args(["--manifest-path", manifest]),
+        )?;
         serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))
     }
 

@@ -166,7 +166,7 @@ impl IntrospectionFlow {
         }
         let url = metadata.endpoint(Endpoint::Introspection)?;
         Ok(Self {
-            state: Once::new(client.post(url, form), client.secrets(&[token])),
+            state: Once::Ready(client.post(url, form)),
         })
     }
 }
@@ -183,6 +183,10 @@ impl Flow for IntrospectionFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state.transport_failed(Endpoint::Introspection, error);
+        let endpoint = Endpoint::Introspection;
+        self.state.transport_failed(Error::Transport {
+            endpoint,
+            source: error,
+        });
     }
 }

@@ -55,11 +55,15 @@ struct Sources {
     allow_registry: Vec<String>,
 }
 
-pub(crate) fn check(metadata: &Metadata) -> Result<(), Failure> {
+pub(crate) fn check(workspaces: &[&Metadata]) -> Result<(), Failure> {
     let text = fs::read_to_string(command::root().join("deny.toml"))
         .map_err(|error| format!("deny.toml: {error}"))?;
     let policy: Policy = toml::from_str(&text).map_err(|error| format!("deny.toml: {error}"))?;
-    super::report(&policy.judge(metadata))?;
+    let findings: Vec<String> = workspaces
+        .iter()
+        .flat_map(|metadata| policy.judge(metadata))
+        .collect();
+    super::report(&findings)?;
     if command::is_installed("cargo-deny") {
         command::run(
             cargo()

@@ -22,9 +22,10 @@ pub(crate) fn run() -> ExitCode {
         // The fuzz targets are outside the workspace.
         command::run(cargo().args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
     });
-    let mut metadata = None;
-    steps.run("lock file", || {
-        metadata = Some(Metadata::read()?);
+    let (mut metadata, mut fuzz) = (None, None);
+    steps.run("lock files", || {
+        metadata = Some(Metadata::read("Cargo.toml")?);
+        fuzz = Some(Metadata::read("fuzz/Cargo.toml")?);
         Ok(())
     });
     if let Some(metadata) = &metadata {
@@ -34,7 +35,9 @@ pub(crate) fn run() -> ExitCode {
             report(&sources::check(metadata)?)
         });
         steps.run("file lengths and lock files", || report(&files::check()?));
-        steps.run("licences, bans, sources", || deny::check(metadata));
+    }
+    if let (Some(metadata), Some(fuzz)) = (&metadata, &fuzz) {
+        steps.run("licences, bans, sources", || deny::check(&[metadata, fuzz]));
     }
     steps.run("dependency trees", || report(&trees::check()?));
     steps.run("clippy", || {

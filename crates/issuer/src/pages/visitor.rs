@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::{Pages, refusal::Refusal};
 use crate::core::BrowserSession;
-use countersign_oauth::Secret;
+use crate::pending::Secret;
 
 /// The browser that sent this request.
 #[derive(Debug)]

@@ -202,8 +202,9 @@ impl Flow for DeviceFlow {
             return Err(Misuse::NothingSent.into());
         }
         self.state = State::Finished;
-        let secrets = self.client.secrets(&[&self.device_code]);
-        match TokenResponse::from_response(response).map_err(|error| error.redacted(&secrets)) {
+        match answer::object(Endpoint::Token, response)
+            .and_then(|object| TokenResponse::from_object(&object))
+        {
             Ok(tokens) => {
                 self.state = State::Approved(tokens);
                 Ok(())

@@ -65,7 +65,7 @@ impl DeviceAuthorizationRequest {
         }
         Ok(DeviceAuthorizationFlow {
             issuer: metadata.issuer.clone(),
-            state: Once::new(client.post(url, form), client.secrets(&[])),
+            state: Once::Ready(client.post(url, form)),
         })
     }
 }
@@ -94,7 +94,10 @@ impl Flow for DeviceAuthorizationFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state
-            .transport_failed(Endpoint::DeviceAuthorization, error);
+        let endpoint = Endpoint::DeviceAuthorization;
+        self.state.transport_failed(Error::Transport {
+            endpoint,
+            source: error,
+        });
     }
 }
