@@ -1,1 +1,49 @@
-//! Being written.
+//! The receiving end: decides at an API whether an access token may be used.
+//!
+//! A [`Validator`] holds the rules for one API and the keys of one issuer, and
+//! verifies tokens (RFC 9068) offline. [`ValidatorLayer`] puts it in front of
+//! any tower service and hands verified callers on as [`Caller`].
+//!
+//! ```no_run
+//! # fn main() -> Result<(), countersign_resource::Error> {
+//! use countersign_resource::{Validator, ValidatorLayer};
+//!
+//! let validator = Validator::builder("https://id.example.com")
+//!     .audience("https://api.example.com")
+//!     .required_scope("inventory:read")
+//!     .build()?;
+//! let layer = ValidatorLayer::new(validator);
+//! // axum: Router::new().route("/stock", get(stock)).layer(layer)
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not responsible for how a client gets its token, for opaque tokens, for
+//! sender-constrained tokens (they are refused), nor for what a caller may do
+//! beyond the scopes that are asked for.
+
+mod caller;
+mod clock;
+mod credentials;
+mod error;
+mod http_client;
+mod issuer_keys;
+mod keys;
+mod layer;
+mod rejection;
+mod token;
+mod validator;
+
+#[cfg(test)]
+mod testing;
+
+pub use caller::Caller;
+pub use clock::{Clock, SystemClock};
+pub use countersign_jose::{Timestamp, Verified};
+pub use countersign_oauth::{FetchedKeys, ScopeSet};
+pub use error::Error;
+pub use keys::{FetchFuture, FetchKeys, KeyStatus};
+pub use layer::{ValidatorLayer, ValidatorService};
+pub use rejection::Rejection;
+pub use token::AccessToken;
+pub use validator::{Validator, ValidatorBuilder};

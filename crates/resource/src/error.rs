@@ -1,0 +1,77 @@
+//! What can go wrong outside a request: while a validator is set up, and while
+//! the issuer's keys are fetched.
+//!
+//! What a request did wrong is a [`Rejection`](crate::Rejection).
+
+use std::error::Error as StdError;
+
+use countersign_oauth::{Error as OAuthError, InvalidIssuer, InvalidScope};
+
+/// Why a validator could not be built, or keys not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The issuer is not an issuer identifier (RFC 8414, section 2).
+    #[error("the issuer cannot be used")]
+    Issuer(#[source] InvalidIssuer),
+
+    /// No audience was configured, or an empty one. Without it, a token meant
+    /// for any other API would be accepted here.
+    #[error("no audience is configured")]
+    NoAudience,
+
+    /// A required scope is not a scope token (RFC 6749, section 3.3).
+    #[error("the required scope cannot be used")]
+    Scope(#[source] InvalidScope),
+
+    /// The leeway is longer than the five minutes that any clock needs.
+    #[error("a leeway of {0} seconds is more than the 300 that are allowed")]
+    Leeway(u64),
+
+    /// An added CA certificate cannot be used.
+    #[error("the added CA certificate cannot be used")]
+    CaCertificate(#[source] Box<dyn StdError + Send + Sync>),
+
+    /// The TLS library refused its configuration.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] Box<dyn StdError + Send + Sync>),
+
+    /// The issuer's metadata or keys could not be fetched or read.
+    #[error("the issuer's keys could not be fetched")]
+    Fetch(#[source] OAuthError),
+
+    /// The issuer's key set holds no key that can verify a token.
+    #[error("the issuer's key set holds no usable key")]
+    NoUsableKey,
+}
+
+impl Error {
+    /// A stable name for this kind of error, for logs and metrics.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Issuer(_) => "invalid_issuer",
+            Self::NoAudience => "audience_missing",
+            Self::Scope(_) => "invalid_scope",
+            Self::Leeway(_) => "leeway_too_long",
+            Self::CaCertificate(_) => "ca_certificate_unusable",
+            Self::Tls(_) => "tls_configuration",
+            Self::Fetch(error) => error.code(),
+            Self::NoUsableKey => "no_usable_key",
+        }
+    }
+
+    /// What somebody could do about it, one sentence each; often nothing.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::NoAudience => vec![
+                "set the identifier that this API has at its authorization server, often its URL"
+                    .to_owned(),
+            ],
+            Self::CaCertificate(_) => {
+                vec!["the file must be PEM: -----BEGIN CERTIFICATE-----".to_owned()]
+            }
+            Self::Fetch(error) => error.hints(),
+            _ => Vec::new(),
+        }
+    }
+}

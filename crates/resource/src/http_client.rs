@@ -1,0 +1,208 @@
+//! Carries requests to the issuer: bounded in time and size, no redirects.
+//!
+//! Not responsible for what is sent, where to, and what the answer means: that
+//! is the business of the machines in `countersign-oauth`. Whether a URL is
+//! safe has been decided there as well; here it is only made certain that an
+//! `https` issuer is never spoken to in the clear.
+
+use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use countersign_oauth::{HttpRequest, HttpResponse, Issuer, MAX_BODY, TransportError};
+use http::{Request, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, Error as ClientError, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use crate::Error;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_HEAD: usize = 64 * 1024;
+
+/// The client that asks the issuer.
+#[derive(Clone)]
+pub(crate) struct HttpClient {
+    inner: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl HttpClient {
+    /// A client that trusts the platform's roots and these added certificates.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::CaCertificate`] when a PEM holds no usable certificate.
+    pub(crate) fn new(issuer: &Issuer, added_ca_pem: &[Vec<u8>]) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        // A platform without roots is not an error: the issuer may be on
+        // loopback, or its CA among the added ones. If neither is so, the
+        // handshake fails and says that the issuer's certificate is unknown.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for pem in added_ca_pem {
+            add_ca(&mut roots, pem).map_err(Error::CaCertificate)?;
+        }
+        // The provider is named here and never taken from the process: with two
+        // of them compiled in, the process-wide default panics.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Tls(error.into()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls);
+        let connector = if issuer.is_loopback_http() {
+            connector.https_or_http()
+        } else {
+            connector.https_only()
+        };
+        let inner = Client::builder(TokioExecutor::new())
+            // Fetches are minutes apart; a kept connection would only be found
+            // closed by the next one.
+            .pool_max_idle_per_host(0)
+            .http1_max_buf_size(MAX_HEAD)
+            .build(connector.enable_http1().wrap_connector(tcp));
+        Ok(Self { inner })
+    }
+
+    /// Sends a request and reads the whole answer. A status is not an error
+    /// here, and a redirect is an answer like any other.
+    pub(crate) async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        tokio::time::timeout(REQUEST_TIMEOUT, self.send_unbounded(request))
+            .await
+            .unwrap_or(Err(TransportError::Timeout))
+    }
+
+    async fn send_unbounded(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
+        const USER_AGENT: &str = concat!("countersign-resource/", env!("CARGO_PKG_VERSION"));
+        let mut builder = Request::builder()
+            .method(request.method.as_str())
+            .uri(request.url.as_str())
+            .header(header::USER_AGENT, USER_AGENT);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, value.expose());
+        }
+        let body = request.body.as_ref().map(|body| body.expose().to_owned());
+        let request = builder
+            .body(Full::from(body.unwrap_or_default()))
+            .map_err(|error| malformed(&error))?;
+
+        let response = self
+            .inner
+            .request(request)
+            .await
+            .map_err(|error| not_sent(&error))?;
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, MAX_BODY)
+            .collect()
+            .await
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    TransportError::TooLarge
+                } else {
+                    TransportError::Closed
+                }
+            })?;
+        let headers = head.headers.iter().filter_map(|(name, value)| {
+            // A value that is not text is not one that we read.
+            Some((name.to_string(), value.to_str().ok()?.to_owned()))
+        });
+        Ok(HttpResponse {
+            status: head.status.as_u16(),
+            headers: headers.collect(),
+            body: body.to_bytes().into(),
+        })
+    }
+}
+
+fn add_ca(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), Box<dyn StdError + Send + Sync>> {
+    let mut added = 0;
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate?)?;
+        added += 1;
+    }
+    if added == 0 {
+        return Err("there is no certificate in it".into());
+    }
+    Ok(())
+}
+
+/// Why there was no answer, in the terms of the protocol crate.
+fn not_sent(error: &ClientError) -> TransportError {
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return TransportError::Tls {
+            reason: tls.to_string(),
+        };
+    }
+    if error.is_connect() {
+        if find::<io::Error>(error).is_some_and(|io| io.kind() == io::ErrorKind::TimedOut) {
+            return TransportError::Timeout;
+        }
+        return TransportError::Connect {
+            reason: chain(error),
+        };
+    }
+    match find::<hyper::Error>(error) {
+        Some(http) if http.is_parse() => malformed(http),
+        _ => TransportError::Closed,
+    }
+}
+
+fn malformed(error: &dyn StdError) -> TransportError {
+    TransportError::Malformed {
+        reason: error.to_string(),
+    }
+}
+
+/// The first error of this type among `error` and its causes.
+fn find<'e, T: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = cause(error);
+    }
+    None
+}
+
+/// The causes of an error in one line; the client's own word says only that
+/// something failed.
+fn chain(error: &ClientError) -> String {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(error) = next {
+        causes.push(error.to_string());
+        next = cause(error);
+    }
+    causes.dedup();
+    causes.join(": ")
+}
+
+/// `io::Error::source` passes over the error that it wraps, which is the one
+/// that tells.
+fn cause<'e>(error: &'e (dyn StdError + 'static)) -> Option<&'e (dyn StdError + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,119 @@
+//! The tower layer in front of a service.
+//!
+//! Not responsible for the answer's body, nor for what a handler may show to
+//! whom: it lets verified callers in and says who they are.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{Caller, Rejection, Validator, credentials::bearer_token};
+
+type RejectionHook = Arc<dyn Fn(&Rejection) + Send + Sync>;
+
+/// Refuses every request without a good token, and gives the others a
+/// [`Caller`] in their extensions.
+///
+/// Works with any service over `http` types whose response body has a
+/// `Default`, which stands for "empty": axum, hyper, tonic.
+#[derive(Clone)]
+pub struct ValidatorLayer {
+    validator: Validator,
+    on_rejection: Option<RejectionHook>,
+}
+
+impl ValidatorLayer {
+    /// A layer that asks this validator.
+    pub fn new(validator: Validator) -> Self {
+        Self {
+            validator,
+            on_rejection: None,
+        }
+    }
+
+    /// Calls `hook` for every refused request, to log or count it. It runs on
+    /// the request's path, so it must not block.
+    #[must_use]
+    pub fn on_rejection(mut self, hook: impl Fn(&Rejection) + Send + Sync + 'static) -> Self {
+        self.on_rejection = Some(Arc::new(hook));
+        self
+    }
+}
+
+impl<S> Layer<S> for ValidatorLayer {
+    type Service = ValidatorService<S>;
+
+    fn layer(&self, inner: S) -> ValidatorService<S> {
+        ValidatorService {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for ValidatorLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidatorLayer")
+            .field("validator", &self.validator)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A service behind a [`ValidatorLayer`].
+#[derive(Debug, Clone)]
+pub struct ValidatorService<S> {
+    inner: S,
+    layer: ValidatorLayer,
+}
+
+impl<S, RequestBody, ResponseBody> Service<Request<RequestBody>> for ValidatorService<S>
+where
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody>> + Clone + Send + 'static,
+    S::Future: Send,
+    RequestBody: Send + 'static,
+    ResponseBody: Default,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+        // The service that was polled ready must be the one that is called; its
+        // clone has not been asked yet.
+        let unasked = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, unasked);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            // Taken apart so that only the head is borrowed while we wait: the
+            // body need not be `Sync`.
+            let (mut head, body) = request.into_parts();
+            let verdict = match bearer_token(&head.headers, &head.uri) {
+                Ok(token) => layer.validator.validate(token).await,
+                Err(rejection) => Err(rejection),
+            };
+            match verdict {
+                Ok(token) => {
+                    head.extensions.insert(Caller::from(token));
+                    inner.call(Request::from_parts(head, body)).await
+                }
+                Err(rejection) => {
+                    if let Some(hook) = &layer.on_rejection {
+                        hook(&rejection);
+                    }
+                    Ok(rejection.response())
+                }
+            }
+        })
+    }
+}
