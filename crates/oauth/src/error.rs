@@ -268,11 +268,10 @@ impl Error {
             Self::PeerMisbehaved { what, .. } => what.code(),
             Self::IdToken(error) => error.code(),
             Self::Keys(error) => error.code(),
-            Self::Refused(refusal) => refusal
-                .code
-                .as_ref()
-                .and_then(ErrorCode::known_name)
-                .unwrap_or("refused"),
+            Self::Refused(refusal) => match &refusal.code {
+                Some(code) => code.known_name().unwrap_or("refused"),
+                None => "refused_without_reason",
+            },
             Self::AccessDenied(_) => "access_denied",
             Self::DeviceCodeExpired { .. } => "expired_token",
             Self::DeviceCodeUnknown(_) => "device_code_unknown",

@@ -101,6 +101,10 @@ fn refused(refusal: &Refusal) -> Vec<String> {
             &["check the issuer and the addresses of its endpoints"]
         }
         None if device => &["the server may not offer the device grant, or not to this client"],
+        None if refusal.endpoint == Endpoint::Token => &[
+            "the server gave no reason; it may not offer this grant, or not know the code any more",
+            "sign in again; if that fails too, ask the administrator of the server",
+        ],
         _ => &["show the server's answer to its administrator"],
     };
     hints.iter().map(|&hint| hint.to_owned()).collect()

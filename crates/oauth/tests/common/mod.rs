@@ -1,0 +1,172 @@
+//! A server made of answers, and a clock made of numbers.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::time::Duration;
+
+use countersign_oauth::{
+    Client, DeviceAuthorization, DeviceAuthorizationRequest, DeviceFlow, Error, Flow, HttpRequest,
+    HttpResponse, Issuer, Metadata, RefreshFlow, ScopeSet, Secret, Step, Timestamp, TokenResponse,
+    TransportError,
+};
+use url::Url;
+
+pub(crate) const ISSUER: &str = "https://id.example.com";
+pub(crate) const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
+pub(crate) const TOKENS: &str = r#"{"access_token":"at-1","token_type":"Bearer","expires_in":600}"#;
+
+pub(crate) fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+pub(crate) fn issuer() -> Issuer {
+    Issuer::parse(ISSUER).unwrap()
+}
+
+pub(crate) fn metadata() -> Metadata {
+    let url = |path: &str| Some(Url::parse(&format!("{ISSUER}/{path}")).unwrap());
+    let mut metadata = Metadata::new(issuer());
+    metadata.token_endpoint = url("token");
+    metadata.device_authorization_endpoint = url("device_authorization");
+    metadata.jwks_uri = url("jwks");
+    metadata.userinfo_endpoint = url("userinfo");
+    metadata.revocation_endpoint = url("revoke");
+    metadata.introspection_endpoint = url("introspect");
+    metadata
+}
+
+pub(crate) fn client() -> Client {
+    Client::public("cli")
+}
+
+pub(crate) fn answer(status: u16, media_type: &str, body: &str) -> HttpResponse {
+    let headers = vec![("Content-Type".to_owned(), media_type.to_owned())];
+    HttpResponse {
+        status,
+        headers,
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+pub(crate) fn json(status: u16, body: &str) -> HttpResponse {
+    answer(status, "application/json; charset=utf-8", body)
+}
+
+pub(crate) fn error(code: &str) -> HttpResponse {
+    json(400, &format!(r#"{{"error":"{code}"}}"#))
+}
+
+pub(crate) fn html(status: u16) -> HttpResponse {
+    answer(status, "text/html", "<!DOCTYPE html><title>Oops</title>")
+}
+
+pub(crate) fn empty(status: u16) -> HttpResponse {
+    HttpResponse {
+        status,
+        headers: Vec::new(),
+        body: Vec::new(),
+    }
+}
+
+pub(crate) fn with_header(mut response: HttpResponse, name: &str, value: &str) -> HttpResponse {
+    response.headers.push((name.to_owned(), value.to_owned()));
+    response
+}
+
+/// Sends the one request of an exchange at T0 and hands back the outcome.
+pub(crate) fn exchange<F: Flow>(mut flow: F, response: &HttpResponse) -> Result<F::Output, Error> {
+    sent(&mut flow);
+    flow.handle(response, T0)?;
+    match flow.poll(T0)? {
+        Step::Done(output) => Ok(output),
+        Step::Send(_) | Step::WaitUntil(_) => panic!("the exchange goes on"),
+    }
+}
+
+pub(crate) fn sent<F: Flow>(flow: &mut F) -> HttpRequest {
+    match flow.poll(T0) {
+        Ok(Step::Send(request)) => request,
+        Ok(Step::WaitUntil(time)) => panic!("waits until {time:?}"),
+        Ok(Step::Done(_)) => panic!("is done"),
+        Err(error) => panic!("failed: {error:?}"),
+    }
+}
+
+pub(crate) fn authorize(response: &HttpResponse) -> Result<DeviceAuthorization, Error> {
+    let request = DeviceAuthorizationRequest::new(ScopeSet::parse("openid").unwrap());
+    exchange(request.start(&metadata(), &client()).unwrap(), response)
+}
+
+pub(crate) fn refresh(response: &HttpResponse) -> Result<TokenResponse, Error> {
+    exchange(
+        RefreshFlow::new(&metadata(), &client(), &Secret::new("rt-1")).unwrap(),
+        response,
+    )
+}
+
+pub(crate) fn authorization(interval: u64, lifetime: u64) -> DeviceAuthorization {
+    authorize(&json(
+        200,
+        &format!(
+            r#"{{"device_code":"dc-1","user_code":"BCDF-GHJK","interval":{interval},
+                "verification_uri":"https://id.example.com/device","expires_in":{lifetime}}}"#
+        ),
+    ))
+    .unwrap()
+}
+
+/// A device flow, driven through its time by hand.
+pub(crate) struct Device {
+    pub(crate) flow: DeviceFlow,
+    pub(crate) now: Timestamp,
+}
+
+impl Device {
+    pub(crate) fn new(interval: u64, lifetime: u64) -> Self {
+        let authorization = authorization(interval, lifetime);
+        let flow = DeviceFlow::new(&metadata(), &client(), &authorization, T0).unwrap();
+        Self { flow, now: T0 }
+    }
+
+    /// Waits as told until there is a request; gives the seconds waited.
+    pub(crate) fn until_request(&mut self) -> Result<u64, Error> {
+        let start = self.now;
+        loop {
+            match self.flow.poll(self.now)? {
+                Step::Send(_) => return Ok(self.now.since(start).as_secs()),
+                Step::WaitUntil(time) => {
+                    assert!(time > self.now, "a wait that is already over");
+                    self.now = time;
+                }
+                Step::Done(_) => panic!("is done"),
+            }
+        }
+    }
+
+    /// Waits for the next request and answers it; gives the seconds waited before.
+    pub(crate) fn answer(&mut self, response: &HttpResponse) -> Result<u64, Error> {
+        let waited = self.until_request()?;
+        self.flow.handle(response, self.now)?;
+        Ok(waited)
+    }
+
+    /// Waits for the next request and loses it; gives the seconds waited before.
+    pub(crate) fn lose(&mut self, error: TransportError) -> Result<u64, Error> {
+        let waited = self.until_request()?;
+        self.flow.transport_failed(error, self.now);
+        Ok(waited)
+    }
+
+    pub(crate) fn tokens(&mut self) -> Result<TokenResponse, Error> {
+        match self.flow.poll(self.now)? {
+            Step::Done(tokens) => Ok(tokens),
+            Step::Send(_) | Step::WaitUntil(_) => panic!("not done"),
+        }
+    }
+}
+
+/// The outcome of a device flow whose first poll is answered like this.
+pub(crate) fn first_poll(response: &HttpResponse) -> Result<TokenResponse, Error> {
+    let mut device = Device::new(5, 600);
+    device.answer(response)?;
+    device.tokens()
+}
