@@ -1,2 +1,87 @@
-//! Being written.
-fn main() {}
+//! `countersign`: single sign-on for everything people do in a terminal.
+//!
+//! Where to start reading: `args` is the whole command line, `commands` has one file for each
+//! command, `settings` says which value wins. This file only joins them and leaves with a code.
+//!
+//! Not responsible for the protocol, the session files or the network: those are
+//! `countersign-client`'s, and this program uses its public API like any other would.
+
+mod app;
+mod args;
+mod commands;
+mod config;
+mod config_edit;
+mod curl_args;
+mod dirs;
+mod duration;
+mod error;
+mod given;
+mod output;
+mod prompt;
+mod qr;
+mod question;
+mod redact;
+mod rows;
+mod settings;
+mod term;
+mod text;
+mod time;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+
+use crate::app::App;
+use crate::args::{Cli, Command};
+use crate::commands::{
+    completion, curl, inspect, login, logout, profile, status, token, version, whoami,
+};
+use crate::config::Config;
+use crate::error::CliError;
+use crate::given::Overrides;
+use crate::output::Voice;
+use crate::settings::Settings;
+
+fn main() -> ExitCode {
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let given = Overrides::new(&cli, &matches);
+    let voice = Voice::new(cli.global.quiet, cli.global.verbose, cli.global.color);
+    match run(&cli, given, voice) {
+        Ok(code) => code,
+        Err(error) => {
+            output::message(&error.render(voice.paint()));
+            ExitCode::from(error.exit().exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli, given: Overrides, voice: Voice) -> Result<ExitCode, CliError> {
+    // These two need no configuration, and must work when it is broken.
+    match &cli.command {
+        Command::Version => return version::run().map(|()| ExitCode::SUCCESS),
+        Command::Completion(args) => return completion::run(args).map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
+    let config = Config::load()?;
+    let settings = Settings::resolve(&config, &given)?;
+    let mut app = App {
+        voice,
+        config,
+        given,
+        settings,
+        no_input: cli.global.no_input,
+    };
+    let done = match &cli.command {
+        Command::Login(_) => login::run(&mut app),
+        Command::Token(args) => token::run(&app, args),
+        Command::Status(args) => status::run(&app, args),
+        Command::Whoami(args) => whoami::run(&app, args),
+        Command::Logout(args) => logout::run(&app, args),
+        Command::Curl(args) => return curl::run(&app, args),
+        Command::Inspect(args) => return inspect::run(&app, args),
+        Command::Profile(args) => profile::run(&app, args),
+        Command::Version | Command::Completion(_) => Ok(()),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::Timestamp;
+use countersign_jose::Timestamp;
 
 /// Tells the time and waits.
 pub trait Clock: Send + Sync {
@@ -63,20 +63,83 @@ impl Clock for SystemClock {
 pub(crate) struct Span {
     wall: Timestamp,
     monotonic: Duration,
+    latest: Timestamp,
 }
 
 impl Span {
     /// Begins now.
     pub(crate) fn begin(clock: &dyn Clock) -> Self {
+        let wall = clock.now();
         Self {
-            wall: clock.now(),
+            wall,
             monotonic: clock.monotonic(),
+            latest: wall,
         }
     }
 
     /// The later of the time of day and the beginning plus the monotonic time that has passed.
-    pub(crate) fn now(&self, clock: &dyn Clock) -> Timestamp {
+    pub(crate) fn now(&mut self, clock: &dyn Clock) -> Timestamp {
         let passed = clock.monotonic().saturating_sub(self.monotonic);
-        clock.now().max(self.wall + passed)
+        self.latest = self.latest.max(clock.now()).max(self.wall + passed);
+        self.latest
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A clock that moves when it is told to, and when somebody sleeps.
+    #[derive(Debug)]
+    pub(crate) struct FakeClock(Mutex<(Timestamp, Duration)>);
+
+    impl FakeClock {
+        pub(crate) fn at(seconds: i64) -> Self {
+            Self(Mutex::new((Timestamp::from_secs(seconds), Duration::ZERO)))
+        }
+
+        /// Lets time pass on both clocks.
+        pub(crate) fn pass(&self, duration: Duration) {
+            let mut clocks = self.0.lock().unwrap();
+            *clocks = (clocks.0 + duration, clocks.1 + duration);
+        }
+
+        /// Sets the time of day; the monotonic clock does not notice.
+        pub(crate) fn set(&self, seconds: i64) {
+            self.0.lock().unwrap().0 = Timestamp::from_secs(seconds);
+        }
+    }
+
+    impl Clock for FakeClock {
+        fn now(&self) -> Timestamp {
+            self.0.lock().unwrap().0
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.0.lock().unwrap().1
+        }
+
+        fn sleep(&self, duration: Duration) {
+            self.pass(duration);
+        }
+    }
+
+    #[test]
+    fn a_span_follows_whichever_clock_moved_further_and_never_goes_back() {
+        let clock = FakeClock::at(1000);
+        let mut span = Span::begin(&clock);
+        clock.pass(Duration::from_secs(10));
+        assert_eq!(span.now(&clock).as_secs(), 1010);
+        // Set back by an hour: the monotonic clock goes on.
+        clock.set(1010 - 3600);
+        clock.pass(Duration::from_secs(5));
+        assert_eq!(span.now(&clock).as_secs(), 1015);
+        // Asleep for an hour: only the time of day noticed.
+        clock.set(1015 + 3600);
+        assert_eq!(span.now(&clock).as_secs(), 4615);
+        clock.set(1015);
+        assert_eq!(span.now(&clock).as_secs(), 4615);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, TransportError};
 use countersign_store::StoreError;
 
 /// What the command line exits with; other programs can use it to decide what to do next.
@@ -60,7 +61,7 @@ pub enum LoginRequired {
     Rejected,
 }
 
-/// Why there is no token.
+/// What went wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -76,25 +77,34 @@ pub enum Error {
         /// Why.
         reason: LoginRequired,
     },
-    /// Nobody approved the login in time.
-    #[error("nobody approved the login in time")]
-    LoginTimedOut,
+    /// Nobody approved the login within the time limit of the caller.
+    #[error("nobody approved the login within {} seconds", .limit.as_secs())]
+    LoginTimedOut {
+        /// The caller's limit.
+        limit: Duration,
+    },
     /// The person stopped the login.
     #[error("the login was stopped")]
     Cancelled,
-    /// A name, address or certificate that was handed to this crate cannot be used.
+    /// Something that was handed to this crate cannot be used.
     #[error("the {what} cannot be used: {why}")]
     Configuration {
         /// Which setting.
         what: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with it. Not filtered for printing.
         why: String,
     },
+    /// The exchange with the authorization server failed.
+    #[error(transparent)]
+    Exchange(#[from] ExchangeError),
+    /// A token cannot be verified.
+    #[error("the token cannot be verified")]
+    Token(#[source] countersign_jose::Error),
     /// The session could not be read or written.
     #[error("the session could not be read or written")]
     Storage(#[source] StoreError),
     /// Another process held the lock of the session for too long.
-    #[error("another process has been renewing this session for more than {} seconds", .waited.as_secs())]
+    #[error("another process has been busy with this session for {} seconds", .waited.as_secs())]
     LockTimeout {
         /// How long this process waited.
         waited: Duration,
@@ -106,19 +116,31 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::LoginRequired { .. } => "login_required",
-            Self::LoginTimedOut => "login_timed_out",
+            Self::LoginTimedOut { .. } => "login_timed_out",
             Self::Cancelled => "cancelled",
             Self::Configuration { .. } => "configuration",
+            Self::Exchange(source) => source.code(),
+            Self::Token(source) => source.code(),
             Self::Storage(source) => source.code(),
             Self::LockTimeout { .. } => "lock_timeout",
         }
     }
 
     /// What the person can do about it, best first.
+    ///
+    /// How to sign in is not among them: only the program knows what its command is called.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Exchange(source) => source.hints(),
+            Self::Token(source) => source.hints(),
             Self::Storage(source) => source.hints(),
-            _ => Vec::new(),
+            Self::LockTimeout { .. } => {
+                vec!["see which process is still running, or try again in a moment".to_owned()]
+            }
+            Self::LoginRequired { .. }
+            | Self::LoginTimedOut { .. }
+            | Self::Cancelled
+            | Self::Configuration { .. } => Vec::new(),
         }
     }
 
@@ -126,15 +148,65 @@ impl Error {
     pub fn exit_category(&self) -> ExitCategory {
         match self {
             Self::LoginRequired { .. } => ExitCategory::LoginRequired,
-            Self::LoginTimedOut => ExitCategory::TimedOut,
+            Self::LoginTimedOut { .. } => ExitCategory::TimedOut,
             Self::Cancelled => ExitCategory::Interrupted,
             Self::Configuration { .. } => ExitCategory::Configuration,
+            Self::Exchange(source) => exchange_category(source),
+            Self::Token(_) => ExitCategory::Failure,
             Self::Storage(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
         }
     }
 
     /// Whether the same call may succeed later without anybody changing something.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::LockTimeout { .. })
+        match self {
+            Self::LockTimeout { .. } => true,
+            Self::Exchange(source) => source.is_retryable(),
+            Self::Storage(source) => source.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+fn exchange_category(error: &ExchangeError) -> ExitCategory {
+    match error {
+        ExchangeError::AccessDenied(_) => ExitCategory::Denied,
+        ExchangeError::DeviceCodeExpired { .. } => ExitCategory::TimedOut,
+        ExchangeError::RefreshRejected(_) => ExitCategory::LoginRequired,
+        ExchangeError::Unavailable { .. } => ExitCategory::Unreachable,
+        ExchangeError::Transport { source, .. } => match source {
+            TransportError::Timeout
+            | TransportError::Connect { .. }
+            | TransportError::Proxy { .. }
+            | TransportError::Closed => ExitCategory::Unreachable,
+            TransportError::Tls { .. } | TransportError::Redirect { .. } => {
+                ExitCategory::Configuration
+            }
+            TransportError::Interrupted => ExitCategory::Interrupted,
+            _ => ExitCategory::Failure,
+        },
+        ExchangeError::Refused(refusal) => match &refusal.code {
+            Some(
+                ErrorCode::InvalidClient
+                | ErrorCode::UnauthorizedClient
+                | ErrorCode::UnsupportedGrantType
+                | ErrorCode::InvalidScope
+                | ErrorCode::InvalidTarget,
+            ) => ExitCategory::Configuration,
+            Some(ErrorCode::InvalidToken) => ExitCategory::LoginRequired,
+            Some(ErrorCode::InsufficientUserAuthentication) => ExitCategory::StepUp,
+            _ => ExitCategory::Failure,
+        },
+        // What a server publishes about itself is set up by somebody, not said in passing.
+        ExchangeError::PeerMisbehaved {
+            endpoint: Endpoint::Discovery | Endpoint::Keys,
+            ..
+        }
+        | ExchangeError::Keys(_)
+        | ExchangeError::NoMetadata { .. }
+        | ExchangeError::EndpointMissing(_)
+        | ExchangeError::InvalidIssuer(_)
+        | ExchangeError::InsecureOverride { .. } => ExitCategory::Configuration,
+        _ => ExitCategory::Failure,
     }
 }

@@ -32,14 +32,18 @@
 //! widgets (the caller draws), asynchronous runtimes (everything blocks, on the caller's thread).
 
 mod browser;
+mod cache;
 mod clock;
 mod context;
+mod device;
+mod drive;
 mod error;
 mod login;
 mod logout;
-mod pending;
+mod offset;
 mod prompt;
 mod provider;
+mod refresh;
 mod session;
 mod source;
 mod transport;
@@ -48,13 +52,14 @@ mod userinfo;
 pub use browser::{Browser, BrowserOutcome};
 pub use clock::{Clock, SystemClock};
 pub use context::{Context, Directories};
+pub use countersign_jose::Timestamp;
+pub use countersign_oauth::{EndpointOverrides, Secret};
 pub use countersign_store::Key as SessionName;
 pub use error::{Error, ExitCategory, LoginRequired};
 pub use login::Login;
 pub use logout::{LogoutReport, Revocation, logout};
-pub use pending::{Secret, Timestamp};
 pub use prompt::{DevicePrompt, Notice, PlainPrompt, Prompt};
-pub use provider::{EndpointOverrides, Provider};
+pub use provider::Provider;
 pub use session::{Identity, Session};
 pub use source::TokenSource;
 pub use transport::{HttpOptions, HttpTransport, Transport};

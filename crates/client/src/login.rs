@@ -1,21 +1,28 @@
-//! The sign-in.
+//! The sign-in: what a program says about it. How it runs is in `device.rs`.
 
 use std::time::Duration;
 
+use countersign_oauth::{EndpointOverrides, Issuer, ScopeSet};
+use countersign_store::StoreError;
+use url::Url;
+
+use crate::cache::hash;
+use crate::session::Request;
 use crate::{
-    Browser, Context, Directories, EndpointOverrides, Error, HttpOptions, Prompt, Secret, Session,
-    SessionName, TokenSource,
+    Browser, Context, Directories, Error, HttpOptions, LoginRequired, Prompt, Secret, Session,
+    SessionName, TokenSource, device,
 };
 
 /// A sign-in: where, as which application, for what. Built once, run as often as needed.
 #[derive(Debug, Clone)]
 pub struct Login {
-    issuer: String,
+    issuer: Issuer,
     client_id: String,
     client_secret: Option<Secret>,
     scopes: Vec<String>,
     audience: Option<String>,
     resources: Vec<String>,
+    trusted_audiences: Vec<String>,
     parameters: Vec<(String, String)>,
     endpoints: EndpointOverrides,
     session: Option<SessionName>,
@@ -31,10 +38,17 @@ impl Login {
     /// Asks for the scopes `openid profile email offline_access` unless told otherwise.
     ///
     /// # Errors
-    /// [`Error::Configuration`] when `issuer` is not an `https` URL (or `http` on loopback).
+    /// [`Error::Exchange`] when `issuer` is not an `https` URL (or `http` on loopback),
+    /// [`Error::Configuration`] when `client_id` is empty.
     pub fn new(issuer: &str, client_id: &str) -> Result<Self, Error> {
+        if client_id.is_empty() {
+            return Err(Error::Configuration {
+                what: "client id",
+                why: "it is empty".to_owned(),
+            });
+        }
         Ok(Self {
-            issuer: issuer.to_owned(),
+            issuer: Issuer::parse(issuer).map_err(countersign_oauth::Error::from)?,
             client_id: client_id.to_owned(),
             client_secret: None,
             scopes: ["openid", "profile", "email", "offline_access"]
@@ -42,6 +56,7 @@ impl Login {
                 .to_vec(),
             audience: None,
             resources: Vec::new(),
+            trusted_audiences: Vec::new(),
             parameters: Vec::new(),
             endpoints: EndpointOverrides::default(),
             session: None,
@@ -72,10 +87,18 @@ impl Login {
         self
     }
 
-    /// One more `resource` (RFC 8707): the API that the token is for.
+    /// One more `resource` (RFC 8707, section 2): the API that the token is for, an absolute URI.
     #[must_use]
     pub fn resource(mut self, resource: &str) -> Self {
         self.resources.push(resource.to_owned());
+        self
+    }
+
+    /// An audience that may stand in the ID token beside the client, for servers that put their
+    /// project there (`OpenID` Connect Core, section 3.1.3.7, rule 3).
+    #[must_use]
+    pub fn trusted_audience(mut self, audience: &str) -> Self {
+        self.trusted_audiences.push(audience.to_owned());
         self
     }
 
@@ -131,34 +154,178 @@ impl Login {
         self
     }
 
-    /// Signs a person in and keeps the session, replacing the one there was.
+    /// Signs a person in by the device grant (RFC 8628) and keeps the session, replacing the one
+    /// there was.
+    ///
+    /// If another process is signing in to the same session, waits for it and takes over its result.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] when the server is out of reach, says no, or breaks the protocol;
+    /// [`Error::LoginTimedOut`] and [`Error::Cancelled`] when nobody approved;
+    /// [`Error::Storage`] when the session cannot be kept, as far as possible before anybody is
+    /// bothered.
     pub fn run(&self, prompt: &mut dyn Prompt) -> Result<Session, Error> {
-        let _ = prompt;
-        Err(Error::LoginTimedOut)
+        device::run(self, prompt)
     }
 
     /// The tokens of the session there is, or of a new login when there is none that can be used.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run) and [`TokenSource::access_token`].
     pub fn ensure(&self, prompt: &mut dyn Prompt) -> Result<TokenSource, Error> {
-        self.run(prompt)?;
-        self.token_source()
+        let usable = self.token_source().and_then(|tokens| {
+            tokens.access_token(Duration::ZERO)?;
+            Ok(tokens)
+        });
+        match usable {
+            // A damaged session has been set aside and is in nobody's way.
+            Err(Error::LoginRequired { .. } | Error::Storage(StoreError::Damaged { .. })) => {
+                self.run(prompt)?;
+                self.token_source()
+            }
+            decided => decided,
+        }
     }
 
     /// The tokens of the session there is.
     ///
     /// # Errors
-    /// [`Error::LoginRequired`] when there is none.
+    /// [`Error::LoginRequired`] when there is none, or when the one of this name belongs to another
+    /// issuer or client: its tokens are not for here.
     pub fn token_source(&self) -> Result<TokenSource, Error> {
-        let context = match &self.context {
-            Some(context) => context.clone(),
-            None => Context::new(
-                Directories::of_application(&self.client_id)?,
-                HttpOptions::default(),
-            ),
+        let name = self.name()?;
+        let tokens = TokenSource::open(&self.made_context()?, &name)?;
+        let session = tokens.session();
+        if session.issuer() != self.issuer.as_str() || session.client_id() != self.client_id {
+            let reason = LoginRequired::NoSession;
+            return Err(Error::LoginRequired {
+                session: name.to_string(),
+                reason,
+            });
+        }
+        Ok(tokens)
+    }
+
+    /// The name the session is kept under.
+    pub fn name(&self) -> Result<SessionName, Error> {
+        match &self.session {
+            Some(name) => Ok(name.clone()),
+            None => self.derived_name(),
+        }
+    }
+
+    /// A name for everything that makes one login another: a readable start, and a hash.
+    fn derived_name(&self) -> Result<SessionName, Error> {
+        let mut scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let scopes = scopes.join(" ");
+        let mut parts = vec![self.issuer.as_str(), &self.client_id, &scopes];
+        parts.push(self.audience.as_deref().unwrap_or_default());
+        parts.extend(self.resources.iter().map(String::as_str));
+        // The separator cannot be part of a part.
+        let mut hash = hash(&parts.join("\n"));
+        hash.truncate(16);
+        let readable: String = self
+            .client_id
+            .to_ascii_lowercase()
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+            .skip_while(|c| *c == '-')
+            .take(40)
+            .collect();
+        let name = if readable.is_empty() {
+            hash
+        } else {
+            format!("{readable}-{hash}")
         };
-        let name = self.session.clone().ok_or_else(|| Error::Configuration {
+        SessionName::new(&name).map_err(|error| Error::Configuration {
             what: "session name",
-            why: "missing".to_owned(),
-        })?;
-        TokenSource::open(&context, &name)
+            why: error.to_string(),
+        })
+    }
+
+    pub(crate) fn made_context(&self) -> Result<Context, Error> {
+        if let Some(context) = &self.context {
+            return Ok(context.clone());
+        }
+        // The client id names a directory here, and might be anything.
+        let safe = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        };
+        let name: String = self.client_id.chars().map(safe).collect();
+        Ok(Context::new(
+            Directories::of_application(&name)?,
+            HttpOptions::default(),
+        ))
+    }
+
+    pub(crate) fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    pub(crate) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub(crate) fn secret(&self) -> Option<&Secret> {
+        self.client_secret.as_ref()
+    }
+
+    pub(crate) fn overrides(&self) -> &EndpointOverrides {
+        &self.endpoints
+    }
+
+    pub(crate) fn extra(&self) -> &[(String, String)] {
+        &self.parameters
+    }
+
+    pub(crate) fn may_open(&self) -> Browser {
+        self.browser
+    }
+
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.time_limit
+    }
+
+    /// What to remember of what was asked for.
+    pub(crate) fn request(&self) -> Request {
+        Request {
+            issuer: self.issuer.as_str().to_owned(),
+            scopes: self.scopes.clone(),
+            audience: self.audience.clone(),
+            resources: self.resources.clone(),
+            trusted_audiences: self.trusted_audiences.clone(),
+            endpoints: self.endpoints.clone(),
+        }
+    }
+
+    pub(crate) fn scope_set(&self) -> Result<ScopeSet, Error> {
+        let mut set = ScopeSet::new();
+        for scope in self
+            .scopes
+            .iter()
+            .flat_map(|scope| scope.split_ascii_whitespace())
+        {
+            set.insert(scope).map_err(|error| Error::Configuration {
+                what: "scope",
+                why: error.to_string(),
+            })?;
+        }
+        Ok(set)
+    }
+
+    pub(crate) fn resource_urls(&self) -> Result<Vec<Url>, Error> {
+        let parse = |resource: &String| {
+            Url::parse(resource).map_err(|error| Error::Configuration {
+                what: "resource",
+                why: format!("it is not an absolute URI: {error}"),
+            })
+        };
+        self.resources.iter().map(parse).collect()
     }
 }

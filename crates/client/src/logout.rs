@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
-use crate::{Context, Error, SessionName};
+use countersign_oauth::{Error as ExchangeError, RevocationFlow, TokenTypeHint};
+use countersign_store::{Lock, Purpose};
+
+use crate::drive::{Asleep, Until, drive};
+use crate::refresh::wait_for_lock;
+use crate::{Context, Error, Provider, Secret, Session, SessionName, Transport};
+
+/// How long a renewal that is under way may delay a logout, at most.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(5);
 
 /// What became of one token at the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Revocation {
-    /// The server confirmed that the token is no longer good (RFC 7009).
+    /// The server confirmed that the token is no longer good (RFC 7009, section 2.2).
     Revoked,
     /// The session had no such token.
     NoToken,
@@ -16,7 +24,7 @@ pub enum Revocation {
     NotOffered,
     /// The server could not be asked, or refused: the token may live until it expires.
     Failed {
-        /// What happened, one line.
+        /// What happened, one line, fit to print.
         why: String,
     },
 }
@@ -41,20 +49,87 @@ impl LogoutReport {
     }
 }
 
-/// Revokes the session's tokens as far as the server allows within `limit`, then removes the session.
+/// Revokes the tokens of the session as far as the server allows within `limit`, and removes the
+/// session from this computer, whatever the server does.
+///
+/// The refresh token goes first: with it, whoever has it could get new access tokens.
 ///
 /// # Errors
-/// Only when the session could not be removed from this computer.
+/// [`Error::Storage`] when the session could not be removed from this computer, and only then.
 pub fn logout(
     context: &Context,
     session: &SessionName,
     limit: Duration,
 ) -> Result<LogoutReport, Error> {
-    let _ = limit;
+    // A renewal that is under way would write the session again after it was removed. One that
+    // begins later finds nothing to renew.
+    let _lock: Option<Lock> =
+        wait_for_lock(context, session, Purpose::Refresh, limit.min(RENEWAL_LIMIT)).ok();
+    // What cannot be read cannot be revoked, but it can be removed.
+    let kept = context.session(session).ok().flatten();
+    let revoked = kept.as_ref().map(|kept| revoke(context, kept, limit));
     let removed = context.store().remove(session).map_err(Error::Storage)?;
+    let (refresh_token, access_token) =
+        revoked.unwrap_or((Revocation::NoToken, Revocation::NoToken));
     Ok(LogoutReport {
         removed,
-        refresh_token: Revocation::NotOffered,
-        access_token: Revocation::NotOffered,
+        refresh_token,
+        access_token,
     })
+}
+
+fn revoke(context: &Context, session: &Session, limit: Duration) -> (Revocation, Revocation) {
+    let clock = context.clock();
+    let until = Until::new(context.transport(), clock, limit);
+    let both = |outcome: Revocation| {
+        let refresh = if session.has_refresh_token() {
+            outcome.clone()
+        } else {
+            Revocation::NoToken
+        };
+        (refresh, outcome)
+    };
+    let endpoints = &session.request().endpoints;
+    let provider = match Provider::discover_by(context, &until, session.issuer(), endpoints) {
+        Ok(provider) => provider,
+        Err(error) => return both(failed(&error)),
+    };
+    let one = |token: Option<&Secret>, hint| match token {
+        None => Revocation::NoToken,
+        Some(token) => revoke_one(context, &until, &provider, session, token, hint),
+    };
+    (
+        one(session.refresh_token(), TokenTypeHint::RefreshToken),
+        one(Some(session.access_token()), TokenTypeHint::AccessToken),
+    )
+}
+
+fn revoke_one(
+    context: &Context,
+    transport: &dyn Transport,
+    provider: &Provider,
+    session: &Session,
+    token: &Secret,
+    hint: TokenTypeHint,
+) -> Revocation {
+    let clock = context.clock();
+    let outcome = RevocationFlow::new(provider.metadata(), &session.client(), token, hint)
+        .map_err(Error::from)
+        .and_then(|mut flow| drive(&mut flow, transport, clock, &mut Asleep(clock)));
+    match outcome {
+        Ok(()) => Revocation::Revoked,
+        Err(Error::Exchange(ExchangeError::EndpointMissing(_))) => Revocation::NotOffered,
+        Err(error) => failed(&error),
+    }
+}
+
+/// What happened and why, in one line.
+fn failed(error: &Error) -> Revocation {
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        why = format!("{why}: {cause}");
+        source = cause.source();
+    }
+    Revocation::Failed { why }
 }

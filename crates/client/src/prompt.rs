@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::pending::printable;
+use countersign_oauth::text::printable;
 
 use crate::BrowserOutcome;
 

@@ -1,49 +1,220 @@
 //! What an authorization server publishes about itself: metadata and keys, from cache where sound.
 
-use crate::{Context, Error};
+use std::time::Duration;
 
-/// Endpoints that a server does not publish, or publishes wrongly. Each is a URL.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EndpointOverrides {
-    /// Where tokens are issued (RFC 6749, section 3.2).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_endpoint: Option<String>,
-    /// Where a device login begins (RFC 8628, section 3.1).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_authorization_endpoint: Option<String>,
-    /// Where the server's keys are (RFC 8414, section 2).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jwks_uri: Option<String>,
-    /// Who this is, by access token (OpenID Connect Core, section 5.3).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub userinfo_endpoint: Option<String>,
-    /// Where tokens are revoked (RFC 7009).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revocation_endpoint: Option<String>,
-}
+use countersign_jose::crypto::ring;
+use countersign_jose::{Algorithm, Claims, KeySet, Unverified, Verified};
+use countersign_oauth::{
+    Discovery, Endpoint, EndpointOverrides, Error as ExchangeError, HttpRequest, HttpResponse,
+    Issuer, Metadata, PeerMisbehaved, id_token,
+};
+
+use crate::cache::Cache;
+use crate::drive::{Asleep, Attentive, drive};
+use crate::offset::Offset;
+use crate::session::CheckedIdToken;
+use crate::{Context, Error, Identity, Secret, Transport};
+
+/// Keys that are younger than this are not fetched again, however unknown the key that is looked for:
+/// otherwise a stream of forged tokens would be a stream of requests.
+const KEYS_COOLDOWN: Duration = Duration::from_secs(10);
 
 /// An authorization server, discovered.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    issuer: String,
+    metadata: Metadata,
+}
+
+/// Keys, and whether there is a point in fetching them again.
+struct Keys {
+    set: KeySet,
+    settled: bool,
 }
 
 impl Provider {
-    /// Learns what `issuer` publishes, from the cache when that is fresh.
+    /// Learns what `issuer` publishes, from the cache while that is fresh, and puts `overrides` in
+    /// its place.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] when the server is out of reach or publishes nothing usable.
     pub fn discover(
         context: &Context,
         issuer: &str,
         overrides: &EndpointOverrides,
     ) -> Result<Self, Error> {
-        let _ = (context, overrides);
-        Ok(Self {
-            issuer: issuer.to_owned(),
-        })
+        Self::discover_by(context, context.transport(), issuer, overrides)
+    }
+
+    /// As [`discover`](Self::discover), by another transport than the context's.
+    pub(crate) fn discover_by(
+        context: &Context,
+        transport: &dyn Transport,
+        issuer: &str,
+        overrides: &EndpointOverrides,
+    ) -> Result<Self, Error> {
+        let issuer = Issuer::parse(issuer).map_err(ExchangeError::from)?;
+        let clock = context.clock();
+        let cache = Cache::of(context);
+        let about = format!("metadata of {issuer}");
+        let kept = cache.fresh::<Metadata>(&about, clock.now());
+        let mut metadata = match kept {
+            Some((metadata, _)) if metadata.issuer == issuer => metadata,
+            _ => {
+                let attentive = Attentive::new(transport, clock);
+                let mut flow = Discovery::new(&issuer);
+                let metadata = drive(&mut flow, &attentive, clock, &mut Asleep(clock))?;
+                cache.keep(
+                    &about,
+                    metadata.clone(),
+                    attentive.max_age(),
+                    attentive.last_sent(),
+                );
+                metadata
+            }
+        };
+        metadata.apply(overrides)?;
+        Ok(Self { metadata })
     }
 
     /// The issuer identifier.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.metadata.issuer.as_str()
+    }
+
+    /// What the server publishes, with the overrides in place.
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The server's keys, from the cache while that is fresh.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] when they cannot be fetched or used.
+    pub fn keys(&self, context: &Context) -> Result<KeySet, Error> {
+        Ok(self.some_keys(context)?.set)
+    }
+
+    /// Checks the signature of any JWT of this server and reads its claims. If the key is unknown,
+    /// the keys are fetched once more. No claim is looked at but `iss`, which must be this server.
+    ///
+    /// # Errors
+    /// [`Error::Token`] when the token is not of this server, [`Error::Exchange`] when its keys cannot
+    /// be had.
+    pub fn verify(&self, context: &Context, token: &str) -> Result<Verified<Claims>, Error> {
+        let unverified = Unverified::<Claims>::parse(token).map_err(Error::Token)?;
+        let claims = self.with_keys(context, |keys| {
+            unverified.verify(keys, &Algorithm::ALL).map_err(|error| {
+                let stale = error.may_be_stale_keys();
+                (Error::Token(error), stale)
+            })
+        })?;
+        let issuer = claims.str("iss").map_err(Error::Token)?;
+        if issuer != Some(self.issuer()) {
+            let why = "it was issued by another server".to_owned();
+            return Err(Error::Configuration { what: "token", why });
+        }
+        Ok(claims)
+    }
+
+    /// Checks an ID token in full (`OpenID` Connect Core, section 3.1.3.7), at the server's time.
+    pub(crate) fn check_id_token(
+        &self,
+        context: &Context,
+        token: &Secret,
+        expected: &id_token::Expected,
+        offset: Offset,
+    ) -> Result<CheckedIdToken, Error> {
+        let now = offset.server_time(context.clock().now());
+        let unverified = id_token::parse(token)?;
+        let verified = self.with_keys(context, |keys| {
+            id_token::verify(&unverified, keys, expected, now).map_err(|error| {
+                let stale = error.may_be_stale_keys();
+                (error.into(), stale)
+            })
+        })?;
+        Ok(CheckedIdToken {
+            token: token.clone(),
+            identity: Identity::of(&verified),
+            expires_at: offset.our_time(verified.expires_at()),
+        })
+    }
+
+    /// Runs `check` with the server's keys, and once more with newer ones if it says that the keys may
+    /// be out of date.
+    fn with_keys<T>(
+        &self,
+        context: &Context,
+        check: impl Fn(&KeySet) -> Result<T, (Error, bool)>,
+    ) -> Result<T, Error> {
+        let keys = self.some_keys(context)?;
+        match check(&keys.set) {
+            Err((_, true)) if !keys.settled => {
+                check(&self.fetch_keys(context)?).map_err(|(error, _)| error)
+            }
+            decided => decided.map_err(|(error, _)| error),
+        }
+    }
+
+    fn some_keys(&self, context: &Context) -> Result<Keys, Error> {
+        let now = context.clock().now();
+        let about = self.about_keys()?;
+        let kept = Cache::of(context).fresh::<String>(&about, now);
+        let usable = kept.and_then(|(document, fetched_at)| {
+            let set = KeySet::from_json(document.as_bytes(), ring::provider()).ok()?;
+            Some(Keys {
+                set,
+                settled: now.since(fetched_at) < KEYS_COOLDOWN,
+            })
+        });
+        if let Some(keys) = usable {
+            return Ok(keys);
+        }
+        Ok(Keys {
+            set: self.fetch_keys(context)?,
+            settled: true,
+        })
+    }
+
+    fn fetch_keys(&self, context: &Context) -> Result<KeySet, Error> {
+        let url = self.metadata.endpoint(Endpoint::Keys)?;
+        let asked_at = context.clock().now();
+        let answer = context
+            .transport()
+            .send(&HttpRequest::get(url.clone()), Duration::MAX);
+        let answer = answer.map_err(|source| ExchangeError::Transport {
+            endpoint: Endpoint::Keys,
+            source,
+        })?;
+        expect_success(&answer)?;
+        let set = KeySet::from_json(&answer.body, ring::provider()).map_err(ExchangeError::Keys)?;
+        if let Ok(document) = String::from_utf8(answer.body.clone()) {
+            Cache::of(context).keep(&self.about_keys()?, document, answer.max_age(), asked_at);
+        }
+        Ok(set)
+    }
+
+    fn about_keys(&self) -> Result<String, Error> {
+        Ok(format!(
+            "keys at {}",
+            self.metadata.endpoint(Endpoint::Keys)?
+        ))
+    }
+}
+
+/// Refuses every answer that is no key set by its status alone.
+fn expect_success(answer: &HttpResponse) -> Result<(), ExchangeError> {
+    let endpoint = Endpoint::Keys;
+    match answer.status {
+        200 => Ok(()),
+        status @ (429 | 500..) => Err(ExchangeError::Unavailable {
+            endpoint,
+            status,
+            retry_after: answer.retry_after(),
+            refusal: None,
+        }),
+        status => Err(ExchangeError::PeerMisbehaved {
+            endpoint,
+            what: PeerMisbehaved::UnexpectedStatus { status },
+        }),
     }
 }

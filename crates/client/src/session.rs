@@ -2,10 +2,20 @@
 
 use std::time::Duration;
 
+use countersign_jose::crypto::ring;
+use countersign_oauth::id_token::Expected;
+use countersign_oauth::secret::exposed;
+use countersign_oauth::{
+    Client, ClientAuthentication, EndpointOverrides, Error as ExchangeError, IdToken, Issuer,
+    TokenResponse,
+};
 use countersign_store::Record;
 use serde::{Deserialize, Serialize};
 
-use crate::{Secret, Timestamp};
+use crate::{Error, Secret, Timestamp};
+
+/// A clock may be set back this far before what it said earlier is no longer believed.
+const TOLERATED_STEP_BACK: Duration = Duration::from_secs(60);
 
 /// Who signed in, from the verified ID token. Text from outside: filter it before printing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,22 +36,224 @@ pub struct Identity {
     pub auth_time: Option<i64>,
 }
 
+impl Identity {
+    /// What an ID token says about the person.
+    pub(crate) fn of(token: &IdToken) -> Self {
+        let text = |name| token.str(name).map(str::to_owned);
+        Self {
+            subject: Some(token.sub().to_owned()),
+            name: text("name"),
+            preferred_username: text("preferred_username"),
+            email: text("email"),
+            acr: text("acr"),
+            auth_time: token.auth_time().map(Timestamp::as_secs),
+        }
+    }
+}
+
+/// How the application proves to the server which one it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StoredMethod {
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+/// What a login asked for: enough to ask again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) issuer: String,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) audience: Option<String>,
+    pub(crate) resources: Vec<String>,
+    #[serde(default)]
+    pub(crate) trusted_audiences: Vec<String>,
+    pub(crate) endpoints: EndpointOverrides,
+}
+
 /// A login that is kept: its tokens, and what is known about them.
+///
+/// It holds secrets, and serialising it writes them out: to a private file, and nowhere else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Session {
-    issuer: String,
+    request: Request,
     client_id: String,
+    client_authentication: StoredMethod,
+    #[serde(default, with = "exposed", skip_serializing_if = "Option::is_none")]
+    client_secret: Option<Secret>,
+    #[serde(with = "exposed")]
+    access_token: Secret,
+    #[serde(default, with = "exposed", skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<Secret>,
+    access_token_life: Life,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id_token: Option<IdTokenRecord>,
+    granted: Vec<String>,
+    /// When the person signed in; renewals do not change it.
+    signed_in_at: Timestamp,
+    /// The server has said that this session is over.
+    #[serde(default)]
+    ended: bool,
     identity: Identity,
+}
+
+impl Request {
+    /// What an ID token must be that answers this.
+    pub(crate) fn expected(
+        &self,
+        client_id: &str,
+        tokens: &TokenResponse,
+    ) -> Result<Expected, Error> {
+        let issuer = Issuer::parse(&self.issuer).map_err(ExchangeError::from)?;
+        let mut expected = Expected::new(issuer, client_id, ring::provider());
+        expected
+            .trusted_audiences
+            .clone_from(&self.trusted_audiences);
+        expected.access_token = Some(tokens.access_token.clone());
+        Ok(expected)
+    }
+}
+
+/// From when to when a token is good, by this computer's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Life {
+    /// When it was asked for: a slow answer cannot stretch it.
+    obtained_at: Timestamp,
+    /// Unknown when the server did not say.
+    expires_at: Option<Timestamp>,
+}
+
+/// An ID token that was verified. Its own `exp` is by the server's clock, its `life` by ours.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct IdTokenRecord {
+    #[serde(with = "exposed")]
+    token: Secret,
+    life: Life,
 }
 
 impl Record for Session {
     const VERSION: u32 = 1;
 }
 
+/// What is known about an ID token that was verified.
+#[derive(Debug, Clone)]
+pub(crate) struct CheckedIdToken {
+    pub(crate) token: Secret,
+    pub(crate) identity: Identity,
+    pub(crate) expires_at: Timestamp,
+}
+
 impl Session {
+    /// The session of a login that was answered by `tokens` to a request sent at `sent`.
+    pub(crate) fn begin(
+        request: Request,
+        client: &Client,
+        tokens: TokenResponse,
+        id_token: Option<CheckedIdToken>,
+        sent: Timestamp,
+    ) -> Self {
+        let (method, secret) = match &client.authentication {
+            ClientAuthentication::SecretBasic(secret) => {
+                (StoredMethod::ClientSecretBasic, Some(secret.clone()))
+            }
+            ClientAuthentication::SecretPost(secret) => {
+                (StoredMethod::ClientSecretPost, Some(secret.clone()))
+            }
+            _ => (StoredMethod::None, None),
+        };
+        let mut session = Self {
+            granted: request.scopes.clone(),
+            request,
+            client_id: client.client_id.clone(),
+            client_authentication: method,
+            client_secret: secret,
+            access_token: tokens.access_token.clone(),
+            refresh_token: None,
+            access_token_life: Life {
+                obtained_at: sent,
+                expires_at: None,
+            },
+            id_token: None,
+            signed_in_at: sent,
+            ended: false,
+            identity: Identity::default(),
+        };
+        session.renew(tokens, id_token, sent);
+        session
+    }
+
+    /// Takes over what a token response brings, and keeps what it leaves out: the refresh token
+    /// (RFC 6749, section 6), the ID token (`OpenID` Connect Core, section 12.2) and the scope
+    /// (RFC 6749, section 5.1).
+    pub(crate) fn renew(
+        &mut self,
+        tokens: TokenResponse,
+        id_token: Option<CheckedIdToken>,
+        sent: Timestamp,
+    ) {
+        self.access_token = tokens.access_token;
+        let expires_at = tokens.expires_in.map(|lifetime| sent + lifetime);
+        self.access_token_life = Life {
+            obtained_at: sent,
+            expires_at,
+        };
+        if tokens.refresh_token.is_some() {
+            self.refresh_token = tokens.refresh_token;
+        }
+        if let Some(scope) = tokens.scope {
+            self.granted = scope.split_ascii_whitespace().map(str::to_owned).collect();
+        }
+        if let Some(checked) = id_token {
+            let life = Life {
+                obtained_at: sent,
+                expires_at: Some(checked.expires_at),
+            };
+            self.id_token = Some(IdTokenRecord {
+                token: checked.token,
+                life,
+            });
+            self.identity = checked.identity;
+        }
+    }
+
+    /// Notes that the server does not accept the refresh token any more.
+    pub(crate) fn end(&mut self) {
+        self.refresh_token = None;
+        self.ended = true;
+    }
+
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        let secret = || self.client_secret.clone();
+        let authentication = match self.client_authentication {
+            StoredMethod::None => None,
+            StoredMethod::ClientSecretBasic => secret().map(ClientAuthentication::SecretBasic),
+            StoredMethod::ClientSecretPost => secret().map(ClientAuthentication::SecretPost),
+        };
+        Client {
+            client_id: self.client_id.clone(),
+            authentication: authentication.unwrap_or(ClientAuthentication::None),
+        }
+    }
+
+    /// What an ID token must be that comes with `tokens`, now or when the session is renewed.
+    pub(crate) fn expected(&self, tokens: &TokenResponse) -> Result<Expected, Error> {
+        let mut expected = self.request.expected(&self.client_id, tokens)?;
+        expected.subject.clone_from(&self.identity.subject);
+        Ok(expected)
+    }
+
+    pub(crate) fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh_token.as_ref()
+    }
+
     /// The issuer the person signed in at.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        &self.request.issuer
     }
 
     /// The application they signed in to.
@@ -49,50 +261,177 @@ impl Session {
         &self.client_id
     }
 
-    /// Who signed in.
+    /// Who signed in. Empty when the server issued no ID token.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
     /// The scopes that were granted; those asked for when the server did not say.
     pub fn scopes(&self) -> &[String] {
-        &[]
+        &self.granted
     }
 
     /// The `audience` that was asked for.
     pub fn audience(&self) -> Option<&str> {
-        None
+        self.request.audience.as_deref()
+    }
+
+    /// The `resource` values that were asked for (RFC 8707).
+    pub fn resources(&self) -> &[String] {
+        &self.request.resources
     }
 
     /// The access token, whether still good or not.
     pub fn access_token(&self) -> &Secret {
-        unreachable!("no session can be made before this is written")
+        &self.access_token
     }
 
     /// The ID token, when the server issued one.
     pub fn id_token(&self) -> Option<&Secret> {
-        None
+        self.id_token.as_ref().map(|record| &record.token)
     }
 
     /// Whether the session can be renewed without a person.
     pub fn has_refresh_token(&self) -> bool {
-        false
+        self.refresh_token.is_some()
     }
 
-    /// When the access token was issued, by this computer's clock.
+    /// Whether the server has said that the session is over. The access token may still be good.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// When the person signed in, by this computer's clock.
+    pub fn signed_in_at(&self) -> Timestamp {
+        self.signed_in_at
+    }
+
+    /// When the access token was asked for, by this computer's clock.
     pub fn obtained_at(&self) -> Timestamp {
-        Timestamp::from_secs(0)
+        self.access_token_life.obtained_at
     }
 
     /// When the access token expires, by this computer's clock; `None` when the server did not say.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        None
+        self.access_token_life.expires_at
     }
 
     /// How long the access token is still good at `now`; zero when it is not, `None` when the server
     /// did not say.
     pub fn remaining(&self, now: Timestamp) -> Option<Duration> {
-        let _ = now;
-        None
+        self.access_token_life.left(now)
+    }
+
+    /// The same of the ID token; `None` when there is none.
+    pub fn id_token_remaining(&self, now: Timestamp) -> Option<Duration> {
+        self.id_token_life().and_then(|life| life.left(now))
+    }
+
+    pub(crate) fn access_token_life(&self) -> Life {
+        self.access_token_life
+    }
+
+    pub(crate) fn id_token_life(&self) -> Option<Life> {
+        self.id_token.as_ref().map(|record| record.life)
+    }
+}
+
+impl Life {
+    /// How much is left at `now`; `None` when nobody knows.
+    pub(crate) fn left(self, now: Timestamp) -> Option<Duration> {
+        // The clock has been set back since: how much time really passed, nobody knows.
+        if now + TOLERATED_STEP_BACK < self.obtained_at {
+            return self.expires_at.map(|_| Duration::ZERO);
+        }
+        self.expires_at.map(|expires_at| expires_at.since(now))
+    }
+
+    /// How long the token was good for when it was new.
+    pub(crate) fn length(self) -> Option<Duration> {
+        self.expires_at
+            .map(|expires_at| expires_at.since(self.obtained_at))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use countersign_oauth::TokenType;
+
+    pub(crate) fn response(name: &str, lifetime: Option<u64>) -> TokenResponse {
+        TokenResponse {
+            access_token: Secret::new(format!("access-{name}")),
+            token_type: TokenType::Bearer,
+            expires_in: lifetime.map(Duration::from_secs),
+            refresh_token: Some(Secret::new(format!("refresh-{name}"))),
+            id_token: None,
+            scope: None,
+        }
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    fn session() -> Session {
+        let request = Request {
+            issuer: "https://id.example.com".to_owned(),
+            scopes: vec!["openid".to_owned(), "api".to_owned()],
+            audience: None,
+            resources: Vec::new(),
+            trusted_audiences: Vec::new(),
+            endpoints: EndpointOverrides::default(),
+        };
+        let client = Client {
+            client_id: "cli".to_owned(),
+            authentication: ClientAuthentication::SecretPost(Secret::new("canary-client-secret")),
+        };
+        Session::begin(request, &client, response("one", Some(600)), None, at(1000))
+    }
+
+    #[test]
+    fn a_session_survives_being_written_and_read() {
+        let text = serde_json::to_string(&session()).unwrap();
+        let back: Session = serde_json::from_str(&text).unwrap();
+        assert_eq!(back.access_token().expose(), "access-one");
+        assert_eq!(back.refresh_token().unwrap().expose(), "refresh-one");
+        assert_eq!(back.client(), session().client());
+        assert_eq!(back.expires_at(), Some(at(1600)));
+        assert_eq!(back.scopes(), ["openid", "api"]);
+    }
+
+    #[test]
+    fn debug_of_a_session_shows_no_token() {
+        let shown = format!("{:?}", session());
+        for secret in ["access-one", "refresh-one", "canary-client-secret"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_a_renewal_leaves_out_is_kept() {
+        let mut session = session();
+        let mut second = response("two", None);
+        second.refresh_token = None;
+        session.renew(second, None, at(1500));
+        assert_eq!(session.access_token().expose(), "access-two");
+        assert_eq!(session.refresh_token().unwrap().expose(), "refresh-one");
+        assert_eq!(session.scopes(), ["openid", "api"]);
+        assert_eq!(session.remaining(at(9999)), None);
+        assert_eq!(session.signed_in_at(), at(1000));
+        let mut third = response("three", Some(60));
+        third.scope = Some("openid".to_owned());
+        session.renew(third, None, at(2000));
+        assert_eq!(session.refresh_token().unwrap().expose(), "refresh-three");
+        assert_eq!(session.scopes(), ["openid"]);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_ends_what_it_vouched_for() {
+        let session = session();
+        assert_eq!(session.remaining(at(1100)), Some(Duration::from_secs(500)));
+        assert_eq!(session.remaining(at(1600)), Some(Duration::ZERO));
+        assert_eq!(session.remaining(at(990)), Some(Duration::from_secs(610)));
+        assert_eq!(session.remaining(at(500)), Some(Duration::ZERO));
     }
 }

@@ -1,54 +1,211 @@
 //! A token when one is asked for.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::{Context, Error, LoginRequired, Secret, Session, SessionName};
+use crate::refresh;
+use crate::session::Life;
+use crate::{Clock, Context, Error, LoginRequired, Secret, Session, SessionName, Timestamp};
+
+/// After a renewal that failed while the kept token is still good, the next is tried this much later.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// Good for any time at all.
+const ANY: Duration = Duration::ZERO;
 
 /// The tokens of one session, renewed when needed. Shared freely between threads.
 #[derive(Debug)]
 pub struct TokenSource {
+    context: Context,
+    name: SessionName,
+    current: Mutex<Current>,
+    /// Held while a token is renewed, so that one thread asks the server and the others wait.
+    renewing: Mutex<()>,
+}
+
+/// The session as last read, and how to tell its age when the time of day cannot be trusted.
+#[derive(Debug)]
+struct Current {
     session: Session,
+    read_at: Timestamp,
+    read_at_monotonic: Duration,
+    /// No renewal before this, by the monotonic clock.
+    rest_until: Duration,
+}
+
+/// Which of the two tokens is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Access,
+    Id,
 }
 
 impl TokenSource {
     /// The tokens of the session called `name`.
     ///
+    /// Reads one file. No network, no lock, no thread.
+    ///
     /// # Errors
-    /// [`Error::LoginRequired`] when there is none.
+    /// [`Error::LoginRequired`] when there is none, [`Error::Storage`] when it cannot be read.
     pub fn open(context: &Context, name: &SessionName) -> Result<Self, Error> {
-        let session = context.session(name)?.ok_or_else(|| Error::LoginRequired {
-            session: name.to_string(),
-            reason: LoginRequired::NoSession,
-        })?;
-        Ok(Self { session })
+        let session = context.session(name)?.ok_or_else(|| no_session(name))?;
+        Ok(Self {
+            context: context.clone(),
+            name: name.clone(),
+            current: Mutex::new(Current::new(session, context.clock())),
+            renewing: Mutex::new(()),
+        })
     }
 
-    /// An access token that is good for at least `min_ttl` more, if the server issues such tokens.
+    /// An access token that is good for at least `min_ttl` more, where the server says how long its
+    /// tokens are good.
     ///
-    /// When the kept one is good for that long, this is a file read and nothing else: no network, no
-    /// lock, no thread. Otherwise it is renewed, once, whoever else asks at the same time.
+    /// When the kept one is good for that long, it is answered at once: no network, no lock between
+    /// processes, no thread. Otherwise it is renewed, once, whoever else asks at the same time. If
+    /// that fails for a reason that may pass, and the kept one is still good at all, it is answered.
     ///
     /// # Errors
-    /// [`Error::LoginRequired`] when only a person can help; errors of the network only when the kept
-    /// token is no longer good at all.
+    /// [`Error::LoginRequired`] when only a person can help. Anything else may pass, and the session
+    /// is kept.
     pub fn access_token(&self, min_ttl: Duration) -> Result<Secret, Error> {
-        let _ = min_ttl;
-        Ok(self.session.access_token().clone())
+        self.token(Kind::Access, min_ttl)
     }
 
     /// The ID token, on the same terms; `None` when the server issues none.
     pub fn id_token(&self, min_ttl: Duration) -> Result<Option<Secret>, Error> {
-        let _ = min_ttl;
-        Ok(self.session.id_token().cloned())
+        if self.current().session.id_token().is_none() {
+            return Ok(None);
+        }
+        self.token(Kind::Id, min_ttl).map(Some)
     }
 
     /// Renews the session now, even if the access token is still good.
+    ///
+    /// # Errors
+    /// As [`access_token`](Self::access_token), and whatever kept the renewal from succeeding.
     pub fn refresh(&self) -> Result<(), Error> {
+        let _one = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.session();
+        let renewed = refresh::renew(&self.context, &self.name, &mut |found: &Session| {
+            // Another process has just done what is asked for.
+            found.access_token() != before.access_token()
+        })?;
+        self.adopt(renewed);
         Ok(())
     }
 
-    /// The session as last read.
+    /// The session as last read or renewed.
     pub fn session(&self) -> Session {
-        self.session.clone()
+        self.current().session.clone()
+    }
+
+    /// The name of the session.
+    pub fn name(&self) -> &SessionName {
+        &self.name
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    fn token(&self, kind: Kind, min_ttl: Duration) -> Result<Secret, Error> {
+        if let Some(answer) = self.current().good(kind, min_ttl, self.context.clock()) {
+            return Ok(answer);
+        }
+        let _one = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may have renewed it while this one waited.
+        if let Some(answer) = self.current().good(kind, min_ttl, self.context.clock()) {
+            return Ok(answer);
+        }
+        let clock = self.context.clock();
+        let (fallback, resting) = {
+            let current = self.current();
+            (
+                current.good(kind, ANY, clock),
+                clock.monotonic() < current.rest_until,
+            )
+        };
+        if let (Some(answer), true) = (&fallback, resting) {
+            return Ok(answer.clone());
+        }
+        let renewal = refresh::renew(&self.context, &self.name, &mut |found: &Session| {
+            Current::new(found.clone(), clock)
+                .good(kind, min_ttl, clock)
+                .is_some()
+        });
+        match renewal {
+            Ok(session) => {
+                self.adopt(session);
+                // What the server has just issued is the best there is, even if it is good for less.
+                // It need not issue an ID token again; then the old one stays, and once that has
+                // expired only a login brings another.
+                self.current()
+                    .good(kind, ANY, clock)
+                    .ok_or_else(|| Error::LoginRequired {
+                        session: self.name.to_string(),
+                        reason: LoginRequired::Expired,
+                    })
+            }
+            // The server, or the person, has ended the session: that is no accident to bridge.
+            Err(Error::LoginRequired { session, reason }) if reason != LoginRequired::Expired => {
+                Err(Error::LoginRequired { session, reason })
+            }
+            Err(error) => {
+                let answer = fallback.ok_or(error)?;
+                self.current().rest_until = clock.monotonic() + AFTER_FAILURE;
+                Ok(answer)
+            }
+        }
+    }
+
+    fn adopt(&self, session: Session) {
+        *self.current() = Current::new(session, self.context.clock());
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        // Every change replaces the whole value, so it is whole even after a panic.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Current {
+    fn new(session: Session, clock: &dyn Clock) -> Self {
+        Self {
+            session,
+            read_at: clock.now(),
+            read_at_monotonic: clock.monotonic(),
+            rest_until: Duration::ZERO,
+        }
+    }
+
+    /// The token wanted, if there is one and it is good for `min_ttl`.
+    fn good(&self, kind: Kind, min_ttl: Duration, clock: &dyn Clock) -> Option<Secret> {
+        let (token, life) = match kind {
+            Kind::Access => (
+                Some(self.session.access_token()),
+                Some(self.session.access_token_life()),
+            ),
+            Kind::Id => (self.session.id_token(), self.session.id_token_life()),
+        };
+        let (Some(by_day), Some(when_read), Some(length)) = (
+            life.and_then(|life| life.left(clock.now())),
+            life.and_then(|life| life.left(self.read_at)),
+            life.and_then(Life::length),
+        ) else {
+            return token.cloned();
+        };
+        // Both clocks must agree that there is time left: the time of day may have been set back
+        // since the session was read, and the monotonic clock may have stood still.
+        let passed = clock.monotonic().saturating_sub(self.read_at_monotonic);
+        let left = by_day.min(when_read.saturating_sub(passed));
+        // Whoever asks for more than the server ever gives would have every call renew the session.
+        let wanted = min_ttl.min(length / 2);
+        (left >= wanted && !left.is_zero()).then(|| token.cloned())?
+    }
+}
+
+fn no_session(name: &SessionName) -> Error {
+    Error::LoginRequired {
+        session: name.to_string(),
+        reason: LoginRequired::NoSession,
     }
 }

@@ -1,2 +1,71 @@
-//! Being written.
-fn main() {}
+//! `countersign-issuer`: serves an issuer, and keeps its users and clients.
+
+mod commands;
+mod problem;
+mod state;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use problem::Problem;
+
+/// The embedded OpenID provider of Countersign, for demo, development and CI.
+#[derive(Debug, Parser)]
+#[command(name = "countersign-issuer", version)]
+struct Arguments {
+    /// Where users, clients, logins and keys rest
+    /// [default: $XDG_STATE_HOME/countersign-issuer]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "COUNTERSIGN_ISSUER_STATE_DIR"
+    )]
+    state_dir: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the issuer until interrupted
+    Serve(commands::serve::Arguments),
+    /// Add, list and change the people who can sign in
+    #[command(subcommand)]
+    User(commands::user::Command),
+    /// Add, list and remove the applications that may ask for tokens
+    #[command(subcommand)]
+    Client(commands::client::Command),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            // Where even stderr is gone there is nobody left to tell.
+            let _ = write!(std::io::stderr(), "{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Problem> {
+    // Found before the runtime has threads: the environment is read once.
+    let directory = state::directory(arguments.state_dir);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new("the async runtime cannot start").because(error))?;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Serve(serve) => commands::serve::run(serve, directory).await,
+            Command::User(command) => commands::user::run(command, directory?).await,
+            Command::Client(command) => commands::client::run(command, directory?).await,
+        }
+    })
+}

@@ -5,6 +5,7 @@
 //! decided here; that is for the rules of ID tokens and access tokens.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
@@ -12,43 +13,66 @@ use serde_json::{Map, Value};
 
 use crate::Timestamp;
 use crate::error::{Error, printable};
+use crate::json::{Document, Node, Object};
 
 /// The members of a strict JSON object: of the payload of a token, or of any other document that
 /// [`crate::json::parse`] took.
 ///
 /// `Debug` shows the names of the members and not their values.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Claims {
-    members: Map<String, Value>,
+    document: Document,
+    object: Object,
+    values: OnceLock<Map<String, Value>>,
 }
 
 /// 9999-12-31T23:59:59Z, the last second that RFC 3339 can write.
 const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Claims {
-    pub(crate) fn from_members(members: Map<String, Value>) -> Self {
-        Self { members }
+    pub(crate) fn new(document: Document, object: Object) -> Self {
+        Self {
+            document,
+            object,
+            values: OnceLock::new(),
+        }
     }
 
-    pub(crate) fn members(&self) -> &Map<String, Value> {
-        &self.members
+    fn node(&self, name: &str) -> Option<&Node> {
+        self.document.member(&self.object, name)
+    }
+
+    /// All claims as they stand, made of the document when somebody asks for it first.
+    pub(crate) fn values(&self) -> &Map<String, Value> {
+        self.values
+            .get_or_init(|| self.document.to_map(&self.object))
     }
 
     /// The claim as it stands, of whatever type.
+    ///
+    /// The typed accessors are faster: this one builds the values of all claims first, once.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.members.get(name)
+        self.values().get(name)
     }
 
-    /// The names of all claims.
+    /// Whether there is a claim of this name, of whatever type.
+    pub fn contains(&self, name: &str) -> bool {
+        self.node(name).is_some()
+    }
+
+    /// The names of all claims, in the order of the document.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.members.keys().map(String::as_str)
+        self.object
+            .members()
+            .iter()
+            .map(|(name, _)| self.document.text(*name))
     }
 
     /// A string claim; `None` when it is absent. `null` is not absent, it is a wrong type.
     pub fn str(&self, name: &str) -> Result<Option<&str>, Error> {
-        match self.get(name) {
+        match self.node(name) {
             None => Ok(None),
-            Some(Value::String(value)) => Ok(Some(value)),
+            Some(Node::String(value)) => Ok(Some(self.document.text(*value))),
             Some(_) => Err(wrong_type(name, "a string")),
         }
     }
@@ -60,21 +84,19 @@ impl Claims {
 
     /// A boolean claim; `None` when it is absent. The string `"true"` is not a boolean.
     pub fn bool(&self, name: &str) -> Result<Option<bool>, Error> {
-        match self.get(name) {
+        match self.node(name) {
             None => Ok(None),
-            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(Node::Bool(value)) => Ok(Some(*value)),
             Some(_) => Err(wrong_type(name, "a boolean")),
         }
     }
 
     /// A non-negative whole number, such as `expires_in`; `None` when it is absent.
     pub fn u64(&self, name: &str) -> Result<Option<u64>, Error> {
-        match self.get(name) {
+        match self.node(name) {
             None => Ok(None),
-            Some(value) => match value.as_u64() {
-                Some(value) => Ok(Some(value)),
-                None => Err(wrong_type(name, "a whole number")),
-            },
+            Some(Node::Number(value)) if value.is_u64() => Ok(value.as_u64()),
+            Some(_) => Err(wrong_type(name, "a whole number")),
         }
     }
 
@@ -84,15 +106,15 @@ impl Claims {
     /// Anything before 1970 or after the year 9999 is refused: no clock shows it, and it would only
     /// serve to overflow a comparison.
     pub fn numeric_date(&self, name: &str) -> Result<Option<Timestamp>, Error> {
-        let Some(value) = self.get(name) else {
-            return Ok(None);
-        };
-        let date = match (value.as_i64(), value.as_f64()) {
-            (Some(secs), _) => (0..=LAST_SECOND)
-                .contains(&secs)
-                .then(|| Timestamp::from_secs(secs)),
-            (None, Some(secs)) => fractional_date(secs),
-            (None, None) => None,
+        let date = match self.node(name) {
+            None => return Ok(None),
+            Some(Node::Number(value)) => match (value.as_i64(), value.as_f64()) {
+                (Some(secs), _) => (0..=LAST_SECOND)
+                    .contains(&secs)
+                    .then(|| Timestamp::from_secs(secs)),
+                (None, secs) => secs.and_then(fractional_date),
+            },
+            Some(_) => None,
         };
         date.map(Some)
             .ok_or_else(|| wrong_type(name, "a number of seconds since 1970"))
@@ -108,15 +130,14 @@ impl Claims {
     /// An absent claim gives no strings, as an empty array does, so that a search for an expected
     /// value fails either way. An array with anything but strings in it is refused whole.
     pub fn string_or_array(&self, name: &str) -> Result<Vec<&str>, Error> {
-        let error = || wrong_type(name, "a string or an array of strings");
-        match self.get(name) {
+        let text = |node: &Node| match node {
+            Node::String(value) => Ok(self.document.text(*value)),
+            _ => Err(wrong_type(name, "a string or an array of strings")),
+        };
+        match self.node(name) {
             None => Ok(Vec::new()),
-            Some(Value::String(value)) => Ok(vec![value]),
-            Some(Value::Array(values)) => values
-                .iter()
-                .map(|value| value.as_str().ok_or_else(error))
-                .collect(),
-            Some(_) => Err(error()),
+            Some(Node::Array(nodes)) => nodes.iter().map(text).collect(),
+            Some(node) => Ok(vec![text(node)?]),
         }
     }
 
@@ -150,7 +171,7 @@ impl Claims {
     /// Types with strict fields of their own are the reason for this; for single claims the
     /// accessors above give better errors.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        T::deserialize(&self.members).map_err(|error| Error::ClaimType {
+        T::deserialize(self.values()).map_err(|error| Error::ClaimType {
             name: printable(&error.to_string()),
             expected: "as expected",
         })
@@ -180,6 +201,13 @@ fn wrong_type(name: &str, expected: &'static str) -> Error {
     }
 }
 
+impl PartialEq for Claims {
+    /// Whether both have the same claims; their order and spelling do not matter.
+    fn eq(&self, other: &Self) -> bool {
+        self.values() == other.values()
+    }
+}
+
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Claims ")?;
@@ -189,6 +217,6 @@ impl fmt::Debug for Claims {
 
 impl Serialize for Claims {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.members.serialize(serializer)
+        self.values().serialize(serializer)
     }
 }

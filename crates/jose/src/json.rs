@@ -2,17 +2,16 @@
 //!
 //! RFC 8259 leaves the meaning of a repeated member name open, and parsers differ: two readers of
 //! one signed document may see two different values. Here a repeated name is an error at every
-//! level (RFC 7519, section 4 and RFC 7515, section 4 allow exactly that), and so are documents
+//! level (RFC 7515, section 4 and RFC 7519, section 4 allow exactly that), and so are documents
 //! that are too long, too deep, not UTF-8, or followed by anything but white space.
 //!
 //! This module knows nothing of tokens; it serves every document that comes from outside.
 
-use std::cell::Cell;
-use std::fmt;
+mod tree;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+pub(crate) use self::tree::{Document, Node, Object};
 use crate::Claims;
 
 /// How deep arrays and objects may be nested.
@@ -57,10 +56,11 @@ pub enum JsonError {
 /// Refuses whatever [`JsonError`] lists. A byte order mark is a syntax error (RFC 8259, section
 /// 8.1).
 pub fn parse(bytes: &[u8], max_len: usize) -> Result<Claims, JsonError> {
-    let faults = Faults::default();
-    match parse_value(bytes, max_len, &faults, Mode::Strict)? {
-        Value::Object(members) => Ok(Claims::from_members(members)),
-        _ => Err(JsonError::NotAnObject),
+    let (document, object) = tree::parse(bytes, max_len)?;
+    if document.has_repeats() {
+        Err(JsonError::DuplicateMember)
+    } else {
+        Ok(Claims::new(document, object))
     }
 }
 
@@ -71,199 +71,210 @@ pub(crate) enum Element {
     HasDuplicateMember,
 }
 
-/// Parses a JSON object and, apart from the rest, the elements of its array member `list`. A
-/// member that is named twice inside an element is reported with that element alone.
+/// Parses a JSON object and gives the elements of its array member `list`. A member that is named
+/// twice inside an element is reported with that element alone; anywhere else it is an error.
 ///
 /// Returns `Ok(None)` when the object has no array of that name.
 pub(crate) fn parse_list(
     bytes: &[u8],
     max_len: usize,
-    list: &'static str,
+    list: &str,
 ) -> Result<Option<Vec<Element>>, JsonError> {
-    let faults = Faults::default();
-    let value = parse_value(bytes, max_len, &faults, Mode::Tolerant { list })?;
-    let Value::Object(mut members) = value else {
-        return Err(JsonError::NotAnObject);
-    };
-    let Some(Value::Array(values)) = members.remove(list) else {
-        return Ok(None);
-    };
-    let marked = faults.elements.take();
-    let element = |(index, value)| {
-        if marked.binary_search(&index).is_ok() {
-            Element::HasDuplicateMember
-        } else {
-            Element::Value(value)
-        }
-    };
-    Ok(Some(values.into_iter().enumerate().map(element).collect()))
-}
-
-/// What the visitor found that the syntax error type of the parser cannot carry.
-#[derive(Default)]
-struct Faults {
-    duplicate: Cell<bool>,
-    too_deep: Cell<bool>,
-    elements: Cell<Vec<usize>>,
-}
-
-#[derive(Clone, Copy)]
-enum Mode {
-    /// A repeated name anywhere ends the parse.
-    Strict,
-    /// At the top of a document whose member `list` is parsed tolerantly.
-    Tolerant { list: &'static str },
-    /// Inside that list: a repeated name marks the element.
-    List,
-    /// Inside one element of that list.
-    Element { index: usize },
-}
-
-fn parse_value(
-    bytes: &[u8],
-    max_len: usize,
-    faults: &Faults,
-    mode: Mode,
-) -> Result<Value, JsonError> {
-    if bytes.len() > max_len {
-        return Err(JsonError::TooLarge {
-            length: bytes.len(),
-            limit: max_len,
-        });
+    let (document, object) = tree::parse(bytes, max_len)?;
+    if object.repeats() {
+        return Err(JsonError::DuplicateMember);
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let seed = Strict {
-        depth: 0,
-        faults,
-        mode,
-    };
-    let parsed = seed.deserialize(&mut deserializer).and_then(|value| {
-        deserializer.end()?;
-        Ok(value)
-    });
-    parsed.map_err(|error| {
-        if faults.duplicate.get() {
-            JsonError::DuplicateMember
-        } else if faults.too_deep.get() {
-            JsonError::TooDeep
-        } else {
-            JsonError::Syntax {
-                line: error.line(),
-                column: error.column(),
+    let mut elements = None;
+    for (name, node) in object.members() {
+        match node {
+            Node::Array(nodes) if document.text(*name) == list => {
+                let element = |node: &Node| {
+                    if node.has_repeats() {
+                        Element::HasDuplicateMember
+                    } else {
+                        Element::Value(document.to_value(node))
+                    }
+                };
+                elements = Some(nodes.iter().map(element).collect());
             }
+            node if node.has_repeats() => return Err(JsonError::DuplicateMember),
+            _ => {}
         }
-    })
+    }
+    Ok(elements)
 }
 
-/// Builds a [`Value`] and refuses what [`Value`]'s own deserialiser lets through.
-#[derive(Clone, Copy)]
-struct Strict<'f> {
-    depth: usize,
-    faults: &'f Faults,
-    mode: Mode,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-impl Strict<'_> {
-    fn deeper<E: serde::de::Error>(self, mode: Mode) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            self.faults.too_deep.set(true);
-            return Err(E::custom("too deep"));
+    use super::*;
+
+    fn check(text: &str, expected: Result<(), JsonError>) {
+        assert_eq!(parse(text.as_bytes(), 1024).map(|_| ()), expected, "{text}");
+    }
+
+    #[test]
+    fn a_name_that_is_repeated_at_any_level_is_refused() {
+        let duplicate = Err(JsonError::DuplicateMember);
+        check(r#"{"a":1,"a":1}"#, duplicate);
+        check(r#"{"a":{"b":1,"b":2}}"#, duplicate);
+        check(r#"{"a":[1,{"b":1,"c":2,"b":3}]}"#, duplicate);
+        check(r#"{"a":1,"\u0061":2}"#, duplicate);
+        check(r#"{"":1,"":2}"#, duplicate);
+        check(r#"{"a":1,"A":2,"b":{"a":1}}"#, Ok(()));
+    }
+
+    #[test]
+    fn a_repeat_among_many_names_is_found() {
+        for count in [2, 16, 31, 32, 33, 100] {
+            let names: Vec<String> = (0..count).map(|i| format!(r#""m{i}":{i}"#)).collect();
+            let sound = format!("{{{}}}", names.join(","));
+            assert!(parse(sound.as_bytes(), 4096).is_ok(), "{count}");
+            let repeated = format!(r#"{{{},"m0":0}}"#, names.join(","));
+            assert_eq!(
+                parse(repeated.as_bytes(), 4096).unwrap_err(),
+                JsonError::DuplicateMember
+            );
         }
-        Ok(Self {
-            depth: self.depth + 1,
-            mode,
-            ..self
+    }
+
+    #[test]
+    fn nesting_is_limited() {
+        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        check(&nested(MAX_DEPTH - 1), Ok(()));
+        check(&nested(MAX_DEPTH), Err(JsonError::TooDeep));
+        check(&nested(400), Err(JsonError::TooDeep));
+        let objects = format!(
+            "{}1{}",
+            "{\"a\":".repeat(MAX_DEPTH + 1),
+            "}".repeat(MAX_DEPTH + 1)
+        );
+        check(&objects, Err(JsonError::TooDeep));
+    }
+
+    #[test]
+    fn length_is_limited_before_anything_is_read() {
+        let error = parse(b"{\"a\":1}", 6).unwrap_err();
+        assert_eq!(
+            error,
+            JsonError::TooLarge {
+                length: 7,
+                limit: 6
+            }
+        );
+        assert!(parse(b"{\"a\":1}", 7).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_object_in_utf8_is_refused() {
+        check("[]", Err(JsonError::NotAnObject));
+        check("null", Err(JsonError::NotAnObject));
+        check("\"{}\"", Err(JsonError::NotAnObject));
+        assert_eq!(
+            parse(b"{\"a\":\"\xff\"}", 99).unwrap_err(),
+            JsonError::NotUtf8
+        );
+        assert_eq!(
+            parse(b"{\"a\":\"\xc0\xaf\"}", 99).unwrap_err(),
+            JsonError::NotUtf8
+        );
+        for text in [
+            "",
+            " ",
+            "{",
+            "{}}",
+            "{}{}",
+            "{} x",
+            "\u{feff}{}",
+            "{\"a\":1,}",
+            "{a:1}",
+            "{'a':1}",
+            "{\"a\":01}",
+            "{\"a\":+1}",
+            "{\"a\":.5}",
+            "{\"a\":1.}",
+            "{\"a\":NaN}",
+            "{\"a\":1e999}",
+            "{\"a\":\"\u{1}\"}",
+            "{\"a\":\"\\ud800\"}",
+            "{\"a\":\"\\x\"}",
+            "{}\0",
+            "{/**/}",
+            "{\"a\":tru}",
+            "{\"a\":\u{a0}1}",
+        ] {
+            let error = parse(text.as_bytes(), 99).unwrap_err();
+            assert!(
+                matches!(error, JsonError::Syntax { .. }),
+                "{text:?}: {error}"
+            );
+        }
+        check(" \t\r\n{ } \n", Ok(()));
+    }
+
+    #[test]
+    fn a_repeat_in_one_element_of_a_list_stays_with_that_element() {
+        let list = |text: &str| parse_list(text.as_bytes(), 99, "keys");
+        let elements = list(r#"{"keys":[{"a":1},{"a":1,"a":2},[{"b":0,"b":0}]],"x":1}"#);
+        let elements = elements.unwrap().unwrap();
+        assert!(matches!(elements[0], Element::Value(Value::Object(_))));
+        assert!(matches!(elements[1], Element::HasDuplicateMember));
+        assert!(matches!(elements[2], Element::HasDuplicateMember));
+        for text in [
+            r#"{"keys":[],"keys":[]}"#,
+            r#"{"keys":[],"x":{"a":1,"a":2}}"#,
+            r#"{"keys":{"a":1,"a":2}}"#,
+        ] {
+            assert_eq!(
+                list(text).unwrap_err(),
+                JsonError::DuplicateMember,
+                "{text}"
+            );
+        }
+        assert!(list(r#"{"keys":{}}"#).unwrap().is_none());
+        assert!(list("{}").unwrap().is_none());
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            (-1e300..1e300).prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                proptest::collection::btree_map(".*", inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
         })
     }
 
-    fn duplicate<E: serde::de::Error>(self) -> Result<(), E> {
-        if let Mode::Element { index } = self.mode {
-            let mut elements = self.faults.elements.take();
-            if elements.last() != Some(&index) {
-                elements.push(index);
-            }
-            self.faults.elements.set(elements);
-            return Ok(());
+    proptest! {
+        #[test]
+        fn every_value_reads_back(value in any_json()) {
+            let text = serde_json::json!({ "value": value }).to_string();
+            let claims = parse(text.as_bytes(), text.len()).unwrap();
+            let read: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(claims.get("value"), read.get("value"));
         }
-        self.faults.duplicate.set(true);
-        Err(E::custom("duplicate member"))
-    }
-}
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
+        #[test]
+        fn no_input_panics(text in r#"[\[\]{}:,"\\u0-9a-f .eE+-]{0,40}"#) {
+            let _ = parse(text.as_bytes(), 64);
+            let _ = parse_list(text.as_bytes(), 64, "a");
+        }
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut seed = self.deeper(self.mode)?;
-        let mut values = Vec::new();
-        loop {
-            if let Mode::List = self.mode {
-                seed.mode = Mode::Element {
-                    index: values.len(),
-                };
-            }
-            match access.next_element_seed(seed)? {
-                Some(value) => values.push(value),
-                None => return Ok(Value::Array(values)),
+        #[test]
+        fn whatever_is_taken_is_json_to_others_too(text in r#"\{("[ab]":[\[\]{}:,"0-9ab]{0,6},?){0,4}\}"#) {
+            if let Ok(claims) = parse(text.as_bytes(), 99) {
+                let read: Value = serde_json::from_str(&text).unwrap();
+                prop_assert_eq!(serde_json::to_value(&claims).unwrap(), read);
             }
         }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some(name) = access.next_key::<String>()? {
-            if members.contains_key(&name) {
-                self.duplicate()?;
-            }
-            let mode = match self.mode {
-                Mode::Tolerant { list } if name == list => Mode::List,
-                Mode::Tolerant { .. } => Mode::Strict,
-                mode => mode,
-            };
-            let value = access.next_value_seed(self.deeper(mode)?)?;
-            members.insert(name, value);
-        }
-        Ok(Value::Object(members))
     }
 }

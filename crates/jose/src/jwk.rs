@@ -41,7 +41,7 @@ impl VerifyingKey {
             part: Part::Key,
             source,
         })?;
-        Self::from_members(jwk.members(), provider).map_err(Error::Key)
+        Self::from_members(jwk.values(), provider).map_err(Error::Key)
     }
 
     pub(crate) fn from_members(

@@ -41,7 +41,7 @@ impl Header {
             source,
         })?;
         for member in ["crit", "b64"] {
-            if members.get(member).is_some() {
+            if members.contains(member) {
                 return Err(Error::UnsupportedExtension { member });
             }
         }
@@ -60,7 +60,7 @@ impl Header {
             typ: text("typ")?.map(str::to_owned),
             carries_key: ["jwk", "jku", "x5c", "x5u"]
                 .iter()
-                .any(|name| members.get(name).is_some()),
+                .any(|name| members.contains(name)),
         })
     }
 

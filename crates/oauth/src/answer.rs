@@ -32,23 +32,18 @@ pub(crate) fn object(endpoint: Endpoint, response: &HttpResponse) -> Result<Obje
         return Err(peer(PeerMisbehaved::Redirect { location }));
     }
     let parsed = members(response);
-    if let Ok(members) = &parsed
-        && let Some(refusal) = refusal(endpoint, status, members)
-    {
-        return Err(refused(refusal, response));
-    }
-    // GitHub limits its rate with 403 and says when to come back.
-    if is_unavailable(status) || (status >= 400 && response.retry_after().is_some()) {
-        return Err(unavailable(endpoint, response, None));
-    }
-    match status {
-        200..300 => parsed
-            .map(|members| Object { endpoint, members })
-            .map_err(peer),
-        _ if response.is_html() => Err(peer(PeerMisbehaved::Html { status })),
-        400..500 => {
-            let text = excerpt(&response.body);
-            let description = (!text.is_empty()).then_some(text);
+    let refusal = parsed
+        .as_ref()
+        .ok()
+        .and_then(|members| refusal(endpoint, status, members));
+    match (refusal, parsed) {
+        (Some(refusal), _) => Err(refused(refusal, response)),
+        (None, Ok(members)) => Ok(Object { endpoint, members }),
+        (None, Err(what)) if (200..300).contains(&status) => Err(peer(what)),
+        (None, Err(_)) if is_unavailable(response) => Err(unavailable(endpoint, response, None)),
+        (None, Err(_)) if response.is_html() => Err(peer(PeerMisbehaved::Html { status })),
+        (None, Err(_)) if (400..500).contains(&status) => {
+            let description = plain_text(response);
             Err(Error::Refused(Refusal {
                 endpoint,
                 status,
@@ -57,8 +52,17 @@ pub(crate) fn object(endpoint: Endpoint, response: &HttpResponse) -> Result<Obje
                 uri: None,
             }))
         }
-        _ => Err(peer(PeerMisbehaved::UnexpectedStatus { status })),
+        (None, Err(_)) => Err(peer(PeerMisbehaved::UnexpectedStatus { status })),
     }
+}
+
+/// The start of an error page that is plain text. Anything else (a broken or misplaced answer) may
+/// hold tokens, and is not quoted.
+fn plain_text(response: &HttpResponse) -> Option<String> {
+    if response.media_type().as_deref() != Some("text/plain") {
+        return None;
+    }
+    Some(excerpt(&response.body)).filter(|text| !text.is_empty())
 }
 
 /// The body of a successful answer that is not necessarily an object.
@@ -77,10 +81,14 @@ pub(crate) fn body(endpoint: Endpoint, response: &HttpResponse) -> Result<&[u8],
     Err(Error::peer(endpoint, what))
 }
 
-/// Whether the status means "not now": too many requests, a server's own trouble, a request that
-/// came too slowly or too early.
-fn is_unavailable(status: u16) -> bool {
-    matches!(status, 408 | 425 | 429 | 500..)
+/// Whether the answer means "not now": too many requests, a server's own trouble, a request that came
+/// too slowly or too early; or it says when to come back (GitHub limits its rate with 403).
+fn is_unavailable(response: &HttpResponse) -> bool {
+    match response.status {
+        408 | 425 | 429 | 500.. => true,
+        400..500 => response.retry_after().is_some(),
+        _ => false,
+    }
 }
 
 fn unavailable(endpoint: Endpoint, response: &HttpResponse, refusal: Option<Refusal>) -> Error {
@@ -92,33 +100,48 @@ fn unavailable(endpoint: Endpoint, response: &HttpResponse, refusal: Option<Refu
     }
 }
 
-/// A code that is final stays final under any status; the codes for trouble, and codes of the
-/// server's own under a status for trouble, mean "not now".
+/// A code that is final stays final under any status; the codes for trouble, and codes of the server's
+/// own or none at all under a status for trouble, mean "not now".
 fn refused(refusal: Refusal, response: &HttpResponse) -> Error {
-    match &refusal.code {
-        Some(ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) => {
-            unavailable(refusal.endpoint, response, Some(refusal))
-        }
-        Some(ErrorCode::Other(_)) if is_unavailable(response.status) => {
-            unavailable(refusal.endpoint, response, Some(refusal))
-        }
-        _ => Error::Refused(refusal),
+    let not_now = match &refusal.code {
+        Some(ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) => true,
+        Some(ErrorCode::Other(_)) | None => is_unavailable(response),
+        Some(_) => false,
+    };
+    if not_now {
+        unavailable(refusal.endpoint, response, Some(refusal))
+    } else {
+        Error::Refused(refusal)
     }
 }
 
+/// The refusal in an error answer (RFC 6749, section 5.2), if it is one.
 fn refusal(endpoint: Endpoint, status: u16, members: &Claims) -> Option<Refusal> {
-    let text = |name| match members.get(name) {
+    let failed = !(200..300).contains(&status);
+    let text = |name: &str| match members.get(name) {
         Some(Value::String(text)) => Some(printable(text)).filter(|text| !text.is_empty()),
         _ => None,
     };
-    let Some(Value::String(code)) = members.get("error") else {
-        return None;
+    let (code, description) = match members.get("error") {
+        Some(Value::String(code)) => (Some(ErrorCode::from_name(code)), text("error_description")),
+        // Google's APIs, its userinfo endpoint among them, put an object there.
+        Some(Value::Object(error)) if failed => {
+            let message = error.get("message").and_then(Value::as_str).map(printable);
+            (None, message.or_else(|| text("error_description")))
+        }
+        // Okta has names of its own, also where it refuses a client.
+        _ if failed && members.get("errorCode").is_some_and(Value::is_string) => {
+            let code = text("errorCode").map(|code| ErrorCode::from_name(&code));
+            (code, text("errorSummary"))
+        }
+        _ if failed => (None, text("error_description").or_else(|| text("message"))),
+        _ => return None,
     };
     Some(Refusal {
         endpoint,
         status,
-        code: Some(ErrorCode::from_name(code)),
-        description: text("error_description").or_else(|| text("message")),
+        code,
+        description,
         uri: text("error_uri"),
     })
 }
@@ -275,7 +298,12 @@ impl Object {
         Ok(Some(url))
     }
 
-    pub(crate) fn strings(&self, name: &'static str) -> Result<Option<Vec<String>>, Error> {
+    /// A list that only informs: if it is not a list of strings, it says nothing.
+    pub(crate) fn list(&self, name: &'static str) -> Option<Vec<String>> {
+        self.strings(name).ok().flatten()
+    }
+
+    fn strings(&self, name: &'static str) -> Result<Option<Vec<String>>, Error> {
         let wrong_type = || self.wrong_type(name, "a list of strings");
         match self.get(name) {
             None => Ok(None),

@@ -38,6 +38,16 @@ impl Client {
         }
     }
 
+    /// What a request with `own` secrets in it holds that no message may repeat.
+    pub(crate) fn secrets(&self, own: &[&Secret]) -> Vec<Secret> {
+        let client_secret = match &self.authentication {
+            ClientAuthentication::None => None,
+            ClientAuthentication::SecretBasic(secret)
+            | ClientAuthentication::SecretPost(secret) => Some(secret),
+        };
+        own.iter().copied().chain(client_secret).cloned().collect()
+    }
+
     /// A `POST` of `form` with this client's credentials.
     pub(crate) fn post(&self, url: &Url, mut form: Form) -> HttpRequest {
         let mut authorization = None;

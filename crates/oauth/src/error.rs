@@ -5,6 +5,7 @@
 
 mod hints;
 mod peer;
+mod redact;
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::challenge::BearerChallenge;
 use crate::id_token::IdTokenError;
 use crate::issuer::InvalidIssuer;
 use crate::text::printable;
-use crate::{ErrorCode, HttpResponse, TransportError};
+use crate::{ErrorCode, HttpResponse, Secret, TransportError};
 
 /// Who is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +97,21 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    fn redact(&mut self, secrets: &[Secret]) {
+        let code = match &mut self.code {
+            Some(ErrorCode::Other(name)) => Some(name),
+            _ => None,
+        };
+        for text in [code, self.description.as_mut(), self.uri.as_mut()]
+            .into_iter()
+            .flatten()
+        {
+            for secret in secrets {
+                *text = redact::without(text, secret);
+            }
+        }
+    }
+
     /// Completes a refusal that had no error in its body with what its challenge says.
     pub(crate) fn with_challenge(mut self, response: &HttpResponse) -> Self {
         let values = response.headers_named("www-authenticate");
@@ -239,6 +255,23 @@ pub enum Misuse {
 impl Error {
     pub(crate) fn peer(endpoint: Endpoint, what: PeerMisbehaved) -> Self {
         Self::PeerMisbehaved { endpoint, what }
+    }
+
+    /// Takes out of the server's words whatever of ours it repeats. A server that quotes the refresh
+    /// token it refuses shall not get it printed.
+    pub(crate) fn redacted(mut self, secrets: &[Secret]) -> Self {
+        match &mut self {
+            Self::Refused(refusal)
+            | Self::AccessDenied(refusal)
+            | Self::DeviceCodeUnknown(refusal)
+            | Self::RefreshRejected(refusal)
+            | Self::Unavailable {
+                refusal: Some(refusal),
+                ..
+            } => refusal.redact(secrets),
+            _ => {}
+        }
+        self
     }
 
     /// Who is at fault.

@@ -4,7 +4,7 @@
 
 use countersign_jose::Timestamp;
 
-use crate::{Error, HttpRequest, HttpResponse, TransportError};
+use crate::{Endpoint, Error, HttpRequest, HttpResponse, Misuse, Secret, TransportError};
 
 /// What the driver does next.
 #[derive(Debug)]
@@ -41,7 +41,14 @@ pub trait Flow {
 
 /// An exchange of one request and one answer: the whole machine but for the meaning of the answer.
 #[derive(Debug)]
-pub(crate) enum Once<T> {
+pub(crate) struct Once<T> {
+    state: State<T>,
+    /// What the request holds that no error message may repeat.
+    secrets: Vec<Secret>,
+}
+
+#[derive(Debug)]
+enum State<T> {
     Ready(HttpRequest),
     Sent,
     Answered(T),
@@ -50,34 +57,45 @@ pub(crate) enum Once<T> {
 }
 
 impl<T> Once<T> {
+    pub(crate) fn new(request: HttpRequest, secrets: Vec<Secret>) -> Self {
+        Self {
+            state: State::Ready(request),
+            secrets,
+        }
+    }
+
     pub(crate) fn poll(&mut self) -> Result<Step<T>, Error> {
-        match std::mem::replace(self, Self::Finished) {
-            Self::Ready(request) => {
-                *self = Self::Sent;
+        match std::mem::replace(&mut self.state, State::Finished) {
+            State::Ready(request) => {
+                self.state = State::Sent;
                 Ok(Step::Send(request))
             }
-            Self::Sent => {
-                *self = Self::Sent;
-                Err(crate::Misuse::AnswerOutstanding.into())
+            State::Sent => {
+                self.state = State::Sent;
+                Err(Misuse::AnswerOutstanding.into())
             }
-            Self::Answered(output) => Ok(Step::Done(output)),
-            Self::Failed(error) => Err(error),
-            Self::Finished => Err(crate::Misuse::Finished.into()),
+            State::Answered(output) => Ok(Step::Done(output)),
+            State::Failed(error) => Err(error),
+            State::Finished => Err(Misuse::Finished.into()),
         }
     }
 
     pub(crate) fn handle(&mut self, read: impl FnOnce() -> Result<T, Error>) -> Result<(), Error> {
-        if !matches!(self, Self::Sent) {
-            return Err(crate::Misuse::NothingSent.into());
+        if !matches!(self.state, State::Sent) {
+            return Err(Misuse::NothingSent.into());
         }
-        *self = Self::Finished;
-        *self = Self::Answered(read()?);
+        self.state = State::Finished;
+        let output = read().map_err(|error| error.redacted(&self.secrets))?;
+        self.state = State::Answered(output);
         Ok(())
     }
 
-    pub(crate) fn transport_failed(&mut self, error: Error) {
-        if matches!(self, Self::Sent) {
-            *self = Self::Failed(error);
+    pub(crate) fn transport_failed(&mut self, endpoint: Endpoint, error: TransportError) {
+        if matches!(self.state, State::Sent) {
+            self.state = State::Failed(Error::Transport {
+                endpoint,
+                source: error,
+            });
         }
     }
 }

@@ -166,7 +166,7 @@ impl IntrospectionFlow {
         }
         let url = metadata.endpoint(Endpoint::Introspection)?;
         Ok(Self {
-            state: Once::Ready(client.post(url, form)),
+            state: Once::new(client.post(url, form), client.secrets(&[token])),
         })
     }
 }
@@ -183,10 +183,6 @@ impl Flow for IntrospectionFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        let endpoint = Endpoint::Introspection;
-        self.state.transport_failed(Error::Transport {
-            endpoint,
-            source: error,
-        });
+        self.state.transport_failed(Endpoint::Introspection, error);
     }
 }

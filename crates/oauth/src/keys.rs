@@ -38,7 +38,7 @@ impl KeysFlow {
         let url = metadata.endpoint(Endpoint::Keys)?.clone();
         Ok(Self {
             provider,
-            state: Once::Ready(HttpRequest::get(url)),
+            state: Once::new(HttpRequest::get(url), Vec::new()),
         })
     }
 }
@@ -64,9 +64,6 @@ impl Flow for KeysFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state.transport_failed(Error::Transport {
-            endpoint: Endpoint::Keys,
-            source: error,
-        });
+        self.state.transport_failed(Endpoint::Keys, error);
     }
 }

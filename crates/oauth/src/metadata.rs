@@ -12,7 +12,7 @@ use crate::{Error, Issuer, PeerMisbehaved};
 
 /// The metadata of an authorization server.
 ///
-/// A list that is absent says nothing, and is never a reason to refuse: real servers leave out grants
+/// A list that is absent, or is no list, says nothing, and is never a reason to refuse: real servers leave out grants
 /// and authentication methods that they offer. Endpoints are `https`, or `http` on loopback if the
 /// issuer is. Serialized, it is a document that a server can publish and a client can cache;
 /// reading it back checks it again.
@@ -141,21 +141,21 @@ impl Metadata {
             revocation_endpoint: object.url("revocation_endpoint", issuer)?,
             introspection_endpoint: object.url("introspection_endpoint", issuer)?,
             end_session_endpoint: object.url("end_session_endpoint", issuer)?,
-            scopes_supported: object.strings("scopes_supported")?,
-            response_types_supported: object.strings("response_types_supported")?,
-            grant_types_supported: object.strings("grant_types_supported")?,
-            subject_types_supported: object.strings("subject_types_supported")?,
+            scopes_supported: object.list("scopes_supported"),
+            response_types_supported: object.list("response_types_supported"),
+            grant_types_supported: object.list("grant_types_supported"),
+            subject_types_supported: object.list("subject_types_supported"),
             id_token_signing_alg_values_supported: object
-                .strings("id_token_signing_alg_values_supported")?,
+                .list("id_token_signing_alg_values_supported"),
             token_endpoint_auth_methods_supported: object
-                .strings("token_endpoint_auth_methods_supported")?,
+                .list("token_endpoint_auth_methods_supported"),
             revocation_endpoint_auth_methods_supported: object
-                .strings("revocation_endpoint_auth_methods_supported")?,
+                .list("revocation_endpoint_auth_methods_supported"),
             introspection_endpoint_auth_methods_supported: object
-                .strings("introspection_endpoint_auth_methods_supported")?,
-            code_challenge_methods_supported: object.strings("code_challenge_methods_supported")?,
-            claims_supported: object.strings("claims_supported")?,
-            acr_values_supported: object.strings("acr_values_supported")?,
+                .list("introspection_endpoint_auth_methods_supported"),
+            code_challenge_methods_supported: object.list("code_challenge_methods_supported"),
+            claims_supported: object.list("claims_supported"),
+            acr_values_supported: object.list("acr_values_supported"),
             authorization_response_iss_parameter_supported: object
                 .boolean("authorization_response_iss_parameter_supported")?,
         })

@@ -62,7 +62,7 @@ impl RefreshFlow {
         }
         let url = metadata.endpoint(Endpoint::Token)?;
         Ok(Self {
-            state: Once::Ready(client.post(url, form)),
+            state: Once::new(client.post(url, form), client.secrets(&[refresh_token])),
         })
     }
 }
@@ -80,11 +80,7 @@ impl Flow for RefreshFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        let endpoint = Endpoint::Token;
-        self.state.transport_failed(Error::Transport {
-            endpoint,
-            source: error,
-        });
+        self.state.transport_failed(Endpoint::Token, error);
     }
 }
 

@@ -62,7 +62,7 @@ impl RevocationFlow {
         form.add("token_type_hint", hint.as_str());
         let url = metadata.endpoint(Endpoint::Revocation)?;
         Ok(Self {
-            state: Once::Ready(client.post(url, form)),
+            state: Once::new(client.post(url, form), client.secrets(&[token])),
         })
     }
 }
@@ -79,11 +79,7 @@ impl Flow for RevocationFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        let endpoint = Endpoint::Revocation;
-        self.state.transport_failed(Error::Transport {
-            endpoint,
-            source: error,
-        });
+        self.state.transport_failed(Endpoint::Revocation, error);
     }
 }
 

@@ -76,7 +76,7 @@ impl UserInfoFlow {
         let request = HttpRequest::get(url).bearer(access_token);
         Ok(Self {
             expected,
-            state: Once::Ready(request),
+            state: Once::new(request, vec![access_token.clone()]),
         })
     }
 }
@@ -94,11 +94,7 @@ impl Flow for UserInfoFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        let endpoint = Endpoint::UserInfo;
-        self.state.transport_failed(Error::Transport {
-            endpoint,
-            source: error,
-        });
+        self.state.transport_failed(Endpoint::UserInfo, error);
     }
 }
 

@@ -1,17 +1,63 @@
 //! Every rule of the issuer, over stored records and a time that is handed in.
 //!
+//! | module | rules about |
+//! |---|---|
+//! | `users`, `sessions` | who signs in, and for how long a browser stays signed in |
+//! | `clients` | which application is asking, and what it may ask for |
+//! | `device`, `approval` | a device login: begun, polled, redeemed; looked up, approved, denied |
+//! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
+//! | `token`, `inspection` | what tokens say; reading, introspecting and revoking them |
+//! | `limits`, `pace` | how often and how fast something may be tried |
+//! | `keys` | which keys sign |
+//!
+//! Every operation takes the time as an argument. Randomness and signatures
+//! come from the one provider of `keys`; records from the [`Storage`].
+//!
 //! Not responsible for HTTP, for pages, nor for where records rest.
 
+mod approval;
+mod clients;
+mod device;
+mod inspection;
+mod keys;
+mod limits;
 mod model;
+mod outcome;
+mod pace;
+mod password;
+mod refresh;
+mod refusal;
+mod renewal;
+mod sessions;
+mod token;
+mod user_code;
+mod users;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::pending::Secret;
-use crate::pending::Timestamp;
+use countersign_jose::{CryptoError, CryptoProvider, Timestamp, base64url};
+use countersign_oauth::{Issuer, Secret};
 
-pub use model::{Account, BrowserSession, Digest, PasswordHash, PendingDevice};
+use crate::storage::{Storage, StorageError, Store};
+use limits::Limiter;
+use pace::Pace;
+use password::Hasher;
+use refresh::Resumed;
+
+pub use clients::{ClientCredentials, NewClient, RegisteredClient};
+pub use device::{DeviceRequest, StartedDevice};
+pub use inspection::{Introspection, TokenProblem, UserInfo};
+pub use keys::{KeyError, Keys, PublishedKeys};
+pub use limits::{Limit, Limits};
+pub use model::{
+    Account, Audiences, BrowserSession, Client, ClientAuthentication, Device, DeviceState, Digest,
+    Grant, GrantId, GrantType, PasswordHash, PendingDevice, Rotation, Session, SetupLink,
+};
+pub use outcome::{AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn};
+pub use refusal::{Failure, Refusal};
+pub use token::{ACR_PASSWORD, SCOPES, Tokens};
 
 /// What the issuer's core could not do for reasons of its own.
 ///
@@ -22,210 +68,169 @@ pub use model::{Account, BrowserSession, Digest, PasswordHash, PendingDevice};
 pub enum Error {
     /// The records could not be read or written.
     #[error("the issuer's storage failed")]
-    Storage,
+    Storage(#[from] StorageError),
     /// The system gave no random bytes, or a signature could not be made.
     #[error("the issuer's cryptography failed")]
-    Crypto,
+    Crypto(#[from] CryptoError),
+    /// A token could not be signed or read back.
+    #[error("the issuer could not make a token")]
+    Token(#[from] countersign_jose::Error),
+    /// A password could not be hashed.
+    #[error("the issuer could not hash a password")]
+    Password,
+    /// A client wants signatures for which there is no key yet.
+    #[error("the issuer has no {0} key yet")]
+    NoKey(&'static str),
 }
 
-/// The outcome of a sign-in.
-#[derive(Debug)]
+/// How long what is handed out lasts.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum SignIn {
-    /// The password was right; put the token into the session cookie.
-    Accepted(NewSession),
-    /// The name is unknown, the password wrong or the account disabled: one
-    /// answer for all three.
-    Refused,
-    /// Too many wrong attempts.
-    Limited {
-        /// How long to wait.
-        retry_after: Duration,
-    },
+pub struct Lifetimes {
+    /// Access and ID tokens.
+    pub access_token: Duration,
+    /// A login that is not renewed.
+    pub login_idle: Duration,
+    /// A login, however often it is renewed.
+    pub login: Duration,
+    /// Device and user code.
+    pub device_code: Duration,
+    /// A signed-in browser.
+    pub session: Duration,
+    /// The link that makes the first account.
+    pub setup_link: Duration,
 }
 
-/// A browser session that was just made.
-#[derive(Debug)]
-pub struct NewSession {
-    /// The cookie's value; it is stored hashed only.
-    pub token: Secret,
-    /// When the session ends.
-    pub expires_at: Timestamp,
+impl Default for Lifetimes {
+    fn default() -> Self {
+        const HOUR: u64 = 3_600;
+        Self {
+            access_token: Duration::from_secs(600),
+            login_idle: Duration::from_secs(30 * 24 * HOUR),
+            login: Duration::from_secs(365 * 24 * HOUR),
+            device_code: Duration::from_secs(600),
+            session: Duration::from_secs(12 * HOUR),
+            setup_link: Duration::from_secs(HOUR),
+        }
+    }
 }
 
-/// The outcome of typing a user code.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CodeLookup {
-    /// The code belongs to a login that waits for a decision.
-    Found(PendingDevice),
-    /// No such code, or it has expired or was decided already.
-    Unknown,
-    /// Too many wrong codes from this session, this address or everywhere.
-    Limited {
-        /// How long to wait.
-        retry_after: Duration,
-    },
+/// How a core is to behave.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The `iss` of every token.
+    pub issuer: Issuer,
+    /// How long what is handed out lasts.
+    pub lifetimes: Lifetimes,
+    /// How often something may be tried.
+    pub limits: Limits,
 }
 
-/// The outcome of pressing Approve or Deny.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Decision {
-    /// The decision stands; the device learns it at its next poll.
-    Recorded(PendingDevice),
-    /// The login expired or was decided meanwhile.
-    Gone,
-}
-
-/// The first account, as typed on the set-up page.
-#[derive(Debug)]
-pub struct NewAccount {
-    /// The name to sign in with.
-    pub username: String,
-    /// The name for people.
-    pub name: Option<String>,
-    /// The e-mail address.
-    pub email: Option<String>,
-    /// The password.
-    pub password: Secret,
-}
-
-/// The outcome of creating the first account.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Setup {
-    /// The account exists and its browser is signed in.
-    Created(NewSession),
-    /// The link was used before, has expired, or an account exists already.
-    LinkInvalid,
-    /// The form's content cannot be accepted; the link stays good.
-    Rejected(AccountRejected),
-}
-
-/// Why an account cannot be made from what was typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AccountRejected {
-    /// 1 to 64 of `a-z 0-9 . _ - @`, beginning with a letter or digit.
-    #[error(
-        "a user name has 1 to 64 of the characters a-z, 0-9 and . _ - @, and begins with a letter or digit"
-    )]
-    UsernameMalformed,
-    /// Somebody has this user name.
-    #[error("this user name is taken")]
-    UsernameTaken,
-    /// 10 characters at least.
-    #[error("a password has at least 10 characters")]
-    PasswordTooShort,
-    /// 1,024 bytes at most.
-    #[error("a password has at most 1,024 bytes")]
-    PasswordTooLong,
-    /// Longer than 200 characters, or with control characters in it.
-    #[error("a name or e-mail address has at most 200 printable characters")]
-    NameMalformed,
+impl Policy {
+    /// The defaults for an issuer.
+    pub fn new(issuer: Issuer) -> Self {
+        Self {
+            issuer,
+            lifetimes: Lifetimes::default(),
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// The issuer's rules over its records.
-pub struct Core {}
+pub struct Core {
+    store: Store,
+    keys: RwLock<Arc<Keys>>,
+    issuer: Issuer,
+    lifetimes: Lifetimes,
+    limiter: Limiter,
+    pace: Pace,
+    hasher: Hasher,
+    provider: &'static CryptoProvider,
+    resumed: Option<Resumed>,
+}
 
-impl fmt::Debug for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").finish_non_exhaustive()
+impl Core {
+    /// Puts the rules over a storage.
+    pub fn new(storage: Box<dyn Storage>, keys: Keys, policy: Policy) -> Self {
+        let provider = keys.provider();
+        Self {
+            store: Store::new(storage),
+            keys: RwLock::new(Arc::new(keys)),
+            issuer: policy.issuer,
+            lifetimes: policy.lifetimes,
+            limiter: Limiter::new(policy.limits),
+            pace: Pace::default(),
+            hasher: Hasher::new(),
+            provider,
+            resumed: None,
+        }
+    }
+
+    /// Says that the last process ended without a farewell: answers of its
+    /// last renewals may have been lost, so their grace begins again `now`.
+    pub fn resumed_after_crash(mut self, now: Timestamp) -> Result<Self, Error> {
+        let last = self.store.read(|records| records.last_rotation())?;
+        self.resumed = last.map(|stopped_at| Resumed {
+            stopped_at,
+            resumed_at: now,
+        });
+        Ok(self)
+    }
+
+    /// The `iss` of every token.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The keys in use.
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Uses other keys from now on. Tokens signed with a key that is no longer
+    /// among them become unreadable.
+    pub fn replace_keys(&self, keys: Keys) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+    }
+
+    /// Forgets what is over; to be called about once a minute. How many
+    /// records went.
+    pub async fn purge(&self, now: Timestamp) -> Result<u64, Error> {
+        // In portions, so that renewals are not kept waiting.
+        const PORTION: u32 = 500;
+        self.pace.purge(now);
+        let mut gone = 0;
+        loop {
+            let portion = self
+                .store
+                .write(move |records| records.purge(now, PORTION))
+                .await?;
+            gone += portion;
+            if portion < u64::from(PORTION) {
+                return Ok(gone);
+            }
+        }
+    }
+
+    /// A fresh secret of 256 bits, as text.
+    fn random_secret(&self) -> Result<Secret, CryptoError> {
+        let mut bytes = zeroize::Zeroizing::new([0_u8; 32]);
+        self.provider.fill_random(bytes.as_mut_slice())?;
+        Ok(Secret::from(base64url::encode(bytes.as_slice())))
+    }
+
+    /// What is stored in place of a secret. The secrets have 256 bits, so a
+    /// plain hash cannot be searched.
+    fn digest(&self, secret: &str) -> Digest {
+        self.provider.sha256(secret.as_bytes())
     }
 }
 
-#[expect(
-    clippy::unused_async,
-    clippy::unused_self,
-    clippy::missing_panics_doc,
-    unused_variables,
-    reason = "signatures first; the bodies follow with the storage"
-)]
-impl Core {
-    /// Checks a password and begins a browser session. Takes as long for an
-    /// unknown name as for a known one.
-    pub async fn sign_in(
-        &self,
-        username: &str,
-        password: &Secret,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Result<SignIn, Error> {
-        Err(Error::Storage)
-    }
-
-    /// The session of a cookie's value; `None` when it is unknown or over, or
-    /// its account was disabled or removed.
-    pub fn session(&self, token: &Secret, now: Timestamp) -> Result<Option<BrowserSession>, Error> {
-        Err(Error::Storage)
-    }
-
-    /// Ends a browser session.
-    pub async fn sign_out(&self, session: &BrowserSession) -> Result<(), Error> {
-        Err(Error::Storage)
-    }
-
-    /// Looks up a typed user code: any case, with or without dash and spaces
-    /// (RFC 8628, section 6.1). Wrong codes are counted and limited.
-    pub fn lookup_user_code(
-        &self,
-        input: &str,
-        session: &BrowserSession,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Result<CodeLookup, Error> {
-        Err(Error::Storage)
-    }
-
-    /// Approves the login of a user code in the name of the session's account.
-    pub async fn approve(
-        &self,
-        user_code: &str,
-        session: &BrowserSession,
-        now: Timestamp,
-    ) -> Result<Decision, Error> {
-        Err(Error::Storage)
-    }
-
-    /// Denies the login of a user code.
-    pub async fn deny(
-        &self,
-        user_code: &str,
-        session: &BrowserSession,
-        now: Timestamp,
-    ) -> Result<Decision, Error> {
-        Err(Error::Storage)
-    }
-
-    /// Whether a set-up link can still be used; it is not used up by asking.
-    pub fn setup_link_is_valid(&self, token: &Secret, now: Timestamp) -> Result<bool, Error> {
-        Err(Error::Storage)
-    }
-
-    /// Creates the first account and uses the link up, both or neither.
-    pub async fn create_first_account(
-        &self,
-        token: &Secret,
-        account: NewAccount,
-        now: Timestamp,
-    ) -> Result<Setup, Error> {
-        Err(Error::Storage)
-    }
-
-    /// A fresh value for a cookie that marks a browser before sign-in, so that
-    /// the sign-in and set-up forms can be bound to it.
-    pub fn browser_mark(&self) -> Result<Secret, Error> {
-        Err(Error::Crypto)
-    }
-
-    /// The form value that belongs to a browser's mark.
-    pub fn csrf_token(&self, mark: &Secret) -> String {
-        String::new()
-    }
-
-    /// Whether a form value belongs to a browser's mark, in constant time.
-    pub fn csrf_matches(&self, mark: &Secret, token: &str) -> bool {
-        false
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }

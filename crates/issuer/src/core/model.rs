@@ -6,8 +6,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use crate::pending::Timestamp;
+use countersign_jose::{Algorithm, Timestamp};
+use countersign_oauth::ScopeSet;
 
 /// A SHA-256 digest under which something secret is stored.
 pub type Digest = [u8; 32];
@@ -91,5 +93,206 @@ pub struct PendingDevice {
     /// When the login was begun.
     pub created_at: Timestamp,
     /// When it ends without a decision.
+    pub expires_at: Timestamp,
+}
+
+/// An application that may ask for tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// The `client_id`.
+    pub id: String,
+    /// The name for people.
+    pub name: String,
+    /// How the client proves who it is.
+    pub authentication: ClientAuthentication,
+    /// The grant types it may use.
+    pub grant_types: Vec<GrantType>,
+    /// The resource servers it may ask tokens for.
+    pub audiences: Audiences,
+    /// The algorithm its tokens are signed with.
+    pub signing_algorithm: Algorithm,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+/// How a client proves who it is (RFC 6749, section 2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAuthentication {
+    /// It cannot keep a secret: a program on people's machines.
+    Public,
+    /// It has a secret that was generated here; this is its digest.
+    Secret(Digest),
+}
+
+/// The grant types there are (RFC 6749 and RFC 8628).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantType {
+    /// `urn:ietf:params:oauth:grant-type:device_code`.
+    DeviceCode,
+    /// `refresh_token`.
+    RefreshToken,
+}
+
+impl GrantType {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::DeviceCode, Self::RefreshToken];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+
+    /// The grant type with a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|grant_type| grant_type.name() == name)
+    }
+}
+
+/// The resource servers a client may ask tokens for (RFC 8707).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audiences {
+    /// Whichever it names: for development only.
+    Any,
+    /// These, compared as they are written.
+    Listed(Vec<String>),
+}
+
+impl Audiences {
+    /// Whether tokens may be made for `audience`.
+    pub fn allow(&self, audience: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Listed(list) => list.iter().any(|listed| listed == audience),
+        }
+    }
+}
+
+/// A device login, from its beginning until shortly after its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The digest of the device code.
+    pub code: Digest,
+    /// The user code: eight letters, no dash.
+    pub user_code: String,
+    /// The client that began it.
+    pub client_id: String,
+    /// The scopes asked for.
+    pub scopes: ScopeSet,
+    /// The resource servers asked for.
+    pub audiences: Vec<String>,
+    /// The address it was begun from.
+    pub requested_from: Option<IpAddr>,
+    /// The host name the requester claims.
+    pub claimed_host: Option<String>,
+    /// The command the requester claims to be.
+    pub claimed_command: Option<String>,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// When it can no longer be decided or redeemed.
+    pub expires_at: Timestamp,
+    /// How far it got.
+    pub state: DeviceState,
+}
+
+impl Device {
+    /// How long a finished login is kept, so that a device that polls late is
+    /// told `expired_token` and not that its code is unknown: the slowest
+    /// interval and 10 s.
+    const KEPT: Duration = Duration::from_secs(40);
+
+    /// Whether the login's record can go.
+    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.expires_at + Self::KEPT < now
+    }
+
+    /// The other side of [`Device::is_forgotten`], for a database to compare
+    /// `expires_at` with.
+    pub(crate) fn forgotten_if_expired_before(now: Timestamp) -> Timestamp {
+        now - Self::KEPT
+    }
+}
+
+/// How far a device login got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceState {
+    /// Nobody has decided.
+    Pending,
+    /// A person approved it.
+    Approved {
+        /// The person's account.
+        account_id: String,
+        /// When that person had given the password.
+        auth_time: Timestamp,
+    },
+    /// A person denied it.
+    Denied,
+    /// Its tokens were handed out.
+    Redeemed,
+}
+
+/// The identifier of a grant: random, and part of its tokens.
+pub type GrantId = [u8; 16];
+
+/// One login on one machine: what its tokens say and how they are renewed.
+///
+/// A grant that was revoked is removed; a token without a grant is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its identifier.
+    pub id: GrantId,
+    /// The account it speaks for.
+    pub account_id: String,
+    /// The client it was given to.
+    pub client_id: String,
+    /// What was granted.
+    pub scopes: ScopeSet,
+    /// The resource servers its tokens may be for; empty for the issuer alone.
+    pub audiences: Vec<String>,
+    /// When the person had given the password.
+    pub auth_time: Timestamp,
+    /// When it was first redeemed.
+    pub created_at: Timestamp,
+    /// When it ends unless it is renewed before.
+    pub expires_at: Timestamp,
+    /// How its refresh tokens rotate; `None` without `offline_access`.
+    pub rotation: Option<Rotation>,
+}
+
+/// Which refresh token of a grant is the current one.
+///
+/// The tokens themselves are not stored: number *n* of a grant is derived
+/// from the server's key (see `core::refresh`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The number of the current token, from 0.
+    pub generation: u32,
+    /// When it was first handed out, and its predecessor first used.
+    pub rotated_at: Timestamp,
+}
+
+/// A signed-in browser, as it rests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// The digest of the cookie's value.
+    pub id: Digest,
+    /// The account that signed in.
+    pub account_id: String,
+    /// When the password was given.
+    pub authenticated_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// The one-time link that makes the first account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetupLink {
+    /// The digest of the link's token.
+    pub token: Digest,
+    /// When it stops working.
     pub expires_at: Timestamp,
 }

@@ -1,16 +1,57 @@
-//! The JSON endpoints and what they share with the pages.
+//! The JSON endpoints, and what they share with the pages.
+//!
+//! Not responsible for any rule: an endpoint reads a request, asks
+//! [`crate::core::Core`] and writes the outcome down as its RFC says. URLs
+//! that are given out begin with the configured issuer, never with what a
+//! request calls us.
 
+mod device;
+mod discovery;
+mod errors;
+mod form;
+mod introspection;
+mod revocation;
+mod token;
+mod userinfo;
+
+use std::error::Error as StdError;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::pending::Timestamp;
-use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
-use axum::http::request::Parts;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts};
+use axum::routing::{get, post};
+use countersign_jose::Timestamp;
+use countersign_oauth::Secret;
+use http::StatusCode;
+use http::request::Parts;
 use url::Url;
 
 use crate::core::Core;
+
+/// The longest request body, in bytes: several times the longest token.
+const LONGEST_BODY: usize = 64 * 1024;
+
+/// Where things are, below the issuer.
+pub(crate) mod paths {
+    pub(crate) const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub(crate) const TOKEN: &str = "/token";
+    pub(crate) const USERINFO: &str = "/userinfo";
+    pub(crate) const REVOCATION: &str = "/revoke";
+    pub(crate) const INTROSPECTION: &str = "/introspect";
+    pub(crate) const JWKS: &str = "/jwks";
+    /// The page for user codes.
+    pub(crate) const DEVICE: &str = "/device";
+    /// The page that makes the first account.
+    pub(crate) const SETUP: &str = "/setup";
+}
+
+const OPENID: &str = "/.well-known/openid-configuration";
+const OAUTH: &str = "/.well-known/oauth-authorization-server";
+
+/// Tells an operator about a failure.
+type Reporter = dyn Fn(&(dyn StdError + 'static)) + Send + Sync;
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -20,16 +61,30 @@ pub struct AppState {
     /// What the server was configured with.
     pub settings: Arc<Settings>,
     clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    reporter: Arc<Reporter>,
 }
 
 /// What pages and endpoints must know of the configuration.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Settings {
     /// The issuer: the beginning of every URL given out, never the Host header.
     pub issuer: Url,
+    /// Whether this is an issuer for trying things out: pages and metadata say
+    /// so.
+    pub development: bool,
 }
 
 impl Settings {
+    /// The settings of an issuer. One without TLS can only be a trial.
+    pub fn new(issuer: Url) -> Self {
+        let development = issuer.scheme() != "https";
+        Self {
+            issuer,
+            development,
+        }
+    }
+
     /// The URL of one of our pages or endpoints; `path` begins with a slash.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer.as_str().trim_end_matches('/'))
@@ -58,12 +113,41 @@ impl AppState {
             core,
             settings: Arc::new(settings),
             clock: Arc::new(clock),
+            reporter: Arc::new(|_| {}),
+        }
+    }
+
+    /// Has failures of our own told to `reporter`: requesters are told only
+    /// that there was one.
+    #[must_use]
+    pub fn with_reporter(
+        self,
+        reporter: impl Fn(&(dyn StdError + 'static)) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            reporter: Arc::new(reporter),
+            ..self
         }
     }
 
     /// The time of this request.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The one-time link that makes the first account, for the terminal.
+    pub fn setup_link(&self, token: &Secret) -> String {
+        // Base64url: nothing to encode.
+        format!(
+            "{}?token={}",
+            self.settings.url(paths::SETUP),
+            token.expose()
+        )
+    }
+
+    /// Tells the operator about a failure of our own.
+    pub(crate) fn report(&self, error: &(dyn StdError + 'static)) {
+        (self.reporter)(error);
     }
 }
 
@@ -73,6 +157,35 @@ impl fmt::Debug for AppState {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// Everything the issuer serves: the JSON endpoints and the pages.
+///
+/// Requests need a [`Peer`] among their extensions.
+pub fn router(state: &AppState) -> Router {
+    let served = Router::new()
+        .route(OPENID, get(discovery::metadata))
+        .route(OAUTH, get(discovery::metadata))
+        .route(paths::JWKS, get(discovery::jwks))
+        .route(paths::DEVICE_AUTHORIZATION, post(device::authorize))
+        .route(paths::TOKEN, post(token::token))
+        .route(paths::USERINFO, get(userinfo::get).post(userinfo::post))
+        .route(paths::REVOCATION, post(revocation::revoke))
+        .route(paths::INTROSPECTION, post(introspection::introspect))
+        .with_state(state.clone())
+        .merge(crate::pages::router(state.clone()))
+        .layer(DefaultBodyLimit::max(LONGEST_BODY));
+    let base = state.settings.base_path();
+    if base.is_empty() {
+        return served;
+    }
+    // RFC 8414, section 3.1 puts the well-known part before the issuer's path,
+    // OpenID Connect Discovery 1.0, section 4.1 behind it. Clients mix the two.
+    Router::new()
+        .route(&format!("{OPENID}{base}"), get(discovery::metadata))
+        .route(&format!("{OAUTH}{base}"), get(discovery::metadata))
+        .with_state(state.clone())
+        .nest(base, served)
 }
 
 /// The requester's address: the connection's, or what a configured proxy

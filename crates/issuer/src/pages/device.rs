@@ -15,7 +15,7 @@ use super::words::Code;
 use super::{Pages, query, words};
 use crate::core::{BrowserSession, CodeLookup, Decision, PendingDevice};
 use crate::http::Peer;
-use crate::pending::Secret;
+use countersign_oauth::Secret;
 
 /// `GET /device` and its short form `GET /d`, with or without `user_code`.
 pub(super) async fn show(
@@ -85,6 +85,7 @@ pub(super) async fn enter(
 /// `POST /device/decision`: Approve or Deny.
 pub(super) async fn decide(
     State(pages): State<Pages>,
+    Peer(peer): Peer,
     Post { visitor, fields }: Post,
 ) -> Result<Response, Refusal> {
     let now = pages.app.now();
@@ -93,14 +94,16 @@ pub(super) async fn decide(
     let Some(session) = &visitor.session else {
         return Ok(pages.redirect(&format!("/sign-in?user_code={}", code.shown)));
     };
+    let rules = pages.core();
     let decision = match choice {
-        Choice::Approve => pages.core().approve(&code.shown, session, now).await?,
-        Choice::Deny => pages.core().deny(&code.shown, session, now).await?,
+        Choice::Approve => rules.approve(&code.shown, session, peer, now).await?,
+        Choice::Deny => rules.deny(&code.shown, session, peer, now).await?,
     };
     let ending = match (decision, choice) {
         (Decision::Recorded(_), Choice::Approve) => Ending::Approved,
         (Decision::Recorded(_), Choice::Deny) => Ending::Denied,
         (Decision::Gone, _) => Ending::Gone,
+        (Decision::Limited { retry_after }, _) => return Err(Refusal::CodesLimited(retry_after)),
     };
     let receipt = pages.core().csrf_token(&ending.receipt_of(&visitor));
     Ok(pages.redirect(&format!(

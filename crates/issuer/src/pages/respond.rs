@@ -9,7 +9,7 @@ use super::refusal::Refusal;
 use super::view::{Frame, Outcome};
 use super::visitor::Visitor;
 use super::{Pages, assets};
-use crate::pending::Secret;
+use countersign_oauth::Secret;
 
 /// What pages may do: show themselves, our style sheet and icon, and send forms to us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \

@@ -10,7 +10,7 @@ use super::view::SetupForm;
 use super::visitor::Visitor;
 use super::{Pages, query};
 use crate::core::{NewAccount, Setup};
-use crate::pending::Secret;
+use countersign_oauth::Secret;
 
 /// `GET /setup?token=…`. Looking does not use the link up.
 pub(super) async fn show(

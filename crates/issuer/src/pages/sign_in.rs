@@ -12,7 +12,7 @@ use super::words::Code;
 use super::{Pages, device, query};
 use crate::core::SignIn;
 use crate::http::Peer;
-use crate::pending::Secret;
+use countersign_oauth::Secret;
 
 /// `GET /sign-in`, with `user_code` when a login waits behind it.
 pub(super) async fn show(

@@ -7,7 +7,7 @@ use http::request::Parts;
 
 use super::{Pages, refusal::Refusal};
 use crate::core::BrowserSession;
-use crate::pending::Secret;
+use countersign_oauth::Secret;
 
 /// The browser that sent this request.
 #[derive(Debug)]

@@ -202,9 +202,8 @@ impl Flow for DeviceFlow {
             return Err(Misuse::NothingSent.into());
         }
         self.state = State::Finished;
-        match answer::object(Endpoint::Token, response)
-            .and_then(|object| TokenResponse::from_object(&object))
-        {
+        let secrets = self.client.secrets(&[&self.device_code]);
+        match TokenResponse::from_response(response).map_err(|error| error.redacted(&secrets)) {
             Ok(tokens) => {
                 self.state = State::Approved(tokens);
                 Ok(())

@@ -65,7 +65,7 @@ impl DeviceAuthorizationRequest {
         }
         Ok(DeviceAuthorizationFlow {
             issuer: metadata.issuer.clone(),
-            state: Once::Ready(client.post(url, form)),
+            state: Once::new(client.post(url, form), client.secrets(&[])),
         })
     }
 }
@@ -94,10 +94,7 @@ impl Flow for DeviceAuthorizationFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        let endpoint = Endpoint::DeviceAuthorization;
-        self.state.transport_failed(Error::Transport {
-            endpoint,
-            source: error,
-        });
+        self.state
+            .transport_failed(Endpoint::DeviceAuthorization, error);
     }
 }

@@ -1,0 +1,230 @@
+//! What every command works with: the settings in force, the way to the rooms below, and the voice.
+//!
+//! Nothing here is opened, connected or loaded before a command asks for it: `countersign token` is
+//! run by other programs all day long.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use countersign_client::{
+    Browser, Context, ExitCategory, HttpOptions, Login, Secret, Session, TokenSource,
+};
+
+use crate::config::Config;
+use crate::dirs;
+use crate::error::CliError;
+use crate::given::Overrides;
+use crate::output::{Voice, shell_word};
+use crate::settings::{Origin, Settings};
+
+/// A client secret is a line; whoever names a larger file has named the wrong one.
+const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// The settings in force, and the means to act on them.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) voice: Voice,
+    pub(crate) config: Config,
+    /// What flags and environment said.
+    pub(crate) given: Overrides,
+    pub(crate) settings: Settings,
+    pub(crate) no_input: bool,
+}
+
+impl App {
+    /// Whether a question may be asked.
+    pub(crate) fn may_ask(&self) -> bool {
+        !self.no_input && crate::term::is_interactive()
+    }
+
+    /// Files, network and clock as the settings have them.
+    pub(crate) fn context(&self) -> Result<Context, CliError> {
+        let mut http = HttpOptions::default();
+        http.overall_limit = self.settings.timeout.value;
+        http.connect_limit = http.connect_limit.min(http.overall_limit);
+        if let Some(files) = &self.settings.ca_cert {
+            http.ca_files.clone_from(&files.value);
+        }
+        let context = Context::new(dirs::state_and_cache()?, http);
+        Ok(context)
+    }
+
+    /// The sign-in that the settings describe.
+    ///
+    /// # Errors
+    /// When nobody said where people sign in.
+    pub(crate) fn login(&self) -> Result<Login, CliError> {
+        let settings = &self.settings;
+        let issuer = settings.require_issuer(&self.config)?;
+        let mut login = Login::new(issuer, &settings.client_id.value)?.context(self.context()?);
+        if let Some(scope) = &settings.scope {
+            login = login.scopes(scope.value.iter().map(String::as_str));
+        }
+        if let Some(audience) = &settings.audience {
+            login = login.audience(&audience.value);
+        }
+        for resource in settings.resource.iter().flat_map(|setting| &setting.value) {
+            login = login.resource(resource);
+        }
+        for (name, value) in settings.param.iter().flat_map(|setting| &setting.value) {
+            login = login.parameter(name, value);
+        }
+        if let Some(endpoints) = &settings.endpoints {
+            login = login.endpoints(endpoints.value.clone());
+        }
+        if let Some(file) = &settings.client_secret_file {
+            login = login.client_secret(read_secret(&file.value)?);
+        }
+        if let Some(limit) = &settings.login_timeout {
+            login = login.time_limit(limit.value);
+        }
+        if settings.no_browser.value || !crate::term::is_interactive() {
+            login = login.browser(Browser::Never);
+        }
+        if let Some(name) = settings.session_name()? {
+            login = login.session_name(name);
+        }
+        Ok(login)
+    }
+
+    /// The tokens of the session there is.
+    ///
+    /// # Errors
+    /// [`ExitCategory::LoginRequired`] when there is none, with the command that makes one.
+    pub(crate) fn tokens(&self) -> Result<TokenSource, CliError> {
+        let tokens = self
+            .login()?
+            .token_source()
+            .map_err(|error| self.explain(error))?;
+        self.check_session(&tokens.session())?;
+        Ok(tokens)
+    }
+
+    /// A profile may have been changed since its session was made: a token of one server must not be
+    /// taken for a token of another.
+    pub(crate) fn check_session(&self, session: &Session) -> Result<(), CliError> {
+        let issuer = self.settings.require_issuer(&self.config)?;
+        let client_id = &self.settings.client_id.value;
+        if session.issuer().trim_end_matches('/') == issuer.trim_end_matches('/')
+            && session.client_id() == client_id
+        {
+            return Ok(());
+        }
+        let what = "the saved session is for another server or client";
+        Err(
+            CliError::new(ExitCategory::LoginRequired, "other_session", what)
+                .why(format!(
+                    "saved: client {} at {}",
+                    session.client_id(),
+                    session.issuer()
+                ))
+                .why(format!("asked for: client {client_id} at {issuer}"))
+                .hint(self.command("login")),
+        )
+    }
+
+    /// An error of the rooms below, with the command to type where one helps.
+    pub(crate) fn explain(&self, error: countersign_client::Error) -> CliError {
+        let error = CliError::from(error);
+        match error.exit() {
+            ExitCategory::LoginRequired => error.hint_first(self.command("login")),
+            _ => error,
+        }
+    }
+
+    /// A command of ours, as it has to be typed for the same profile.
+    pub(crate) fn command(&self, command: &str) -> String {
+        let profile = self.settings.profile.as_ref();
+        match profile.filter(|p| matches!(p.origin, Origin::Flag(_))) {
+            Some(profile) => format!("countersign -p {} {command}", shell_word(&profile.value)),
+            None => format!("countersign {command}"),
+        }
+    }
+}
+
+/// The access token that the environment brings ready-made, if it does. It wins over every session.
+///
+/// # Errors
+/// When it is not a token at all.
+pub(crate) fn ready_made_token() -> Result<Option<Secret>, CliError> {
+    match std::env::var("COUNTERSIGN_TOKEN") {
+        Ok(token) if token.is_empty() => Ok(None),
+        Ok(token) => {
+            check_token(&token)?;
+            Ok(Some(Secret::new(token)))
+        }
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(not_a_token()),
+    }
+}
+
+/// Refuses what could break out of the header, the line or the quotes that a token is put into. A
+/// bearer token consists of these characters alone (RFC 6750, section 2.1).
+pub(crate) fn check_token(token: &str) -> Result<(), CliError> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    if !token.is_empty() && token.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(not_a_token())
+}
+
+fn not_a_token() -> CliError {
+    CliError::new(
+        ExitCategory::Failure,
+        "invalid_token",
+        "the token is not a bearer token",
+    )
+    .why("it has a character that no bearer token may have (RFC 6750, section 2.1)")
+}
+
+/// Reads the client secret from its file, without the end of the line.
+fn read_secret(path: &Path) -> Result<Secret, CliError> {
+    let what = || {
+        CliError::configuration(format!(
+            "cannot read the client secret in {}",
+            path.display()
+        ))
+    };
+    let file = File::open(path).map_err(|error| what().why(error.to_string()))?;
+    let mut text = String::new();
+    file.take(MAX_SECRET_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| what().why(error.to_string()))?;
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(what().why("the file is empty"));
+    }
+    Ok(Secret::new(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_could_break_out_is_a_token() {
+        assert!(check_token("eyJh.eyJp.c2ln-_~+/==").is_ok());
+        for text in [
+            "",
+            "a b",
+            "a\nheader = \"x\"",
+            "a\"",
+            "a'",
+            "a\r",
+            "ü",
+            "a\x1b[31m",
+        ] {
+            assert!(check_token(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_line_is_not_part_of_a_secret() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "s3cret \r\n").unwrap();
+        assert_eq!(read_secret(file.path()).unwrap().expose(), "s3cret ");
+        std::fs::write(file.path(), "\n").unwrap();
+        assert!(read_secret(file.path()).is_err());
+    }
+}

@@ -1,0 +1,403 @@
+//! The command line: every flag, its help and its environment variable, once.
+//!
+//! Completions and help pages are made from this definition and from nothing else.
+//!
+//! Not responsible for what a flag means when it is absent: `settings` puts flags, environment and
+//! files in order. Secrets are never the value of a flag, because other people on the machine can
+//! read a program's arguments.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+use crate::duration;
+
+/// Single sign-on for everything you do in a terminal.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, max_term_width = 80)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Start with `countersign login`. Then `countersign token` prints an access token,
+and `countersign curl URL` calls an API with it.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 server unreachable, 4 login required,
+5 denied, 6 timed out, 7 configuration, 8 step-up required, 9 storage,
+130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+// What every command takes. (A comment: clap would take a doc comment for the command's.)
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The profile to use
+    #[arg(short, long, global = true, value_name = "NAME")]
+    #[arg(env = "COUNTERSIGN_PROFILE", hide_env_values = true)]
+    pub(crate) profile: Option<String>,
+
+    /// The authorization server's issuer URL
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(env = "COUNTERSIGN_ISSUER", hide_env_values = true)]
+    pub(crate) issuer: Option<String>,
+
+    /// The client id that this program is registered under there
+    #[arg(long, global = true, value_name = "ID")]
+    #[arg(env = "COUNTERSIGN_CLIENT_ID", hide_env_values = true)]
+    pub(crate) client_id: Option<String>,
+
+    /// Trust the certificates in this PEM file as well (repeatable)
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) ca_cert: Vec<PathBuf>,
+
+    /// Time allowed for each request to the server, such as 10s
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(env = "COUNTERSIGN_TIMEOUT", hide_env_values = true)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Never ask anything, even on a terminal
+    #[arg(long, global = true, value_parser = FalseyValueParser::new())]
+    #[arg(env = "COUNTERSIGN_NO_INPUT", hide_env_values = true)]
+    pub(crate) no_input: bool,
+
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: When,
+
+    /// Print errors and the artefact only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+
+    /// Tell what is done; twice for more. Never shows a secret
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// A choice that is usually made by looking at the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum When {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+impl When {
+    /// The word that stands for it in flags and files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+// A run uses one command: the arguments of the others are never built.
+#[command(defer = true)]
+pub(crate) enum Command {
+    /// Sign in, with a browser on this or any other device
+    Login(LoginArgs),
+    /// Print an access token, renewed when needed
+    #[command(visible_alias = "get-token")]
+    Token(TokenArgs),
+    /// Tell whether someone is signed in, and for how long
+    Status(StatusArgs),
+    /// Tell who is signed in
+    Whoami(WhoamiArgs),
+    /// Sign out: revoke the tokens at the server and delete them here
+    Logout(LogoutArgs),
+    /// Run curl with the access token, without showing it to anyone
+    Curl(CurlArgs),
+    /// Decode and verify a token, without repeating it
+    Inspect(InspectArgs),
+    /// Manage profiles: which server, as which client
+    #[command(subcommand)]
+    Profile(Profile),
+    /// Print a completion script for a shell
+    Completion(CompletionArgs),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginArgs {
+    #[command(flatten)]
+    pub(crate) request: Request,
+
+    /// Show the address only; do not open a browser
+    #[arg(long, value_parser = FalseyValueParser::new())]
+    #[arg(env = "COUNTERSIGN_NO_BROWSER", hide_env_values = true)]
+    pub(crate) no_browser: bool,
+
+    /// When to draw the QR code
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) qr: Option<When>,
+
+    /// Give up after this long, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(env = "COUNTERSIGN_LOGIN_TIMEOUT", hide_env_values = true)]
+    pub(crate) login_timeout: Option<Duration>,
+}
+
+// What is asked of the server; the same for a login and for a profile.
+#[derive(Debug, Args)]
+pub(crate) struct Request {
+    /// Ask for this scope instead of the usual ones (repeatable)
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Vec<String>,
+
+    /// The API the token is for, where the server wants `audience`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) audience: Option<String>,
+
+    /// The API the token is for (RFC 8707; repeatable)
+    #[arg(long, value_name = "URL")]
+    pub(crate) resource: Vec<String>,
+
+    /// One more parameter of the request, as NAME=VALUE (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) param: Vec<(String, String)>,
+
+    /// Read the client secret from this file, if the client has one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) client_secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenArgs {
+    /// How to print it
+    #[arg(short, long, value_name = "FORMAT", default_value = "raw")]
+    pub(crate) output: TokenFormat,
+
+    /// At least this much life left, such as 60s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) min_ttl: Option<Duration>,
+
+    /// Print the ID token instead of the access token
+    #[arg(long)]
+    pub(crate) id_token: bool,
+
+    /// Renew it first, even if it is still good
+    #[arg(long)]
+    pub(crate) force_refresh: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TokenFormat {
+    // The token alone.
+    Raw,
+    // The token, its type and its expiry.
+    Json,
+    // `Authorization: Bearer …`
+    Header,
+    // Assignments that a shell can evaluate.
+    Env,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Ask the server as well
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WhoamiArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Ask the server instead of the saved session
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// End every session on this computer, of all profiles
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(override_usage = "countersign curl [OPTIONS] <URL> [CURL ARGUMENTS]...")]
+#[command(after_help = "\
+Everything after URL goes to curl as it is. The token travels through a pipe: it
+is in no argument, no environment variable and no file. It is sent to the host
+of URL and to no other, over https (or http on this computer), and is replaced
+by stars in what curl's -v prints. curl's exit code is passed on.
+
+Example: countersign curl https://api.example.com/items -s --json '{\"n\": 1}'")]
+pub(crate) struct CurlArgs {
+    /// The address to call, and arguments for curl
+    // One list, because clap reads an option before the second of two positional arguments as ours.
+    #[arg(required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) address_and_arguments: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without an argument, looks at the access token of the session. With `-`, reads a
+token from standard input; tokens are not taken as arguments, because other
+people on the machine could read them.
+
+Neither the token nor its signature is printed. The exit code is 0 when the
+signature is good, 1 when it is not, 3 when the keys could not be fetched.")]
+pub(crate) struct InspectArgs {
+    /// `-` to read the token from standard input
+    #[arg(value_name = "-", value_parser = ["-"])]
+    pub(crate) stdin: Option<String>,
+
+    /// Look at the ID token of the session
+    #[arg(long, conflicts_with = "stdin")]
+    pub(crate) id_token: bool,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Decode only; do not fetch keys
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Profile {
+    /// Write a profile: `profile add NAME --issuer URL --client-id ID`
+    Add(ProfileAdd),
+    /// List the profiles there are
+    List(ProfileList),
+    /// Show what is in force for a profile, and where each value comes from
+    Show(ProfileShow),
+    /// Make a profile the one that is used when none is named
+    Use(ProfileName),
+    /// Remove a profile
+    Rm(ProfileName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileAdd {
+    /// What to call it: a-z, 0-9, `.`, `_` and `-`
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) request: Request,
+
+    /// Make it the one that is used when none is named
+    #[arg(long = "use")]
+    pub(crate) make_default: bool,
+
+    /// Replace the profile of that name, if there is one
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileList {
+    /// Print one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileShow {
+    /// The profile; the one in use if not given
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProfileName {
+    /// The profile
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionArgs {
+    /// The shell to complete for
+    pub(crate) shell: Shell,
+}
+
+/// Reads `NAME=VALUE`.
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn curl_arguments_are_not_ours_to_read() {
+        let cli = Cli::try_parse_from([
+            "countersign",
+            "-p",
+            "work",
+            "curl",
+            "https://api.example.com",
+            "-v",
+            "-p",
+            "--json",
+            "{}",
+        ])
+        .unwrap();
+        assert_eq!(
+            (cli.global.profile.as_deref(), cli.global.verbose),
+            (Some("work"), 0)
+        );
+        let Command::Curl(curl) = cli.command else {
+            panic!("not curl")
+        };
+        let expected = ["https://api.example.com", "-v", "-p", "--json", "{}"];
+        assert_eq!(curl.address_and_arguments, expected);
+    }
+
+    #[test]
+    fn parameters_need_a_name() {
+        assert_eq!(parameter("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(parameter("=b").is_err());
+        assert!(parameter("a").is_err());
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        let mut command = Cli::command();
+        command.build();
+        let mut open = vec![&command];
+        while let Some(command) = open.pop() {
+            open.extend(command.get_subcommands());
+            for argument in command.get_arguments() {
+                let name = argument.get_long().unwrap_or_default();
+                let values = argument.get_action().takes_values();
+                let secret = ["secret", "password", "token"]
+                    .iter()
+                    .any(|w| name.contains(w));
+                assert!(!secret || !values || name.ends_with("-file"), "--{name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `countersign curl`: the real curl, with the token.
+//!
+//! The token reaches curl through a pipe that only the two processes hold, as a piece of
+//! configuration (`--config /dev/fd/N`). Arguments and environment of a process can be read by
+//! others; a pipe cannot.
+
+use std::io::{self, PipeWriter, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+
+use countersign_client::{ExitCategory, Secret};
+use rustix::io::{FdFlags, fcntl_setfd};
+use url::{Host, Url};
+
+use crate::app::{App, check_token, ready_made_token};
+use crate::args::CurlArgs;
+use crate::error::CliError;
+use crate::output::shell_word;
+use crate::{curl_args, redact};
+
+pub(crate) fn run(app: &App, args: &CurlArgs) -> Result<ExitCode, CliError> {
+    let Some((address, for_curl)) = args.address_and_arguments.split_first() else {
+        return Err(CliError::usage("there is no address to call"));
+    };
+    let url = target(&address.to_string_lossy())?;
+    let arguments = curl_args::check(for_curl)?;
+    let token = token(app)?;
+    check_token(token.expose())?;
+
+    let (reader, writer) = io::pipe().map_err(|error| not_run(&error))?;
+    // Everything that Rust opens is closed in children; this one end is meant for curl.
+    fcntl_setfd(&reader, FdFlags::empty()).map_err(|error| not_run(&error.into()))?;
+    let mut command = Command::new("curl");
+    command
+        .args(for_curl)
+        // Last, so that nothing before it can undo it.
+        .arg("--config")
+        .arg(format!("/dev/fd/{}", reader.as_raw_fd()))
+        .env_remove("COUNTERSIGN_TOKEN");
+    if arguments.verbose {
+        command.stderr(Stdio::piped());
+    }
+    app.voice.detail(1, || format!("curl {url}"));
+    let child = command.spawn().map_err(|error| not_run(&error))?;
+    drop(reader);
+    let status = attend(child, writer, &configuration(&url, &token), &token);
+    Ok(exit_code(status.map_err(|error| not_run(&error))?))
+}
+
+fn token(app: &App) -> Result<Secret, CliError> {
+    if let Some(token) = ready_made_token()? {
+        return Ok(token);
+    }
+    let tokens = app.tokens()?;
+    let token = tokens.access_token(app.settings.min_ttl.value);
+    token.map_err(|error| app.explain(error))
+}
+
+/// The one address that the token may go to.
+fn target(text: &str) -> Result<Url, CliError> {
+    let shown = crate::text::printable(text);
+    let url = Url::parse(text).map_err(|error| {
+        let error = CliError::usage(format!("{} is not an address", shell_word(&shown)))
+            .why(error.to_string());
+        if text.starts_with('-') {
+            return error.hint("countersign curl URL, then the arguments for curl");
+        }
+        if text.contains("://") {
+            return error;
+        }
+        error.hint(format!("countersign curl https://{shown} …"))
+    })?;
+    let refused = |why: &str| {
+        CliError::usage(format!("the token is not sent to {}", shell_word(&shown))).why(why)
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(refused("without TLS, everybody on the way could read it")),
+        _ => {
+            return Err(refused(
+                "only https carries a token, and http on this computer",
+            ));
+        }
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused(
+            "it has a user name in it, and there can be only one credential",
+        ));
+    }
+    // curl and the `url` crate may disagree about what is part of a name; these they agree on.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+    if !url.host_str().is_some_and(|host| host.chars().all(plain)) {
+        return Err(refused("its host is not a plain name"));
+    }
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        // RFC 6761, section 6.3.
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+/// What curl reads from the pipe. The token has been checked to need no quoting.
+fn configuration(url: &Url, token: &Secret) -> Secret {
+    let protocols = if url.scheme() == "https" {
+        "=https"
+    } else {
+        "=http,https"
+    };
+    // As the `url` crate wrote it, so that what was checked is what is called; therefore no globbing.
+    let address = url.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+    Secret::new(format!(
+        "globoff\nurl = \"{address}\"\nproto = \"{protocols}\"\nproto-redir = \"{protocols}\"\n\
+         header = \"Authorization: Bearer {}\"\n",
+        token.expose()
+    ))
+}
+
+/// Hands over the configuration and waits for the end.
+fn attend(
+    mut child: Child,
+    mut pipe: PipeWriter,
+    configuration: &Secret,
+    token: &Secret,
+) -> io::Result<ExitStatus> {
+    // A curl that ends early, over a wrong argument say, has told so itself.
+    let _ = pipe.write_all(configuration.expose().as_bytes());
+    drop(pipe);
+    if let Some(stderr) = child.stderr.take() {
+        redact::copy(stderr, io::stderr(), token.expose().as_bytes())?;
+    }
+    child.wait()
+}
+
+/// curl's own exit code; for a curl that was killed, what a shell would report.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+fn not_run(error: &io::Error) -> CliError {
+    let failed = CliError::new(
+        ExitCategory::Failure,
+        "curl_not_run",
+        "curl could not be run",
+    )
+    .why(error.to_string());
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            failed.hint("install curl, or use `countersign token -o header`")
+        }
+        _ => failed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_token_goes_over_tls_or_stays_on_this_computer() {
+        for good in [
+            "https://api.example.com/a?b=c",
+            "https://10.0.0.1:8443/",
+            "http://127.0.0.1:8080/x",
+            "http://[::1]:8080/",
+            "http://localhost/",
+        ] {
+            assert!(target(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://api.example.com/",
+            "http://localhost.example.com/",
+            "http://127.0.0.1.example.com/",
+            "http://0.0.0.0/",
+            "ftp://api.example.com/",
+            "file:///etc/passwd",
+            "api.example.com",
+            "//api.example.com",
+            "https://user:pw@api.example.com/",
+            "https://{api.example.com,evil.example}/",
+            "https://",
+        ] {
+            assert_eq!(target(bad).unwrap_err().code(), "usage", "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_was_checked_is_what_is_called() {
+        let url = target("https://api.example.com\\@evil.example/").unwrap();
+        assert_eq!(url.as_str(), "https://api.example.com/@evil.example/");
+        let text = configuration(&url, &Secret::new("abc"));
+        assert!(
+            text.expose()
+                .contains("url = \"https://api.example.com/@evil.example/\"\n")
+        );
+        assert!(
+            text.expose()
+                .contains("header = \"Authorization: Bearer abc\"\n")
+        );
+    }
+}

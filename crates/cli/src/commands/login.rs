@@ -1,0 +1,137 @@
+//! `countersign login`: sign a person in, and remember where.
+
+use crate::app::{App, ready_made_token};
+use crate::commands::whoami::identity_line;
+use crate::config_edit::{ConfigEdit, NewProfile};
+use crate::error::CliError;
+use crate::prompt::Screen;
+use crate::settings::{self, DEFAULT_CLIENT_ID, DEFAULT_PROFILE, Origin, Setting};
+use crate::term::Terminal;
+use crate::text::printable;
+use crate::{output, question};
+
+pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
+    if ready_made_token()?.is_some() {
+        let what = "the environment brings a token already";
+        return Err(CliError::usage(what)
+            .why("COUNTERSIGN_TOKEN wins over any session, so a login would change nothing")
+            .hint("unset COUNTERSIGN_TOKEN"));
+    }
+    if app.settings.issuer.is_none() && app.config.profile_names().is_empty() && app.may_ask() {
+        ask(app)?;
+    }
+    let keep_as = profile_to_write(app)?;
+    let login = app.login()?;
+    let mut screen = Screen::new(app.voice, Terminal::of_stderr(), app.settings.qr.value);
+    let session = login.run(&mut screen).map_err(|error| app.explain(error))?;
+    if let Some(name) = keep_as {
+        write_profile(app, &name);
+    }
+    let name = session
+        .identity()
+        .name
+        .as_deref()
+        .map(printable)
+        .filter(|name| !name.is_empty());
+    match name.or_else(|| identity_line(session.identity())) {
+        Some(name) => app.voice.say(&format!("Welcome, {name}.")),
+        None => app.voice.say("Welcome."),
+    }
+    Ok(())
+}
+
+/// Asks a person where they sign in.
+fn ask(app: &mut App) -> Result<(), CliError> {
+    output::message(
+        "Where do you sign in? Your administrator knows the issuer URL and client id.\n\
+         With nothing at hand, `cargo demo` in Countersign's sources shows it all.\n\n",
+    );
+    let issuer = question::ask("Issuer URL", None)?;
+    let client_id = question::ask("Client id", Some(DEFAULT_CLIENT_ID))?;
+    output::message("\n");
+    let given = |value| Setting {
+        value,
+        origin: Origin::Flag("your answer"),
+    };
+    app.settings.issuer = Some(given(issuer));
+    app.settings.client_id = given(client_id);
+    app.settings.leaves_profile = true;
+    Ok(())
+}
+
+/// The profile that this login makes, if it makes one: flags name a server, and there is no profile
+/// of that name yet. What only the environment says is not written down.
+///
+/// # Errors
+/// When flags name another server than the profile in use. Signing in there would replace the
+/// profile's session by one that the profile does not describe.
+fn profile_to_write(app: &mut App) -> Result<Option<String>, CliError> {
+    let by_flag = |setting: &Setting<String>| matches!(setting.origin, Origin::Flag(_));
+    if !app.settings.issuer.as_ref().is_some_and(by_flag) {
+        return Ok(None);
+    }
+    let name = app
+        .settings
+        .profile_name()
+        .unwrap_or(DEFAULT_PROFILE)
+        .to_owned();
+    if !app.config.has_profile(&name) {
+        settings::session_name(&name)?;
+        app.settings.profile.get_or_insert(Setting {
+            value: name.clone(),
+            origin: Origin::Default,
+        });
+        return Ok(Some(name));
+    }
+    if app.settings.leaves_profile {
+        return Err(
+            CliError::usage(format!("profile `{name}` is for another server or client"))
+                .hint("countersign -p NEW-NAME login --issuer … makes a profile for this one")
+                .hint(format!("countersign profile show {name}")),
+        );
+    }
+    Ok(None)
+}
+
+/// Writes the profile down. The person is signed in by now, so that failing is worth a warning only.
+fn write_profile(app: &App, name: &str) {
+    let value = |setting: &Option<Setting<String>>| setting.as_ref().map(|s| s.value.clone());
+    let settings = &app.settings;
+    let Some(issuer) = value(&settings.issuer) else {
+        return;
+    };
+    let param: Vec<(String, String)> = settings
+        .param
+        .iter()
+        .flat_map(|s| s.value.clone())
+        .collect();
+    let new = NewProfile {
+        issuer: &issuer,
+        client_id: &settings.client_id.value,
+        client_secret_file: app
+            .given
+            .client_secret_file
+            .as_ref()
+            .map(|s| s.value.as_path()),
+        scope: app.given.scope.as_ref().map_or(&[], |s| &s.value),
+        audience: app.given.audience.as_ref().map(|s| s.value.as_str()),
+        resource: app.given.resource.as_ref().map_or(&[], |s| &s.value),
+        param: &param,
+        ca_cert: &app.given.ca_cert,
+    };
+    let written = ConfigEdit::open(&app.config).and_then(|mut edit| {
+        edit.put_profile(name, &new)?;
+        edit.save()
+    });
+    let file = app.config.user_path.display();
+    match written {
+        Ok(()) => app
+            .voice
+            .say(&format!("Saved as profile `{name}` in {file}")),
+        Err(error) => {
+            app.voice
+                .warn(&format!("the profile `{name}` could not be saved"));
+            output::message(&error.render(app.voice.paint()));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `countersign logout`: revoke at the server, then delete here.
+
+use std::time::Duration;
+
+use countersign_client::{Context, ExitCategory, LogoutReport, Revocation, SessionName, logout};
+
+use crate::app::{App, ready_made_token};
+use crate::args::LogoutArgs;
+use crate::error::CliError;
+use crate::text::printable;
+
+/// Revoking is a courtesy of two requests; nobody should wait long for it to say goodbye.
+const LIMIT: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
+    let context = app.context()?;
+    let sessions = if args.all {
+        context.session_names()?
+    } else {
+        vec![session_name(app)?]
+    };
+    if sessions.is_empty() {
+        app.voice.say("Nobody was signed in.");
+    }
+    let mut failure = None;
+    for session in sessions {
+        // One that cannot be removed must not keep the others.
+        if let Err(error) = end(app, &context, &session, args.all) {
+            failure = Some(error);
+        }
+    }
+    if ready_made_token().is_ok_and(|token| token.is_some()) {
+        app.voice
+            .warn("COUNTERSIGN_TOKEN is still set; unset it to be signed out altogether");
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// The session that the settings mean, whatever state it is in.
+fn session_name(app: &App) -> Result<SessionName, CliError> {
+    match app.settings.session_name()? {
+        Some(name) => Ok(name),
+        None => Err(CliError::usage("name the profile with -p")),
+    }
+}
+
+fn end(app: &App, context: &Context, session: &SessionName, named: bool) -> Result<(), CliError> {
+    let limit = LIMIT.min(app.settings.timeout.value);
+    let report = logout(context, session, limit).map_err(|error| app.explain(error))?;
+    let of = if named {
+        format!(" of `{session}`")
+    } else {
+        String::new()
+    };
+    if !report.removed {
+        app.voice.say("Nobody was signed in.");
+        return Ok(());
+    }
+    if report.is_complete() {
+        app.voice.say(&format!(
+            "Signed out{of}: revoked at the server and deleted here."
+        ));
+        return Ok(());
+    }
+    if let Some(why) = failed(&report) {
+        let what = format!("the session{of} is deleted here, but may live on at the server");
+        return Err(
+            CliError::new(ExitCategory::Unreachable, "not_revoked", what)
+                .why(printable(why))
+                .hint("end it on the server's own page, if that matters"),
+        );
+    }
+    app.voice.say(&format!(
+        "Signed out{of}: deleted here. The server has no way to revoke tokens;"
+    ));
+    app.voice.say("they end by themselves when they expire.");
+    Ok(())
+}
+
+/// Why the server may still take a token, if it was asked in vain.
+fn failed(report: &LogoutReport) -> Option<&str> {
+    [&report.refresh_token, &report.access_token]
+        .into_iter()
+        .find_map(|revocation| match revocation {
+            Revocation::Failed { why } => Some(why.as_str()),
+            _ => None,
+        })
+}

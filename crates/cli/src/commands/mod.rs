@@ -1,0 +1,12 @@
+//! One file a command: what it does, prints and ends with.
+
+pub(crate) mod completion;
+pub(crate) mod curl;
+pub(crate) mod inspect;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod profile;
+pub(crate) mod status;
+pub(crate) mod token;
+pub(crate) mod version;
+pub(crate) mod whoami;

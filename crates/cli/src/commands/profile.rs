@@ -1,0 +1,187 @@
+//! `countersign profile`: which server, as which client, under which name.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::app::App;
+use crate::args::{Profile, ProfileAdd, ProfileList, ProfileName, ProfileShow};
+use crate::config_edit::{ConfigEdit, NewProfile};
+use crate::error::CliError;
+use crate::given::Overrides;
+use crate::output::{self, shell_word};
+use crate::rows::Rows;
+use crate::settings::{self, Origin, Setting, Settings};
+use crate::text::printable;
+
+pub(crate) fn run(app: &App, args: &Profile) -> Result<(), CliError> {
+    match args {
+        Profile::Add(args) => add(app, args),
+        Profile::List(args) => list(app, args),
+        Profile::Show(args) => show(app, args),
+        Profile::Use(args) => make_default(app, args),
+        Profile::Rm(args) => remove(app, args),
+    }
+}
+
+fn add(app: &App, args: &ProfileAdd) -> Result<(), CliError> {
+    let name = &args.name;
+    settings::session_name(name)?;
+    let command = format!("countersign profile add {}", shell_word(name));
+    if app.config.has_profile(name) && !args.replace {
+        return Err(
+            CliError::usage(format!("there is a profile `{name}` already"))
+                .hint(format!("countersign profile show {name}"))
+                .hint(format!("{command} --replace …")),
+        );
+    }
+    let Some(issuer) = app.given.issuer.as_ref() else {
+        return Err(CliError::usage("a profile needs an issuer")
+            .hint(format!("{command} --issuer URL --client-id ID")));
+    };
+    // Refuses here what a login would refuse later.
+    countersign_client::Login::new(&issuer.value, &app.settings.client_id.value)
+        .map_err(|error| app.explain(error))?;
+    let mut edit = ConfigEdit::open(&app.config)?;
+    edit.put_profile(
+        name,
+        &NewProfile {
+            issuer: &issuer.value,
+            client_id: app
+                .given
+                .client_id
+                .as_ref()
+                .map_or(settings::DEFAULT_CLIENT_ID, |s| &s.value),
+            client_secret_file: args.request.client_secret_file.as_deref(),
+            scope: &args.request.scope,
+            audience: args.request.audience.as_deref(),
+            resource: &args.request.resource,
+            param: &args.request.param,
+            ca_cert: &app.given.ca_cert,
+        },
+    )?;
+    if args.make_default {
+        edit.set_default(name);
+    }
+    edit.save()?;
+    let file = app.config.user_path.display();
+    app.voice
+        .say(&format!("Profile `{name}` is written to {file}"));
+    Ok(())
+}
+
+fn list(app: &App, args: &ProfileList) -> Result<(), CliError> {
+    let in_use = app.settings.profile_name();
+    let mut rows = Vec::new();
+    for name in app.config.profile_names() {
+        let settings = of_profile(app, name)?;
+        let issuer = settings.issuer.map(|setting| setting.value);
+        rows.push((name, issuer, settings.client_id.value));
+    }
+    if args.json {
+        let rows = rows.iter().map(|(name, issuer, client_id)| {
+            json!({ "name": name, "issuer": issuer, "client_id": client_id, "in_use": in_use == Some(*name) })
+        });
+        return output::json(&rows.collect());
+    }
+    if rows.is_empty() {
+        app.voice
+            .say("There is no profile yet. `countersign login` makes one.");
+        return Ok(());
+    }
+    let width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, issuer, client_id) in &rows {
+        let mark = if in_use == Some(*name) { '*' } else { ' ' };
+        let issuer = printable(issuer.as_deref().unwrap_or("(no issuer)"));
+        let client_id = printable(client_id);
+        let _ = writeln!(text, "{mark} {name:width$}  {issuer} (client {client_id})");
+    }
+    output::artefact(&text)
+}
+
+fn show(app: &App, args: &ProfileShow) -> Result<(), CliError> {
+    let named;
+    let settings = match &args.name {
+        Some(name) => {
+            named = of_profile(app, name)?;
+            &named
+        }
+        None => &app.settings,
+    };
+    if let Some(name) = settings.profile_name() {
+        if !app.config.has_profile(name) {
+            return Err(settings::unknown_profile(&app.config, name));
+        }
+        app.voice.say(&format!("Profile `{name}`:"));
+    } else {
+        settings.require_issuer(&app.config)?;
+    }
+    let rows = Rows::of(settings).0;
+    let name_width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    let value_width = rows
+        .iter()
+        .map(|(_, value, _)| value.len())
+        .max()
+        .unwrap_or(0)
+        .min(40);
+    let mut text = String::new();
+    for (name, value, origin) in &rows {
+        let value = printable(value);
+        let _ = writeln!(text, "{name:name_width$}  {value:value_width$}  # {origin}");
+    }
+    output::artefact(&text)
+}
+
+fn make_default(app: &App, args: &ProfileName) -> Result<(), CliError> {
+    if !app.config.has_profile(&args.name) {
+        return Err(settings::unknown_profile(&app.config, &args.name));
+    }
+    let mut edit = ConfigEdit::open(&app.config)?;
+    edit.set_default(&args.name);
+    edit.save()?;
+    app.voice
+        .say(&format!("Profile `{}` is used from now on.", args.name));
+    Ok(())
+}
+
+fn remove(app: &App, args: &ProfileName) -> Result<(), CliError> {
+    let name = &args.name;
+    if !app.config.has_profile(name) {
+        return Err(settings::unknown_profile(&app.config, name));
+    }
+    // Without its profile nobody would find the session again, and it would go on living.
+    if app
+        .context()?
+        .session(&settings::session_name(name)?)
+        .is_ok_and(|session| session.is_some())
+    {
+        return Err(
+            CliError::usage(format!("someone is signed in with profile `{name}`"))
+                .hint(format!("countersign -p {} logout", shell_word(name))),
+        );
+    }
+    let mut edit = ConfigEdit::open(&app.config)?;
+    if !edit.remove_profile(name) {
+        return Err(
+            CliError::configuration(format!("profile `{name}` is not yours to remove"))
+                .why("it comes from a file of the system, not from yours"),
+        );
+    }
+    edit.save()?;
+    app.voice.say(&format!("Profile `{name}` is removed."));
+    Ok(())
+}
+
+/// What is in force for a profile, flags and environment left aside.
+fn of_profile(app: &App, name: &str) -> Result<Settings, CliError> {
+    let profile = Setting {
+        value: name.to_owned(),
+        origin: Origin::Flag("--profile"),
+    };
+    let overrides = Overrides {
+        profile: Some(profile),
+        ..Overrides::default()
+    };
+    Settings::resolve(&app.config, &overrides)
+}

@@ -1,0 +1,197 @@
+//! `countersign status`: whether someone is signed in, and for how long. Never starts a login.
+//!
+//! Exit codes: 0 signed in, 4 not signed in, 3 when `--verify` could not find out.
+
+use std::fmt::Write as _;
+
+use countersign_client::{ExitCategory, Session, userinfo};
+use serde_json::{Value, json};
+
+use crate::app::{App, ready_made_token};
+use crate::args::StatusArgs;
+use crate::commands::whoami::{identity_json, identity_line};
+use crate::duration;
+use crate::error::CliError;
+use crate::output;
+use crate::text::printable;
+use crate::time;
+
+/// What is known about the session.
+enum State {
+    /// The access token is good, or can be renewed without a person.
+    SignedIn,
+    /// There is a session, and it has run out.
+    Expired,
+    /// There is no session.
+    SignedOut,
+}
+
+impl State {
+    fn of(session: Option<&Session>) -> Self {
+        let Some(session) = session else {
+            return Self::SignedOut;
+        };
+        // Servers that do not say how long a token lives are asked by using it.
+        let good = session
+            .remaining(time::now())
+            .is_none_or(|left| !left.is_zero());
+        if good || session.has_refresh_token() {
+            Self::SignedIn
+        } else {
+            Self::Expired
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed-in",
+            Self::Expired => "expired",
+            Self::SignedOut => "signed-out",
+        }
+    }
+}
+
+pub(crate) fn run(app: &App, args: &StatusArgs) -> Result<(), CliError> {
+    if ready_made_token()?.is_some() {
+        return ready_made(args);
+    }
+    let session = match app.tokens() {
+        Ok(tokens) => Some(tokens),
+        Err(error) if error.exit() == ExitCategory::LoginRequired => None,
+        Err(error) => return Err(error),
+    };
+    // The server is asked before anything is printed, because asking may renew the token.
+    let verified = match &session {
+        Some(tokens) if args.verify => Some(userinfo(tokens)),
+        _ => None,
+    };
+    let session = session.map(|tokens| tokens.session());
+    let state = match &verified {
+        Some(Err(error)) if error.exit_category() == ExitCategory::LoginRequired => State::Expired,
+        _ => State::of(session.as_ref()),
+    };
+    let confirmed = verified.as_ref().map(Result::is_ok);
+    if args.json {
+        output::json(&json(app, &state, session.as_ref(), confirmed))?;
+    } else {
+        output::artefact(&text(app, &state, session.as_ref(), confirmed))?;
+    }
+    if let Some(Err(error)) = verified {
+        return Err(app.explain(error));
+    }
+    match state {
+        State::SignedIn => Ok(()),
+        State::Expired | State::SignedOut => Err(CliError::silent(ExitCategory::LoginRequired)),
+    }
+}
+
+fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<bool>) -> String {
+    let mut rows = Vec::new();
+    let mut row = |name: &'static str, value: String| rows.push((name, value));
+    if let Some(profile) = app.settings.profile_name() {
+        row("Profile", profile.to_owned());
+    }
+    let Some(session) = session else {
+        row(
+            "Status",
+            format!("not signed in; type `{}`", app.command("login")),
+        );
+        return table(&rows);
+    };
+    row(
+        "Server",
+        format!(
+            "{} (client {})",
+            printable(session.issuer()),
+            printable(session.client_id())
+        ),
+    );
+    if let Some(person) = identity_line(session.identity()) {
+        row("Person", person);
+    }
+    row(
+        "Status",
+        match state {
+            State::SignedIn => "signed in".to_owned(),
+            State::Expired | State::SignedOut => {
+                format!("the session has ended; type `{}`", app.command("login"))
+            }
+        },
+    );
+    row("Token", token_text(session));
+    if !session.scopes().is_empty() {
+        row("Scopes", printable(&session.scopes().join(" ")));
+    }
+    match confirmed {
+        Some(true) => row("Checked", "the server accepts the token".to_owned()),
+        Some(false) => row("Checked", "the server did not confirm the token".to_owned()),
+        None => {}
+    }
+    table(&rows)
+}
+
+/// How long the access token is good for, and what happens then.
+fn token_text(session: &Session) -> String {
+    let after = if session.has_refresh_token() {
+        ", then renewed"
+    } else {
+        ""
+    };
+    match (session.remaining(time::now()), session.expires_at()) {
+        (Some(left), Some(at)) if !left.is_zero() => {
+            format!(
+                "good for {} (until {}){after}",
+                duration::text(left),
+                time::text(at)
+            )
+        }
+        (Some(_), _) if session.has_refresh_token() => {
+            "expired; renewed when next needed".to_owned()
+        }
+        (Some(_), _) => "expired".to_owned(),
+        (None, _) => "the server does not say how long it is good".to_owned(),
+    }
+}
+
+fn json(app: &App, state: &State, session: Option<&Session>, confirmed: Option<bool>) -> Value {
+    let mut object = json!({
+        "status": state.word(),
+        "profile": app.settings.profile_name(),
+        "verified": confirmed,
+    });
+    if let (Some(session), Some(object)) = (session, object.as_object_mut()) {
+        let left = session.remaining(time::now()).map(|left| left.as_secs());
+        object.insert("issuer".to_owned(), json!(session.issuer()));
+        object.insert("client_id".to_owned(), json!(session.client_id()));
+        object.insert("identity".to_owned(), identity_json(session.identity()));
+        object.insert("scopes".to_owned(), json!(session.scopes()));
+        object.insert(
+            "expires_at".to_owned(),
+            json!(session.expires_at().map(time::rfc3339)),
+        );
+        object.insert("expires_in".to_owned(), json!(left));
+        object.insert("renewable".to_owned(), json!(session.has_refresh_token()));
+    }
+    object
+}
+
+/// What can be said about a token that the environment brings: that it is there.
+fn ready_made(args: &StatusArgs) -> Result<(), CliError> {
+    if args.json {
+        return output::json(&json!({ "status": "token-from-environment" }));
+    }
+    output::artefact(&table(&[(
+        "Status",
+        "using the token in COUNTERSIGN_TOKEN, whatever it is worth".to_owned(),
+    )]))
+}
+
+/// Names in one column, values in the next.
+pub(crate) fn table(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, value) in rows {
+        let _ = writeln!(text, "{name:width$}  {value}");
+    }
+    text
+}

@@ -1,0 +1,279 @@
+//! Changing the person's configuration file: everything else in it, comments included, stays.
+//!
+//! The new file is written beside the old one, flushed to the disk and renamed over it, so that there
+//! is a whole file at every moment.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
+
+use crate::config::Config;
+use crate::error::CliError;
+
+/// The person's file, open for changes.
+#[derive(Debug)]
+pub(crate) struct ConfigEdit {
+    path: PathBuf,
+    document: DocumentMut,
+}
+
+/// What a new profile says. What is empty is left out.
+#[derive(Debug, Default)]
+pub(crate) struct NewProfile<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) client_id: &'a str,
+    pub(crate) client_secret_file: Option<&'a Path>,
+    pub(crate) scope: &'a [String],
+    pub(crate) audience: Option<&'a str>,
+    pub(crate) resource: &'a [String],
+    pub(crate) param: &'a [(String, String)],
+    pub(crate) ca_cert: &'a [PathBuf],
+}
+
+impl ConfigEdit {
+    /// Reads the file again, because another process may have changed it meanwhile.
+    pub(crate) fn open(config: &Config) -> Result<Self, CliError> {
+        Self::at(&config.user_path)
+    }
+
+    fn at(path: &Path) -> Result<Self, CliError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound) => String::new(),
+            Err(error) => {
+                let what = format!("cannot read {}", path.display());
+                return Err(CliError::configuration(what).why(error.to_string()));
+            }
+        };
+        let document = text.parse().map_err(|error: toml_edit::TomlError| {
+            CliError::configuration(format!("{} cannot be used", path.display()))
+                .why(error.message().to_owned())
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            document,
+        })
+    }
+
+    /// Adds a profile, or replaces the one of that name.
+    ///
+    /// # Errors
+    /// When a path in it is not text.
+    pub(crate) fn put_profile(&mut self, name: &str, new: &NewProfile<'_>) -> Result<(), CliError> {
+        let mut table = Table::new();
+        table.insert("issuer", value(new.issuer));
+        table.insert("client_id", value(new.client_id));
+        if let Some(file) = new.client_secret_file {
+            table.insert("client_secret_file", value(absolute(file)?));
+        }
+        if !new.scope.is_empty() {
+            table.insert("scope", value(new.scope.iter().collect::<Array>()));
+        }
+        if let Some(audience) = new.audience {
+            table.insert("audience", value(audience));
+        }
+        if !new.resource.is_empty() {
+            table.insert("resource", value(new.resource.iter().collect::<Array>()));
+        }
+        if !new.ca_cert.is_empty() {
+            let files: Result<Array, CliError> =
+                new.ca_cert.iter().map(|path| absolute(path)).collect();
+            table.insert("ca_cert", value(files?));
+        }
+        if !new.param.is_empty() {
+            let parameters = new
+                .param
+                .iter()
+                .map(|(name, text)| (name, Value::from(text)));
+            table.insert(
+                "param",
+                value(parameters.collect::<toml_edit::InlineTable>()),
+            );
+        }
+        let profiles = self.document.entry("profile").or_insert_with(|| {
+            let mut table = Table::new();
+            // `[profile.work]` needs no `[profile]` above it.
+            table.set_implicit(true);
+            Item::Table(table)
+        });
+        let Some(profiles) = profiles.as_table_like_mut() else {
+            // Such a file would not have been loaded.
+            return Err(CliError::configuration("`profile` is not a table"));
+        };
+        profiles.insert(name, Item::Table(table));
+        Ok(())
+    }
+
+    /// Removes a profile; returns whether there was one.
+    pub(crate) fn remove_profile(&mut self, name: &str) -> bool {
+        let profiles = self
+            .document
+            .get_mut("profile")
+            .and_then(Item::as_table_like_mut);
+        let removed = profiles.is_some_and(|profiles| profiles.remove(name).is_some());
+        if removed && self.document.get("default_profile").and_then(Item::as_str) == Some(name) {
+            self.document.remove("default_profile");
+        }
+        removed
+    }
+
+    /// Names the profile that is used when none is.
+    pub(crate) fn set_default(&mut self, name: &str) {
+        self.document.insert("default_profile", value(name));
+    }
+
+    /// Puts the new file in the place of the old one.
+    pub(crate) fn save(&self) -> Result<(), CliError> {
+        replace(&self.path, &self.document.to_string()).map_err(|error| {
+            CliError::new(
+                countersign_client::ExitCategory::Storage,
+                "config_write",
+                format!("cannot write {}", self.path.display()),
+            )
+            .why(error.to_string())
+        })
+    }
+}
+
+/// A path in the file is meant from where the file is, one on the command line from where the person
+/// is: only an absolute one means the same in both places.
+fn absolute(path: &Path) -> Result<String, CliError> {
+    let shown = path.display().to_string();
+    let path = std::path::absolute(path).map_err(|error| {
+        CliError::usage(format!("{shown} is not a path")).why(error.to_string())
+    })?;
+    path.into_os_string().into_string().map_err(|_| {
+        CliError::usage(format!(
+            "{shown} cannot stand in a TOML file: it is not UTF-8"
+        ))
+    })
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    // Many keep their files elsewhere and link to them: the link stays, its target is replaced.
+    let path = match fs::canonicalize(path) {
+        Ok(real) => real,
+        Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+        Err(error) => return Err(error),
+    };
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(directory)?;
+    let mode = fs::metadata(&path).map_or(0o644, |metadata| metadata.mode() & 0o777);
+    let temporary = directory.join(format!(".config.toml.{}", std::process::id()));
+    let result = write_new(&temporary, text, mode).and_then(|()| fs::rename(&temporary, &path));
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result?;
+    File::open(directory)?.sync_all()
+}
+
+fn write_new(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    // Left behind by a process of the same number that was killed.
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn new() -> NewProfile<'static> {
+        NewProfile {
+            issuer: "https://b.example",
+            client_id: "cli",
+            ..NewProfile::default()
+        }
+    }
+
+    #[test]
+    fn everything_else_in_the_file_stays_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        let before =
+            "# Mine.\ndefault_profile = \"a\" # for now\n\n[profile.a]\nissuer='https://a' # old\n";
+        fs::write(&path, before).unwrap();
+        let mut edit = ConfigEdit::at(&path).unwrap();
+        edit.put_profile("b", &new()).unwrap();
+        edit.save().unwrap();
+        let after = fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            after,
+            format!("{before}\n[profile.b]\nissuer = \"https://b.example\"\nclient_id = \"cli\"\n")
+        );
+        let mut edit = ConfigEdit::at(&path).unwrap();
+        assert!(edit.remove_profile("b"));
+        assert!(!edit.remove_profile("b"));
+        edit.save().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn what_was_written_can_be_read_by_the_reader() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("new/config.toml");
+        let mut edit = ConfigEdit::at(&path).unwrap();
+        edit.put_profile(
+            "b.c",
+            &NewProfile {
+                client_secret_file: Some(Path::new("/run/secret")),
+                scope: &["openid".to_owned(), "a\"b".to_owned()],
+                audience: Some("api"),
+                resource: &["https://api.example".to_owned()],
+                param: &[("tenant".to_owned(), "blue".to_owned())],
+                ca_cert: &["ca.pem".into()],
+                ..new()
+            },
+        )
+        .unwrap();
+        edit.set_default("b.c");
+        edit.save().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let file: crate::config::ConfigFile = toml::from_str(&text).unwrap();
+        assert_eq!(file.default_profile.as_deref(), Some("b.c"));
+        let profile = &file.profile["b.c"];
+        assert_eq!(profile.scope.as_ref().unwrap()[1], "a\"b");
+        assert!(profile.ca_cert.as_ref().unwrap()[0].is_absolute());
+        assert_eq!(profile.param.as_ref().unwrap()["tenant"], "blue");
+    }
+
+    #[test]
+    fn a_link_stays_a_link_and_a_mode_stays_a_mode() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = directory.path().join("dotfiles.toml");
+        let link = directory.path().join("config.toml");
+        fs::write(&real, "").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let mut edit = ConfigEdit::at(&link).unwrap();
+        edit.set_default("a");
+        edit.save().unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::metadata(&real).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::read_to_string(&real).unwrap(),
+            "default_profile = \"a\"\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_left_beside_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        let mut edit = ConfigEdit::at(&path).unwrap();
+        edit.set_default("a");
+        edit.save().unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+}

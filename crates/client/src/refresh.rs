@@ -1,0 +1,141 @@
+//! Renewing a session: once, whoever asks at the same time, and never losing one by accident.
+//!
+//! The order is what makes it safe with servers that accept a refresh token a single time: take the
+//! lock, read the session again, use what was read, ask the server, write the answer, let go.
+
+use std::time::Duration;
+
+use countersign_oauth::{Error as ExchangeError, RefreshFlow};
+use countersign_store::{Lock, Purpose};
+
+use crate::drive::{Asleep, Attentive, drive};
+use crate::{Context, Error, LoginRequired, Provider, Secret, Session, SessionName};
+
+/// How long to wait for another process that is renewing the same session. A little more than one
+/// exchange may take, so that who waits does not give up while who works still may succeed.
+const LOCK_LIMIT: Duration = Duration::from_secs(40);
+/// How often to look whether the other process is done: at first, and at most.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const GREATEST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Renews the session called `name`, unless `enough` says of what is on disk that it needs no renewal.
+///
+/// # Errors
+/// [`Error::LoginRequired`] when there is no session, nothing to renew it with, or the server has
+/// ended it; then that is noted on disk. After any other error the session is as it was.
+pub(crate) fn renew(
+    context: &Context,
+    name: &SessionName,
+    enough: &mut dyn FnMut(&Session) -> bool,
+) -> Result<Session, Error> {
+    let required = |reason| Error::LoginRequired {
+        session: name.to_string(),
+        reason,
+    };
+    let read = || {
+        context
+            .session(name)?
+            .ok_or_else(|| required(LoginRequired::NoSession))
+    };
+
+    // Another process may have renewed it long ago: then there is nothing to wait for.
+    let session = read()?;
+    if enough(&session) {
+        return Ok(session);
+    }
+    refreshable(&session, name)?;
+
+    let _lock = wait_for_lock(context, name, Purpose::Refresh, LOCK_LIMIT)?;
+    let mut session = read()?;
+    let mut overtaken = false;
+    loop {
+        if enough(&session) {
+            return Ok(session);
+        }
+        let refresh_token = refreshable(&session, name)?.clone();
+        match ask(context, &mut session, &refresh_token) {
+            Ok(()) => break,
+            Err(Error::Exchange(ExchangeError::RefreshRejected(_))) => {}
+            Err(error) => return Err(error),
+        }
+        // A program that takes no locks may have renewed the session, or somebody signed in again.
+        // Then it is the token that was old, not the session that is over.
+        session = read()?;
+        if overtaken || session.refresh_token() == Some(&refresh_token) {
+            session.end();
+            context
+                .store()
+                .save(name, &session)
+                .map_err(Error::Storage)?;
+            return Err(required(LoginRequired::Rejected));
+        }
+        overtaken = true;
+    }
+    context
+        .store()
+        .save(name, &session)
+        .map_err(Error::Storage)?;
+    Ok(session)
+}
+
+/// Asks the server for new tokens and puts them into the session.
+fn ask(context: &Context, session: &mut Session, refresh_token: &Secret) -> Result<(), Error> {
+    let provider = Provider::discover(context, session.issuer(), &session.request().endpoints)?;
+    let attentive = Attentive::new(context.transport(), context.clock());
+    let mut flow = RefreshFlow::new(provider.metadata(), &session.client(), refresh_token)?;
+    let clock = context.clock();
+    let tokens = drive(&mut flow, &attentive, clock, &mut Asleep(clock))?;
+    let id_token = match &tokens.id_token {
+        Some(token) => {
+            let offset = attentive.offset();
+            let checked =
+                provider.check_id_token(context, token, &session.expected(&tokens)?, offset);
+            match checked {
+                Ok(checked) => Some(checked),
+                // The refresh token is spent, so an accident here must not cost the session. The ID
+                // token that was verified before stays.
+                Err(error) if error.is_retryable() => None,
+                Err(error) => return Err(error),
+            }
+        }
+        None => None,
+    };
+    session.renew(tokens, id_token, attentive.last_sent());
+    Ok(())
+}
+
+/// The refresh token, or why there is nothing to renew the session with.
+fn refreshable<'a>(session: &'a Session, name: &SessionName) -> Result<&'a Secret, Error> {
+    session.refresh_token().ok_or_else(|| Error::LoginRequired {
+        session: name.to_string(),
+        reason: if session.has_ended() {
+            LoginRequired::Rejected
+        } else {
+            LoginRequired::Expired
+        },
+    })
+}
+
+/// Takes a lock of the session, waiting for whoever holds it, but not for ever.
+pub(crate) fn wait_for_lock(
+    context: &Context,
+    name: &SessionName,
+    purpose: Purpose,
+    limit: Duration,
+) -> Result<Lock, Error> {
+    let clock = context.clock();
+    let store = context.store();
+    let start = clock.monotonic();
+    let mut pause = FIRST_LOOK;
+    loop {
+        if let Some(lock) = store.try_lock(name, purpose).map_err(Error::Storage)? {
+            return Ok(lock);
+        }
+        let waited = clock.monotonic().saturating_sub(start);
+        if waited >= limit {
+            return Err(Error::LockTimeout { waited });
+        }
+        clock.sleep(pause);
+        pause = (pause * 2).min(GREATEST_PAUSE);
+    }
+}

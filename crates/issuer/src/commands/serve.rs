@@ -1,0 +1,261 @@
+//! `countersign-issuer serve`.
+
+use std::error::Error;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use countersign_issuer::config::{DEFAULT_LISTEN, Requested, TlsFiles, issuer_for};
+use countersign_issuer::core::{Core, Keys, Limit, Policy};
+use countersign_issuer::http::{AppState, Settings, router};
+use countersign_issuer::keyfile;
+use countersign_issuer::server::Server;
+use countersign_issuer::storage::{Memory, Storage};
+use countersign_issuer::tls;
+use countersign_jose::crypto::aws_lc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{now, print, tell};
+use crate::problem::Problem;
+use crate::state::{self, Running};
+
+/// How often what is over is forgotten.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The address to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value_t = DEFAULT_LISTEN)]
+    listen: SocketAddr,
+    /// The issuer's name, as clients write it [default: http://ADDRESS:PORT]
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// Keep nothing: users, logins and keys end with the program
+    #[arg(long)]
+    memory: bool,
+    /// The certificate chain, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The address of a proxy that does TLS and sets X-Forwarded-For; may be
+    /// given several times
+    #[arg(long = "trusted-proxy", value_name = "ADDRESS")]
+    trusted_proxies: Vec<IpAddr>,
+    /// How long access tokens last, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(10..=86_400))]
+    access_token_lifetime: u64,
+    /// How many device logins one address may begin in ten minutes
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    start_limit: u32,
+}
+
+pub(crate) async fn run(
+    arguments: Arguments,
+    directory: Result<PathBuf, Problem>,
+) -> Result<(), Problem> {
+    let requested = Requested {
+        listen: arguments.listen,
+        issuer: arguments.issuer.clone(),
+        tls: arguments
+            .tls_cert
+            .clone()
+            .zip(arguments.tls_key.clone())
+            .map(|(certificates, key)| TlsFiles { certificates, key }),
+        trusted_proxies: arguments.trusted_proxies.clone(),
+    };
+    // Once with what was asked, so that nothing is opened in vain, and once
+    // with the port that was got.
+    settle(&requested, requested.listen)?;
+    let tls = match &requested.tls {
+        None => None,
+        Some(files) => Some(
+            tls::acceptor(files)
+                .map_err(|error| Problem::new("the certificate cannot be used").because(error))?,
+        ),
+    };
+    // Before the port is taken: a second server in the same directory has to
+    // hear about the directory.
+    let directory = if arguments.memory {
+        None
+    } else {
+        Some(directory?)
+    };
+    let running = directory.as_deref().map(Running::begin).transpose()?;
+    let listener = listen(requested.listen).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Problem::new("the address in use is unknown").because(error))?;
+    let issuer = settle(&requested, address)?;
+
+    let mut policy = Policy::new(issuer.clone());
+    policy.lifetimes.access_token = Duration::from_secs(arguments.access_token_lifetime);
+    policy.limits.starts_per_address = Limit {
+        attempts: arguments.start_limit,
+        ..policy.limits.starts_per_address
+    };
+    let core = open(directory.as_deref(), policy)?;
+    let core = match &running {
+        Some(running) if running.after_crash => core.resumed_after_crash(now())?,
+        _ => core,
+    };
+    let core = Arc::new(core);
+    core.ensure_default_client(now()).await?;
+    make_rsa_key(Arc::clone(&core), directory.as_deref().map(state::key_file));
+    tokio::spawn(keep_house(Arc::clone(&core)));
+
+    let state = AppState::new(
+        Arc::clone(&core),
+        Settings::new(issuer.as_url().clone()),
+        now,
+    )
+    .with_reporter(report);
+    print(format!("listening={address}"))?;
+    print(format!("issuer={}", issuer.as_str()))?;
+    greet(&core, &state).await?;
+
+    let server = Server {
+        listener,
+        tls,
+        trusted_proxies: requested
+            .trusted_proxies
+            .iter()
+            .map(IpAddr::to_canonical)
+            .collect(),
+        router: router(&state),
+    };
+    let ending =
+        ending().map_err(|error| Problem::new("signals cannot be heard").because(error))?;
+    server
+        .run(ending)
+        .await
+        .map_err(|error| Problem::new("connections cannot be served").because(error))?;
+    if let Some(running) = running {
+        // Left undone, the next start only gives more grace than needed.
+        let _ = running.end();
+    }
+    Ok(())
+}
+
+fn settle(requested: &Requested, listen: SocketAddr) -> Result<countersign_oauth::Issuer, Problem> {
+    issuer_for(requested, listen).map_err(|refused| {
+        let hints = refused.hints();
+        let problem = Problem::new(refused.to_string());
+        let problem = match refused.source() {
+            Some(source) => problem.because(source),
+            None => problem,
+        };
+        hints.into_iter().fold(problem, Problem::hint)
+    })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Problem> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                Problem::new(format!("{address} is in use by another program")).hint(format!(
+                    "choose another port, or any free one: --listen {}:0",
+                    address.ip()
+                ))
+            }
+            _ => Problem::new(format!("{address} cannot be listened on")).because(error),
+        })
+}
+
+fn open(directory: Option<&Path>, policy: Policy) -> Result<Core, Problem> {
+    let provider = aws_lc::provider();
+    let (storage, keys): (Box<dyn Storage>, Keys) = match directory {
+        None => {
+            let keys = Keys::generate(provider)
+                .map_err(|error| Problem::new("keys cannot be made").because(error))?;
+            (Box::new(Memory::new()), keys)
+        }
+        Some(directory) => {
+            let storage = Box::new(state::open_database(directory)?);
+            let path = state::key_file(directory);
+            let keys = keyfile::load_or_generate(&path, provider)
+                .map_err(|error| Problem::new("the issuer's keys cannot be used").because(error))?;
+            (storage, keys)
+        }
+    };
+    Ok(Core::new(storage, keys, policy))
+}
+
+/// Makes the RSA key while the server serves: it takes between a tenth of a
+/// second and several seconds, and hardly any client needs it.
+fn make_rsa_key(core: Arc<Core>, path: Option<PathBuf>) {
+    if core.keys().has_rs256() {
+        return;
+    }
+    // A thread of its own, which may be cut short with the program: tasks of
+    // the runtime would be waited for.
+    std::thread::spawn(move || {
+        let stored = core
+            .keys()
+            .with_rs256()
+            .map_err(keyfile::KeyFileError::from)
+            .and_then(|keys| {
+                if let Some(path) = path {
+                    keyfile::save(&path, &keys)?;
+                }
+                Ok(keys)
+            });
+        match stored {
+            Ok(keys) => core.replace_keys(keys),
+            Err(error) => report(&error),
+        }
+    });
+}
+
+async fn keep_house(core: Arc<Core>) {
+    let mut times = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        times.tick().await;
+        if let Err(error) = core.purge(now()).await {
+            report(&error);
+        }
+    }
+}
+
+/// Tells the person at the terminal what to do next.
+async fn greet(core: &Core, state: &AppState) -> Result<(), Problem> {
+    let settings = &state.settings;
+    if settings.development {
+        tell(format!(
+            "development issuer {}: reachable from this machine only",
+            core.issuer()
+        ));
+    } else {
+        tell(format!("issuer {}", core.issuer()));
+    }
+    if let Some(token) = core.offer_setup_link(now()).await? {
+        tell("nobody can sign in yet; make the first account within an hour, once, at");
+        tell(format!("  {}", state.setup_link(&token)));
+        tell("or with: countersign-issuer user add NAME");
+    }
+    Ok(())
+}
+
+fn report(error: &(dyn Error + 'static)) {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    let line: Vec<String> = causes.map(ToString::to_string).collect();
+    tell(format!("error: {}", line.join(": ")));
+}
+
+/// Done when the server is told to end.
+fn ending() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,142 @@
+//! `countersign-issuer user …`.
+
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use countersign_issuer::core::{AccountRejected, NewAccount};
+use countersign_oauth::Secret;
+use countersign_oauth::text::printable;
+use dialoguer::Password;
+
+use super::{administration, now, print, tell};
+use crate::problem::Problem;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Add someone; the password is asked for, or read from standard input
+    Add(Add),
+    /// List everyone: user name, state, name, e-mail address, groups
+    List,
+    /// Let someone sign in no more, and end all logins at once
+    Disable { username: String },
+    /// Let someone sign in again
+    Enable { username: String },
+    /// Remove someone with all logins
+    Remove { username: String },
+    /// Give someone another password, and end all logins
+    Password { username: String },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Add {
+    /// The name to sign in with
+    username: String,
+    /// The name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// The e-mail address
+    #[arg(long)]
+    email: Option<String>,
+    /// A group; may be given several times
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+}
+
+pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Problem> {
+    let core = administration(&directory)?;
+    match command {
+        Command::Add(add) => {
+            let password = new_password()?;
+            let account = NewAccount {
+                username: add.username,
+                name: add.name,
+                email: add.email,
+                password,
+            };
+            let account = core
+                .add_account(account, add.groups, now())
+                .await?
+                .map_err(rejected)?;
+            tell(format!("{} can sign in", account.username));
+        }
+        Command::List => {
+            for account in core.accounts()? {
+                let state = if account.disabled {
+                    "disabled"
+                } else {
+                    "enabled"
+                };
+                let fields = [
+                    account.username,
+                    state.to_owned(),
+                    account.name.unwrap_or_default(),
+                    account.email.unwrap_or_default(),
+                    account.groups.join(","),
+                ];
+                print(fields.map(|field| printable(&field)).join("\t"))?;
+            }
+        }
+        Command::Disable { username } => {
+            found(core.set_disabled(&username, true).await?, &username)?;
+            tell(format!("{username} is disabled, all logins have ended"));
+        }
+        Command::Enable { username } => {
+            found(core.set_disabled(&username, false).await?, &username)?;
+            tell(format!("{username} can sign in"));
+        }
+        Command::Remove { username } => {
+            found(core.remove_account(&username).await?, &username)?;
+            tell(format!("{username} is removed"));
+        }
+        Command::Password { username } => {
+            let password = new_password()?;
+            let changed = core
+                .set_password(&username, &password)
+                .await?
+                .map_err(rejected)?;
+            found(changed, &username)?;
+            tell(format!(
+                "{username} has another password, all logins have ended"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn rejected(rejected: AccountRejected) -> Problem {
+    Problem::new(rejected.to_string())
+}
+
+fn found(found: bool, username: &str) -> Result<(), Problem> {
+    if found {
+        return Ok(());
+    }
+    Err(Problem::new(format!("there is no user {username}"))
+        .hint("see who there is: countersign-issuer user list"))
+}
+
+/// Asks for a new password twice, or takes the first line of what is piped in.
+/// Never from the command line, which other users of the machine can read.
+fn new_password() -> Result<Secret, Problem> {
+    let unread = |error| Problem::new("no password could be read").because(error);
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Password::new()
+            .with_prompt("New password")
+            .with_confirmation("The same again", "These were not the same.")
+            .interact()
+            .map(Secret::from)
+            .map_err(|error| Problem::new("no password could be read").because(error));
+    }
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line).map_err(unread)?;
+    let password = line.strip_suffix('\n').unwrap_or(&line);
+    let password = password.strip_suffix('\r').unwrap_or(password);
+    if password.is_empty() {
+        return Err(Problem::new("there is no password on standard input").hint(
+            "type it when asked, or pipe it in: pass show id | countersign-issuer user add NAME",
+        ));
+    }
+    Ok(Secret::new(password))
+}

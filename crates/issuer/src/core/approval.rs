@@ -1,0 +1,142 @@
+//! The person's side of a device login: the code is looked up, the login
+//! approved or denied (RFC 8628, section 3.3).
+//!
+//! Only a signed-in browser may try codes, and looking one up changes nothing:
+//! a login moves by `approve` and `deny` alone.
+
+use std::net::IpAddr;
+
+use countersign_jose::Timestamp;
+
+use super::limits::{Counter, Limited};
+use super::{
+    BrowserSession, CodeLookup, Core, Decision, Device, DeviceState, Error, PendingDevice,
+    user_code,
+};
+use crate::storage::{Records, StorageError};
+
+impl Core {
+    /// Looks up a typed user code: any case, with or without dash and spaces
+    /// (RFC 8628, section 6.1). Wrong codes are counted and limited.
+    pub fn lookup_user_code(
+        &self,
+        input: &str,
+        session: &BrowserSession,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<CodeLookup, Error> {
+        let counters = [
+            Counter::CodesOfSession(session.id),
+            Counter::CodesFrom(peer),
+            Counter::CodesEverywhere,
+        ];
+        let attempt = match self.limiter.take(counters, now) {
+            Ok(attempt) => attempt,
+            Err(Limited { retry_after }) => return Ok(CodeLookup::Limited { retry_after }),
+        };
+        let Some(code) = user_code::normalise(input) else {
+            // A slip of the keyboard, or somebody feeling for the rules: it
+            // counts, as it costs a person at most one of five attempts.
+            return Ok(CodeLookup::Unknown);
+        };
+        let found = self.store.read(|records| pending(records, &code, now))?;
+        Ok(match found {
+            Some((_, shown)) => {
+                attempt.give_back();
+                CodeLookup::Found(shown)
+            }
+            None => CodeLookup::Unknown,
+        })
+    }
+
+    /// Approves the login of a user code in the name of the session's account.
+    /// Codes are counted as when they are looked up.
+    pub async fn approve(
+        &self,
+        user_code: &str,
+        session: &BrowserSession,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Decision, Error> {
+        let state = DeviceState::Approved {
+            account_id: session.account.id.clone(),
+            auth_time: session.authenticated_at,
+        };
+        self.decide(user_code, state, session, peer, now).await
+    }
+
+    /// Denies the login of a user code.
+    pub async fn deny(
+        &self,
+        user_code: &str,
+        session: &BrowserSession,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Decision, Error> {
+        self.decide(user_code, DeviceState::Denied, session, peer, now)
+            .await
+    }
+
+    async fn decide(
+        &self,
+        user_code: &str,
+        state: DeviceState,
+        session: &BrowserSession,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Decision, Error> {
+        // The same limits as for looking up, or this would be the way to guess.
+        match self.lookup_user_code(user_code, session, peer, now)? {
+            CodeLookup::Found(_) => {}
+            CodeLookup::Unknown => return Ok(Decision::Gone),
+            CodeLookup::Limited { retry_after } => return Ok(Decision::Limited { retry_after }),
+        }
+        let Some(code) = user_code::normalise(user_code) else {
+            return Ok(Decision::Gone);
+        };
+        let account_id = session.account.id.clone();
+        let decided = self.store.write(move |records| {
+            // The account as it is now: a page may have been open for long.
+            let account = records.account(&account_id)?;
+            if account.is_none_or(|account| account.disabled) {
+                return Ok(None);
+            }
+            let Some((device, shown)) = pending(records, &code, now)? else {
+                return Ok(None);
+            };
+            records.set_device_state(&device.code, &state)?;
+            Ok(Some(shown))
+        });
+        Ok(decided.await?.map_or(Decision::Gone, Decision::Recorded))
+    }
+}
+
+/// The login of a user code, if it waits for a decision.
+fn pending(
+    records: &(impl Records + ?Sized),
+    code: &str,
+    now: Timestamp,
+) -> Result<Option<(Device, PendingDevice)>, StorageError> {
+    let Some(device) = records.device_with_user_code(code)? else {
+        return Ok(None);
+    };
+    if device.state != DeviceState::Pending || now >= device.expires_at {
+        return Ok(None);
+    }
+    let Some(client) = records.client(&device.client_id)? else {
+        return Ok(None);
+    };
+    let shown = PendingDevice {
+        user_code: user_code::display(&device.user_code),
+        client_id: client.id,
+        client_name: client.name,
+        scopes: device.scopes.iter().map(str::to_owned).collect(),
+        audiences: device.audiences.clone(),
+        requested_from: device.requested_from,
+        claimed_host: device.claimed_host.clone(),
+        claimed_command: device.claimed_command.clone(),
+        created_at: device.created_at,
+        expires_at: device.expires_at,
+    };
+    Ok(Some((device, shown)))
+}

@@ -1,0 +1,98 @@
+//! What a client is told when it does not get what it asked for.
+
+use std::time::Duration;
+
+use super::Error;
+
+/// A refusal in the words of RFC 6749 (section 5.2), RFC 8628 (section 3.5)
+/// and RFC 8707 (section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The request is malformed; the text says where.
+    InvalidRequest(&'static str),
+    /// The client is unknown or did not prove who it is.
+    InvalidClient,
+    /// The code or refresh token is not good (any more); the text says why.
+    InvalidGrant(&'static str),
+    /// The client may not use this grant type.
+    UnauthorizedClient,
+    /// Nobody here knows this grant type.
+    UnsupportedGrantType,
+    /// A scope was asked for that was not granted or is malformed.
+    InvalidScope,
+    /// A resource was asked for that the client may not have.
+    InvalidTarget,
+    /// Nobody has decided yet.
+    AuthorizationPending,
+    /// Nobody has decided yet, and the poll came too early.
+    SlowDown,
+    /// The person said no, or may no longer sign in.
+    AccessDenied,
+    /// The device code is too old.
+    ExpiredToken,
+    /// Too much was asked for lately.
+    Busy {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+}
+
+impl Refusal {
+    /// The `error` on the wire.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidGrant(_) => "invalid_grant",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::AuthorizationPending => "authorization_pending",
+            Self::SlowDown => "slow_down",
+            Self::AccessDenied => "access_denied",
+            Self::ExpiredToken => "expired_token",
+            Self::Busy { .. } => "temporarily_unavailable",
+        }
+    }
+
+    /// The `error_description`, for whoever writes the client; `None` where
+    /// the code says all there is.
+    pub fn description(self) -> Option<&'static str> {
+        match self {
+            Self::InvalidRequest(what) | Self::InvalidGrant(what) => Some(what),
+            Self::InvalidClient => Some("unknown client, or its authentication failed"),
+            Self::UnauthorizedClient => Some("this client may not use this grant type"),
+            Self::UnsupportedGrantType => Some("this server does not know this grant type"),
+            Self::InvalidScope => Some("a scope is malformed or was not granted"),
+            Self::InvalidTarget => Some("a resource is malformed or not open to this client"),
+            Self::AuthorizationPending | Self::SlowDown => None,
+            Self::AccessDenied => Some("the request was denied"),
+            Self::ExpiredToken => Some("the device code has expired"),
+            Self::Busy { .. } => Some("too many requests, try again later"),
+        }
+    }
+}
+
+/// Why a client got nothing: it was refused, or we failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The client is told why.
+    Refused(Refusal),
+    /// The client is told to try again; the operator is told why.
+    Internal(Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Internal(error.into())
+    }
+}

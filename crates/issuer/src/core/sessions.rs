@@ -1,0 +1,81 @@
+//! Signed-in browsers, and the values that bind a form to one.
+//!
+//! A session's cookie and its forms' CSRF value are both derived secrets: the
+//! first rests as a digest, the second is a MAC of the first and rests nowhere.
+
+use countersign_jose::{Timestamp, base64url, constant_time_eq};
+use countersign_oauth::Secret;
+
+use super::{BrowserSession, Core, Error, NewSession, Session};
+
+const CSRF_DOMAIN: &[u8] = b"countersign form v1\0";
+
+impl Core {
+    /// The session of a cookie's value; `None` when it is unknown or over, or
+    /// its account was disabled or removed.
+    pub fn session(&self, token: &Secret, now: Timestamp) -> Result<Option<BrowserSession>, Error> {
+        let id = self.digest(token.expose());
+        let found = self.store.read(|records| {
+            let Some(session) = records.session(&id)? else {
+                return Ok(None);
+            };
+            let account = records.account(&session.account_id)?;
+            Ok(account.map(|account| (session, account)))
+        })?;
+        let live = found.filter(|(session, account)| now < session.expires_at && !account.disabled);
+        Ok(live.map(|(session, account)| BrowserSession {
+            account,
+            authenticated_at: session.authenticated_at,
+            expires_at: session.expires_at,
+            csrf_token: self.csrf_token(token),
+            id,
+        }))
+    }
+
+    /// Ends a browser session.
+    pub async fn sign_out(&self, session: &BrowserSession) -> Result<(), Error> {
+        let id = session.id;
+        Ok(self
+            .store
+            .write(move |records| records.remove_session(&id))
+            .await?)
+    }
+
+    /// A fresh value for a cookie that marks a browser before sign-in, so that
+    /// the sign-in and set-up forms can be bound to it.
+    pub fn browser_mark(&self) -> Result<Secret, Error> {
+        Ok(self.random_secret()?)
+    }
+
+    /// The form value that belongs to a browser's mark or session cookie.
+    pub fn csrf_token(&self, cookie: &Secret) -> String {
+        let mut message = CSRF_DOMAIN.to_vec();
+        message.extend_from_slice(cookie.expose().as_bytes());
+        base64url::encode(&self.provider.hmac_sha256(self.keys().token_key(), &message))
+    }
+
+    /// Whether a form value belongs to a browser's mark or session cookie, in
+    /// constant time.
+    pub fn csrf_matches(&self, cookie: &Secret, token: &str) -> bool {
+        constant_time_eq(self.csrf_token(cookie).as_bytes(), token.as_bytes())
+    }
+
+    pub(super) async fn begin_session(
+        &self,
+        account_id: &str,
+        now: Timestamp,
+    ) -> Result<NewSession, Error> {
+        let token = self.random_secret()?;
+        let session = Session {
+            id: self.digest(token.expose()),
+            account_id: account_id.to_owned(),
+            authenticated_at: now,
+            expires_at: now + self.lifetimes.session,
+        };
+        let expires_at = session.expires_at;
+        self.store
+            .write(move |records| records.add_session(&session))
+            .await?;
+        Ok(NewSession { token, expires_at })
+    }
+}

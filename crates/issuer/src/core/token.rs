@@ -1,0 +1,217 @@
+//! What tokens say.
+//!
+//! Access tokens are JWTs of type `at+jwt` (RFC 9068); ID tokens follow
+//! `OpenID` Connect Core 1.0, section 2. Both are signed after the transaction
+//! that entitles to them is durable: a signature that nobody gets is no loss,
+//! a token without a record would be one.
+
+use std::time::Duration;
+
+use countersign_jose::{Timestamp, base64url};
+use countersign_oauth::{ScopeSet, Secret};
+use serde::Serialize;
+
+use super::refresh::RefreshToken;
+use super::{Account, Client, Core, Error, Grant, GrantId};
+
+/// The `acr` of a sign-in by password: a single factor.
+pub const ACR_PASSWORD: &str = "1";
+/// The `amr` of a sign-in by password (RFC 8176).
+const AMR_PASSWORD: [&str; 1] = ["pwd"];
+/// The `typ` of an access token (RFC 9068, section 2.1).
+pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+
+/// The scopes with a meaning to the issuer itself.
+pub const SCOPES: [&str; 5] = ["openid", "profile", "email", "groups", "offline_access"];
+
+/// A successful token response (RFC 6749, section 5.1).
+#[derive(Debug)]
+pub struct Tokens {
+    /// The `access_token`.
+    pub access_token: Secret,
+    /// Its lifetime.
+    pub expires_in: Duration,
+    /// The `refresh_token`, when `offline_access` was granted.
+    pub refresh_token: Option<Secret>,
+    /// The `id_token`, when `openid` was granted.
+    pub id_token: Option<Secret>,
+    /// The `scope` of the access token.
+    pub scope: String,
+}
+
+/// Whom and what an answer's tokens are about.
+pub(super) struct Subject {
+    pub(super) grant: Grant,
+    pub(super) account: Account,
+    pub(super) client: Client,
+    /// The scopes of this access token: all that were granted, or fewer.
+    pub(super) scopes: ScopeSet,
+    /// The audiences of this access token; empty for the issuer itself.
+    pub(super) audiences: Vec<String>,
+}
+
+/// The claims about a person that scopes give access to (`OpenID` Connect Core
+/// 1.0, section 5.4; `groups` as in RFC 9068, section 2.2.3.1).
+#[derive(Debug, Serialize)]
+pub(super) struct PersonClaims<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) preferred_username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) groups: Option<&'a [String]>,
+}
+
+impl<'a> PersonClaims<'a> {
+    pub(super) fn new(account: &'a Account, scopes: &ScopeSet) -> Self {
+        let profile = scopes.contains("profile");
+        Self {
+            name: account.name.as_deref().filter(|_| profile),
+            preferred_username: profile.then_some(account.username.as_str()),
+            email: account
+                .email
+                .as_deref()
+                .filter(|_| scopes.contains("email")),
+            groups: scopes
+                .contains("groups")
+                .then_some(account.groups.as_slice()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct AccessTokenClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: OneOrMany<'a>,
+    client_id: &'a str,
+    scope: &'a str,
+    iat: i64,
+    exp: i64,
+    jti: &'a str,
+    /// The login this token belongs to: revoking that ends this.
+    sid: &'a str,
+    auth_time: i64,
+    acr: &'a str,
+    amr: [&'a str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<&'a [String]>,
+}
+
+#[derive(Serialize)]
+struct IdTokenClaims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+    auth_time: i64,
+    acr: &'a str,
+    amr: [&'a str; 1],
+    at_hash: &'a str,
+    #[serde(flatten)]
+    person: PersonClaims<'a>,
+}
+
+/// One audience is written as a string, which every reader understands.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum OneOrMany<'a> {
+    One(&'a str),
+    Many(&'a [String]),
+}
+
+impl Core {
+    /// Signs the tokens of an answer.
+    pub(super) fn issue(&self, subject: &Subject, now: Timestamp) -> Result<Tokens, Error> {
+        let Subject {
+            grant,
+            account,
+            client,
+            scopes,
+            audiences,
+        } = subject;
+        let keys = self.keys();
+        let key = keys.signing_key(client.signing_algorithm)?;
+        let scope = scopes.to_string();
+        let mut jti = [0_u8; 16];
+        self.provider.fill_random(&mut jti)?;
+        let person = PersonClaims::new(account, scopes);
+        let exp = now + self.lifetimes.access_token;
+        let access_token = key.sign(
+            ACCESS_TOKEN_TYPE,
+            &AccessTokenClaims {
+                iss: self.issuer.as_str(),
+                sub: &account.id,
+                aud: match audiences.as_slice() {
+                    // RFC 9068, section 3: without a resource in the request
+                    // the audience is the default one, here the issuer.
+                    [] => OneOrMany::One(self.issuer.as_str()),
+                    [one] => OneOrMany::One(one),
+                    many => OneOrMany::Many(many),
+                },
+                client_id: &client.id,
+                scope: &scope,
+                iat: now.as_secs(),
+                exp: exp.as_secs(),
+                jti: &base64url::encode(&jti),
+                sid: &sid(&grant.id),
+                auth_time: grant.auth_time.as_secs(),
+                acr: ACR_PASSWORD,
+                amr: AMR_PASSWORD,
+                groups: person.groups,
+            },
+        )?;
+        let id_token = if scopes.contains("openid") {
+            let claims = IdTokenClaims {
+                iss: self.issuer.as_str(),
+                sub: &account.id,
+                aud: &client.id,
+                iat: now.as_secs(),
+                exp: exp.as_secs(),
+                auth_time: grant.auth_time.as_secs(),
+                acr: ACR_PASSWORD,
+                amr: AMR_PASSWORD,
+                at_hash: &self.at_hash(&access_token),
+                person,
+            };
+            Some(Secret::from(key.sign("JWT", &claims)?))
+        } else {
+            None
+        };
+        let refresh_token = grant.rotation.map(|rotation| {
+            let token = RefreshToken {
+                grant: grant.id,
+                generation: rotation.generation,
+            };
+            token.seal(keys.token_key(), self.provider)
+        });
+        Ok(Tokens {
+            access_token: Secret::from(access_token),
+            expires_in: self.lifetimes.access_token,
+            refresh_token,
+            id_token,
+            scope,
+        })
+    }
+
+    /// The left half of the access token's hash (`OpenID` Connect Core 1.0,
+    /// section 3.1.3.6). Both of our algorithms hash with SHA-256.
+    fn at_hash(&self, access_token: &str) -> String {
+        let hash = self.provider.sha256(access_token.as_bytes());
+        let (left, _) = hash.split_at(hash.len() / 2);
+        base64url::encode(left)
+    }
+}
+
+/// The `sid` of a grant.
+pub(super) fn sid(id: &GrantId) -> String {
+    base64url::encode(id)
+}
+
+/// The grant of a `sid`.
+pub(super) fn grant_id(sid: &str) -> Option<GrantId> {
+    base64url::decode(sid).ok()?.try_into().ok()
+}

@@ -1,0 +1,68 @@
+//! The token endpoint (RFC 6749, section 3.2).
+
+use axum::extract::State;
+use axum::response::Response;
+use countersign_oauth::Secret;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::AppState;
+use super::errors::{failure, private_json};
+use super::form::Form;
+use crate::core::{Failure, GrantType, Refusal, Tokens};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<&'a str>,
+}
+
+pub(super) async fn token(State(state): State<AppState>, form: Form) -> Response {
+    match grant(&state, &form).await {
+        Ok(tokens) => answer(&tokens),
+        Err(error) => failure(&state, error),
+    }
+}
+
+async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
+    let credentials = form.credentials()?;
+    let grant_type = form.required("grant_type", "grant_type is missing")?;
+    let grant_type = GrantType::from_name(grant_type).ok_or(Refusal::UnsupportedGrantType)?;
+    let resources = form.all("resource");
+    let now = state.now();
+    match grant_type {
+        GrantType::DeviceCode => {
+            let code = form.required("device_code", "device_code is missing")?;
+            state
+                .core
+                .redeem_device(&credentials, code, &resources, now)
+                .await
+        }
+        GrantType::RefreshToken => {
+            let token = form.required("refresh_token", "refresh_token is missing")?;
+            let scope = form.optional("scope");
+            state
+                .core
+                .refresh(&credentials, token, scope, &resources, now)
+                .await
+        }
+    }
+}
+
+fn answer(tokens: &Tokens) -> Response {
+    let body = Body {
+        access_token: tokens.access_token.expose(),
+        token_type: "Bearer",
+        expires_in: tokens.expires_in.as_secs(),
+        scope: &tokens.scope,
+        refresh_token: tokens.refresh_token.as_ref().map(Secret::expose),
+        id_token: tokens.id_token.as_ref().map(Secret::expose),
+    };
+    private_json(StatusCode::OK, &body)
+}

@@ -1,0 +1,321 @@
+//! Records that are gone with the process.
+
+use std::sync::{PoisonError, RwLock};
+
+use countersign_jose::Timestamp;
+
+use super::table::Table;
+use super::{Operation, Records, Storage, StorageError, Transaction};
+use crate::core::{
+    Account, Client, Device, DeviceState, Digest, Grant, GrantId, Rotation, Session, SetupLink,
+};
+
+/// Storage for tests and for a server that need not remember: one lock, and
+/// every operation a transaction that is undone when it fails.
+#[derive(Debug)]
+pub struct Memory(RwLock<Tables>);
+
+impl Memory {
+    /// Nothing stored yet.
+    pub fn new() -> Self {
+        Self(RwLock::new(Tables {
+            accounts: Table::new(),
+            clients: Table::new(),
+            devices: Table::new(),
+            user_codes: Table::new(),
+            grants: Table::new(),
+            revoked_tokens: Table::new(),
+            sessions: Table::new(),
+            setup_link: Table::new(),
+        }))
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Storage for Memory {
+    fn read(
+        &self,
+        look: &mut dyn FnMut(&dyn Records) -> Result<(), StorageError>,
+    ) -> Result<(), StorageError> {
+        look(&*self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn submit(&self, mut operation: Box<dyn Operation>) {
+        let outcome = {
+            let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            let outcome = operation.run(&mut *tables);
+            match outcome {
+                Ok(()) => tables.each(|table| table.commit()),
+                Err(_) => tables.each(|table| table.roll_back()),
+            }
+            outcome
+        };
+        operation.finish(outcome);
+    }
+}
+
+#[derive(Debug)]
+struct Tables {
+    accounts: Table<String, Account>,
+    clients: Table<String, Client>,
+    devices: Table<Digest, Device>,
+    /// The second key of `devices`.
+    user_codes: Table<String, Digest>,
+    grants: Table<GrantId, Grant>,
+    revoked_tokens: Table<String, Timestamp>,
+    sessions: Table<Digest, Session>,
+    /// One row at most.
+    setup_link: Table<(), SetupLink>,
+}
+
+/// What all tables can do, whatever they hold.
+trait Undo {
+    fn commit(&mut self);
+    fn roll_back(&mut self);
+}
+
+impl<K: Clone + Eq + std::hash::Hash, V> Undo for Table<K, V> {
+    fn commit(&mut self) {
+        Table::commit(self);
+    }
+
+    fn roll_back(&mut self) {
+        Table::roll_back(self);
+    }
+}
+
+impl Tables {
+    fn each(&mut self, mut act: impl FnMut(&mut dyn Undo)) {
+        act(&mut self.accounts);
+        act(&mut self.clients);
+        act(&mut self.devices);
+        act(&mut self.user_codes);
+        act(&mut self.grants);
+        act(&mut self.revoked_tokens);
+        act(&mut self.sessions);
+        act(&mut self.setup_link);
+    }
+
+    fn remove_devices(&mut self, limit: usize, over: impl Fn(&Device) -> bool) -> u64 {
+        let codes: Vec<(Digest, String)> = self
+            .devices
+            .rows()
+            .filter(|device| over(device))
+            .map(|device| (device.code, device.user_code.clone()))
+            .take(limit)
+            .collect();
+        for (code, user_code) in &codes {
+            self.devices.remove(code);
+            self.user_codes.remove(user_code);
+        }
+        codes.len() as u64
+    }
+}
+
+impl Records for Tables {
+    fn account(&self, id: &str) -> Result<Option<Account>, StorageError> {
+        Ok(self.accounts.row(id).cloned())
+    }
+
+    fn account_named(&self, username: &str) -> Result<Option<Account>, StorageError> {
+        Ok(self
+            .accounts
+            .rows()
+            .find(|account| account.username == username)
+            .cloned())
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, StorageError> {
+        let mut accounts: Vec<Account> = self.accounts.rows().cloned().collect();
+        accounts.sort_by(|a, b| a.username.cmp(&b.username));
+        Ok(accounts)
+    }
+
+    fn client(&self, id: &str) -> Result<Option<Client>, StorageError> {
+        Ok(self.clients.row(id).cloned())
+    }
+
+    fn clients(&self) -> Result<Vec<Client>, StorageError> {
+        let mut clients: Vec<Client> = self.clients.rows().cloned().collect();
+        clients.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(clients)
+    }
+
+    fn device(&self, code: &Digest) -> Result<Option<Device>, StorageError> {
+        Ok(self.devices.row(code).cloned())
+    }
+
+    fn device_with_user_code(&self, user_code: &str) -> Result<Option<Device>, StorageError> {
+        Ok(self
+            .user_codes
+            .row(user_code)
+            .and_then(|code| self.devices.row(code))
+            .cloned())
+    }
+
+    fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StorageError> {
+        Ok(self.grants.row(id).cloned())
+    }
+
+    fn last_rotation(&self) -> Result<Option<Timestamp>, StorageError> {
+        let rotations = self.grants.rows().filter_map(|grant| grant.rotation);
+        Ok(rotations.map(|rotation| rotation.rotated_at).max())
+    }
+
+    fn token_is_revoked(&self, jti: &str) -> Result<bool, StorageError> {
+        Ok(self.revoked_tokens.row(jti).is_some())
+    }
+
+    fn session(&self, id: &Digest) -> Result<Option<Session>, StorageError> {
+        Ok(self.sessions.row(id).cloned())
+    }
+
+    fn setup_link(&self) -> Result<Option<SetupLink>, StorageError> {
+        Ok(self.setup_link.row(&()).cloned())
+    }
+}
+
+impl Transaction for Tables {
+    fn put_account(&mut self, account: &Account) -> Result<(), StorageError> {
+        let taken = self
+            .accounts
+            .rows()
+            .any(|other| other.username == account.username && other.id != account.id);
+        if taken {
+            return Err(StorageError::Exists("user"));
+        }
+        self.accounts.put(account.id.clone(), account.clone());
+        Ok(())
+    }
+
+    fn remove_account(&mut self, id: &str) -> Result<bool, StorageError> {
+        self.end_logins_of(id)?;
+        Ok(self.accounts.remove(&id.to_owned()))
+    }
+
+    fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError> {
+        self.grants
+            .remove_where(usize::MAX, |grant| grant.account_id == account_id);
+        self.sessions
+            .remove_where(usize::MAX, |session| session.account_id == account_id);
+        Ok(())
+    }
+
+    fn put_client(&mut self, client: &Client) -> Result<(), StorageError> {
+        self.clients.put(client.id.clone(), client.clone());
+        Ok(())
+    }
+
+    fn remove_client(&mut self, id: &str) -> Result<bool, StorageError> {
+        self.remove_devices(usize::MAX, |device| device.client_id == id);
+        self.grants
+            .remove_where(usize::MAX, |grant| grant.client_id == id);
+        Ok(self.clients.remove(&id.to_owned()))
+    }
+
+    fn add_device(&mut self, device: &Device) -> Result<(), StorageError> {
+        if self.user_codes.row(&device.user_code).is_some() {
+            return Err(StorageError::Exists("device login"));
+        }
+        self.user_codes.put(device.user_code.clone(), device.code);
+        self.devices.put(device.code, device.clone());
+        Ok(())
+    }
+
+    fn set_device_state(&mut self, code: &Digest, state: &DeviceState) -> Result<(), StorageError> {
+        if let Some(device) = self.devices.row(code).cloned() {
+            self.devices.put(
+                *code,
+                Device {
+                    state: state.clone(),
+                    ..device
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn add_grant(&mut self, grant: &Grant) -> Result<(), StorageError> {
+        self.grants.put(grant.id, grant.clone());
+        Ok(())
+    }
+
+    fn rotate_grant(&mut self, id: &GrantId, rotation: Rotation) -> Result<(), StorageError> {
+        if let Some(grant) = self.grants.row(id).cloned() {
+            self.grants.put(
+                *id,
+                Grant {
+                    rotation: Some(rotation),
+                    ..grant
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn extend_grant(&mut self, id: &GrantId, until: Timestamp) -> Result<(), StorageError> {
+        if let Some(grant) = self.grants.row(id).cloned() {
+            self.grants.put(
+                *id,
+                Grant {
+                    expires_at: until,
+                    ..grant
+                },
+            );
+        }
+        Ok(())
+    }
+
+    fn remove_grant(&mut self, id: &GrantId) -> Result<bool, StorageError> {
+        Ok(self.grants.remove(id))
+    }
+
+    fn revoke_token(&mut self, jti: &str, until: Timestamp) -> Result<(), StorageError> {
+        self.revoked_tokens.put(jti.to_owned(), until);
+        Ok(())
+    }
+
+    fn add_session(&mut self, session: &Session) -> Result<(), StorageError> {
+        self.sessions.put(session.id, session.clone());
+        Ok(())
+    }
+
+    fn remove_session(&mut self, id: &Digest) -> Result<(), StorageError> {
+        self.sessions.remove(id);
+        Ok(())
+    }
+
+    fn set_setup_link(&mut self, link: Option<&SetupLink>) -> Result<(), StorageError> {
+        match link {
+            Some(link) => self.setup_link.put((), link.clone()),
+            None => {
+                self.setup_link.remove(&());
+            }
+        }
+        Ok(())
+    }
+
+    fn purge(&mut self, now: Timestamp, limit: u32) -> Result<u64, StorageError> {
+        let limit = limit as usize;
+        Ok(
+            self.remove_devices(limit, |device| device.is_forgotten(now))
+                + self
+                    .grants
+                    .remove_where(limit, |grant| grant.expires_at < now)
+                + self
+                    .revoked_tokens
+                    .remove_where(limit, |until| *until < now)
+                + self
+                    .sessions
+                    .remove_where(limit, |session| session.expires_at < now)
+                + self
+                    .setup_link
+                    .remove_where(limit, |link| link.expires_at < now),
+        )
+    }
+}

@@ -1,0 +1,529 @@
+//! Rows as records and back.
+
+use std::net::IpAddr;
+
+use countersign_jose::{Algorithm, Timestamp};
+use countersign_oauth::ScopeSet;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, params};
+
+use crate::core::{
+    Account, Audiences, Client, ClientAuthentication, Device, DeviceState, Digest, Grant, GrantId,
+    GrantType, PasswordHash, Rotation, Session, SetupLink,
+};
+use crate::storage::{Records, StorageError, Transaction};
+
+/// The records behind a connection.
+pub(super) struct Rows<'a>(pub(super) &'a Connection);
+
+impl Rows<'_> {
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StorageError> {
+        let mut statement = self.0.prepare_cached(sql).map_err(StorageError::Database)?;
+        statement
+            .query_row(params, read)
+            .optional()
+            .map_err(StorageError::Database)
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StorageError> {
+        let mut statement = self.0.prepare_cached(sql).map_err(StorageError::Database)?;
+        let rows = statement
+            .query_map([], read)
+            .map_err(StorageError::Database)?;
+        rows.collect::<rusqlite::Result<_>>()
+            .map_err(StorageError::Database)
+    }
+
+    /// Changes rows; how many.
+    fn change(&self, sql: &str, params: impl Params) -> Result<usize, StorageError> {
+        let mut statement = self.0.prepare_cached(sql).map_err(StorageError::Database)?;
+        statement.execute(params).map_err(StorageError::Database)
+    }
+
+    /// Adds a row of a kind whose second key must be free as well.
+    fn add(&self, kind: &'static str, sql: &str, params: impl Params) -> Result<(), StorageError> {
+        match self.change(sql, params) {
+            Ok(_) => Ok(()),
+            Err(StorageError::Database(error))
+                if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
+            {
+                Err(StorageError::Exists(kind))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Records for Rows<'_> {
+    fn account(&self, id: &str) -> Result<Option<Account>, StorageError> {
+        self.one("SELECT * FROM accounts WHERE id = ?", [id], account)
+    }
+
+    fn account_named(&self, username: &str) -> Result<Option<Account>, StorageError> {
+        self.one(
+            "SELECT * FROM accounts WHERE username = ?",
+            [username],
+            account,
+        )
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, StorageError> {
+        self.all("SELECT * FROM accounts ORDER BY username", account)
+    }
+
+    fn client(&self, id: &str) -> Result<Option<Client>, StorageError> {
+        self.one("SELECT * FROM clients WHERE id = ?", [id], client)
+    }
+
+    fn clients(&self) -> Result<Vec<Client>, StorageError> {
+        self.all("SELECT * FROM clients ORDER BY id", client)
+    }
+
+    fn device(&self, code: &Digest) -> Result<Option<Device>, StorageError> {
+        self.one("SELECT * FROM devices WHERE code = ?", [code], device)
+    }
+
+    fn device_with_user_code(&self, user_code: &str) -> Result<Option<Device>, StorageError> {
+        self.one(
+            "SELECT * FROM devices WHERE user_code = ?",
+            [user_code],
+            device,
+        )
+    }
+
+    fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StorageError> {
+        self.one("SELECT * FROM grants WHERE id = ?", [id], grant)
+    }
+
+    fn last_rotation(&self) -> Result<Option<Timestamp>, StorageError> {
+        let last = self.one("SELECT max(rotated_at) FROM grants", [], |row| row.get(0))?;
+        Ok(last.flatten().map(|Millis(at)| at))
+    }
+
+    fn token_is_revoked(&self, jti: &str) -> Result<bool, StorageError> {
+        let row = self.one("SELECT 1 FROM revoked_tokens WHERE jti = ?", [jti], |_| {
+            Ok(())
+        })?;
+        Ok(row.is_some())
+    }
+
+    fn session(&self, id: &Digest) -> Result<Option<Session>, StorageError> {
+        self.one("SELECT * FROM sessions WHERE id = ?", [id], session)
+    }
+
+    fn setup_link(&self) -> Result<Option<SetupLink>, StorageError> {
+        self.one("SELECT * FROM setup_link", [], |row| {
+            Ok(SetupLink {
+                token: row.get("token")?,
+                expires_at: time(row, "expires_at")?,
+            })
+        })
+    }
+}
+
+impl Transaction for Rows<'_> {
+    fn put_account(&mut self, account: &Account) -> Result<(), StorageError> {
+        // Not REPLACE, which would also remove another account of that name.
+        self.add(
+            "user",
+            "INSERT INTO accounts
+             (id, username, name, email, groups, password, disabled, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (id) DO UPDATE SET username = excluded.username, name = excluded.name,
+             email = excluded.email, groups = excluded.groups, password = excluded.password,
+             disabled = excluded.disabled",
+            params![
+                account.id,
+                account.username,
+                account.name,
+                account.email,
+                List(account.groups.clone()),
+                account.password.0,
+                account.disabled,
+                Millis(account.created_at),
+            ],
+        )
+    }
+
+    fn remove_account(&mut self, id: &str) -> Result<bool, StorageError> {
+        self.end_logins_of(id)?;
+        Ok(self.change("DELETE FROM accounts WHERE id = ?", [id])? > 0)
+    }
+
+    fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError> {
+        self.change("DELETE FROM grants WHERE account_id = ?", [account_id])?;
+        self.change("DELETE FROM sessions WHERE account_id = ?", [account_id])?;
+        Ok(())
+    }
+
+    fn put_client(&mut self, client: &Client) -> Result<(), StorageError> {
+        let secret = match &client.authentication {
+            ClientAuthentication::Public => None,
+            ClientAuthentication::Secret(digest) => Some(digest),
+        };
+        let audiences = match &client.audiences {
+            Audiences::Any => None,
+            Audiences::Listed(list) => Some(List(list.clone())),
+        };
+        let grant_types = client
+            .grant_types
+            .iter()
+            .map(|grant| grant.name().to_owned())
+            .collect();
+        self.change(
+            "INSERT OR REPLACE INTO clients
+             (id, name, secret, grant_types, audiences, signing_algorithm, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
+            params![
+                client.id,
+                client.name,
+                secret,
+                List(grant_types),
+                audiences,
+                client.signing_algorithm.name(),
+                Millis(client.created_at),
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn remove_client(&mut self, id: &str) -> Result<bool, StorageError> {
+        self.change("DELETE FROM devices WHERE client_id = ?", [id])?;
+        self.change("DELETE FROM grants WHERE client_id = ?", [id])?;
+        Ok(self.change("DELETE FROM clients WHERE id = ?", [id])? > 0)
+    }
+
+    fn add_device(&mut self, device: &Device) -> Result<(), StorageError> {
+        let (state, account_id, auth_time) = state_columns(&device.state);
+        self.add(
+            "device login",
+            "INSERT INTO devices
+             (code, user_code, client_id, scopes, audiences, requested_from, claimed_host,
+              claimed_command, created_at, expires_at, state, account_id, auth_time)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                device.code,
+                device.user_code,
+                device.client_id,
+                device.scopes.to_string(),
+                List(device.audiences.clone()),
+                device.requested_from.map(|address| address.to_string()),
+                device.claimed_host,
+                device.claimed_command,
+                Millis(device.created_at),
+                Millis(device.expires_at),
+                state,
+                account_id,
+                auth_time,
+            ],
+        )
+    }
+
+    fn set_device_state(&mut self, code: &Digest, state: &DeviceState) -> Result<(), StorageError> {
+        let (state, account_id, auth_time) = state_columns(state);
+        self.change(
+            "UPDATE devices SET state = ?, account_id = ?, auth_time = ? WHERE code = ?",
+            params![state, account_id, auth_time, code],
+        )?;
+        Ok(())
+    }
+
+    fn add_grant(&mut self, grant: &Grant) -> Result<(), StorageError> {
+        self.add(
+            "grant",
+            "INSERT INTO grants
+             (id, account_id, client_id, scopes, audiences, auth_time, created_at, expires_at,
+              generation, rotated_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                grant.id,
+                grant.account_id,
+                grant.client_id,
+                grant.scopes.to_string(),
+                List(grant.audiences.clone()),
+                Millis(grant.auth_time),
+                Millis(grant.created_at),
+                Millis(grant.expires_at),
+                grant.rotation.map(|rotation| rotation.generation),
+                grant.rotation.map(|rotation| Millis(rotation.rotated_at)),
+            ],
+        )
+    }
+
+    fn rotate_grant(&mut self, id: &GrantId, rotation: Rotation) -> Result<(), StorageError> {
+        self.change(
+            "UPDATE grants SET generation = ?, rotated_at = ? WHERE id = ?",
+            params![rotation.generation, Millis(rotation.rotated_at), id],
+        )?;
+        Ok(())
+    }
+
+    fn extend_grant(&mut self, id: &GrantId, until: Timestamp) -> Result<(), StorageError> {
+        self.change(
+            "UPDATE grants SET expires_at = ? WHERE id = ?",
+            params![Millis(until), id],
+        )?;
+        Ok(())
+    }
+
+    fn remove_grant(&mut self, id: &GrantId) -> Result<bool, StorageError> {
+        Ok(self.change("DELETE FROM grants WHERE id = ?", [id])? > 0)
+    }
+
+    fn revoke_token(&mut self, jti: &str, until: Timestamp) -> Result<(), StorageError> {
+        self.change(
+            "INSERT OR REPLACE INTO revoked_tokens (jti, until) VALUES (?, ?)",
+            params![jti, Millis(until)],
+        )?;
+        Ok(())
+    }
+
+    fn add_session(&mut self, session: &Session) -> Result<(), StorageError> {
+        self.change(
+            "INSERT INTO sessions (id, account_id, authenticated_at, expires_at)
+             VALUES (?, ?, ?, ?)",
+            params![
+                session.id,
+                session.account_id,
+                Millis(session.authenticated_at),
+                Millis(session.expires_at),
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn remove_session(&mut self, id: &Digest) -> Result<(), StorageError> {
+        self.change("DELETE FROM sessions WHERE id = ?", [id])?;
+        Ok(())
+    }
+
+    fn set_setup_link(&mut self, link: Option<&SetupLink>) -> Result<(), StorageError> {
+        self.change("DELETE FROM setup_link", [])?;
+        if let Some(link) = link {
+            self.change(
+                "INSERT INTO setup_link (one, token, expires_at) VALUES (1, ?, ?)",
+                params![link.token, Millis(link.expires_at)],
+            )?;
+        }
+        Ok(())
+    }
+
+    fn purge(&mut self, now: Timestamp, limit: u32) -> Result<u64, StorageError> {
+        let mut gone = 0;
+        for (sql, before) in [
+            (
+                "DELETE FROM devices WHERE code IN
+                 (SELECT code FROM devices WHERE expires_at < ? LIMIT ?)",
+                Device::forgotten_if_expired_before(now),
+            ),
+            (
+                "DELETE FROM grants WHERE id IN
+                 (SELECT id FROM grants WHERE expires_at < ? LIMIT ?)",
+                now,
+            ),
+            (
+                "DELETE FROM revoked_tokens WHERE jti IN
+                 (SELECT jti FROM revoked_tokens WHERE until < ? LIMIT ?)",
+                now,
+            ),
+            (
+                "DELETE FROM sessions WHERE id IN
+                 (SELECT id FROM sessions WHERE expires_at < ? LIMIT ?)",
+                now,
+            ),
+            (
+                "DELETE FROM setup_link WHERE one IN
+                 (SELECT one FROM setup_link WHERE expires_at < ? LIMIT ?)",
+                now,
+            ),
+        ] {
+            gone += self.change(sql, params![Millis(before), limit])? as u64;
+        }
+        Ok(gone)
+    }
+}
+
+fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        id: row.get("id")?,
+        username: row.get("username")?,
+        name: row.get("name")?,
+        email: row.get("email")?,
+        groups: list(row, "groups")?,
+        password: PasswordHash(row.get("password")?),
+        disabled: row.get("disabled")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
+    Ok(Client {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        authentication: match row.get("secret")? {
+            None => ClientAuthentication::Public,
+            Some(digest) => ClientAuthentication::Secret(digest),
+        },
+        // A grant type that only another version knows is not granted.
+        grant_types: list(row, "grant_types")?
+            .iter()
+            .filter_map(|name| GrantType::from_name(name))
+            .collect(),
+        audiences: match row.get("audiences")? {
+            None => Audiences::Any,
+            Some(List(list)) => Audiences::Listed(list),
+        },
+        signing_algorithm: row.get::<_, Known<Algorithm>>("signing_algorithm")?.0,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
+    Ok(Device {
+        code: row.get("code")?,
+        user_code: row.get("user_code")?,
+        client_id: row.get("client_id")?,
+        scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
+        audiences: list(row, "audiences")?,
+        requested_from: row
+            .get::<_, Option<Known<IpAddr>>>("requested_from")?
+            .map(|Known(address)| address),
+        claimed_host: row.get("claimed_host")?,
+        claimed_command: row.get("claimed_command")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+        state: match row.get_ref("state")?.as_str()? {
+            "pending" => DeviceState::Pending,
+            "approved" => DeviceState::Approved {
+                account_id: row.get("account_id")?,
+                auth_time: time(row, "auth_time")?,
+            },
+            "denied" => DeviceState::Denied,
+            // The table admits no other; redeemed is the one that gives nothing.
+            _ => DeviceState::Redeemed,
+        },
+    })
+}
+
+fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    Ok(Grant {
+        id: row.get("id")?,
+        account_id: row.get("account_id")?,
+        client_id: row.get("client_id")?,
+        scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
+        audiences: list(row, "audiences")?,
+        auth_time: time(row, "auth_time")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+        rotation: match row.get("generation")? {
+            None => None,
+            Some(generation) => Some(Rotation {
+                generation,
+                rotated_at: time(row, "rotated_at")?,
+            }),
+        },
+    })
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get("id")?,
+        account_id: row.get("account_id")?,
+        authenticated_at: time(row, "authenticated_at")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+fn state_columns(state: &DeviceState) -> (&'static str, Option<&str>, Option<Millis>) {
+    match state {
+        DeviceState::Pending => ("pending", None, None),
+        DeviceState::Approved {
+            account_id,
+            auth_time,
+        } => ("approved", Some(account_id), Some(Millis(*auth_time))),
+        DeviceState::Denied => ("denied", None, None),
+        DeviceState::Redeemed => ("redeemed", None, None),
+    }
+}
+
+fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get::<_, Millis>(column).map(|Millis(at)| at)
+}
+
+fn list(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+    row.get::<_, List>(column).map(|List(list)| list)
+}
+
+/// A time as a column.
+struct Millis(Timestamp);
+
+impl ToSql for Millis {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_millis().into())
+    }
+}
+
+impl FromSql for Millis {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value
+            .as_i64()
+            .map(|millis| Self(Timestamp::from_millis(millis)))
+    }
+}
+
+/// A list as a column.
+struct List(Vec<String>);
+
+impl ToSql for List {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let json = serde_json::to_string(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(json.into())
+    }
+}
+
+impl FromSql for List {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+/// A value that rests under its name.
+struct Known<T>(T);
+
+impl FromSql for Known<Algorithm> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Algorithm::from_name(value.as_str()?)
+            .map(Self)
+            .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl FromSql for Known<IpAddr> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value
+            .as_str()?
+            .parse()
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+impl FromSql for Known<ScopeSet> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        ScopeSet::parse(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}

@@ -1,0 +1,110 @@
+//! The tables, and how an older file gets them.
+//!
+//! `user_version` counts the migrations that a file has seen. Times are
+//! milliseconds since the Unix epoch; lists are JSON arrays; what is secret is
+//! there as a digest only.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::storage::StorageError;
+
+/// One script per version; never changed once released, only added to.
+const MIGRATIONS: [&str; 1] = ["
+CREATE TABLE accounts (
+    id TEXT PRIMARY KEY,
+    username TEXT NOT NULL UNIQUE,
+    name TEXT,
+    email TEXT,
+    groups TEXT NOT NULL,
+    password TEXT NOT NULL,
+    disabled INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE clients (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    -- NULL for a public client.
+    secret BLOB,
+    grant_types TEXT NOT NULL,
+    -- NULL for any.
+    audiences TEXT,
+    signing_algorithm TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE devices (
+    code BLOB PRIMARY KEY,
+    user_code TEXT NOT NULL UNIQUE,
+    client_id TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    audiences TEXT NOT NULL,
+    requested_from TEXT,
+    claimed_host TEXT,
+    claimed_command TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'redeemed')),
+    account_id TEXT,
+    auth_time INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX devices_by_end ON devices (expires_at);
+
+CREATE TABLE grants (
+    id BLOB PRIMARY KEY,
+    account_id TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    audiences TEXT NOT NULL,
+    auth_time INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    -- NULL for a grant that cannot be renewed.
+    generation INTEGER,
+    rotated_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_by_end ON grants (expires_at);
+CREATE INDEX grants_by_account ON grants (account_id);
+
+CREATE TABLE revoked_tokens (
+    jti TEXT PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sessions (
+    id BLOB PRIMARY KEY,
+    account_id TEXT NOT NULL,
+    authenticated_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE setup_link (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    token BLOB NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT;
+"];
+
+/// Brings a file to this program's version; refuses one from the future.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
+    // Immediate, so that two programs that open a new file take turns.
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(StorageError::Database)?;
+    let found: u32 = transaction
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(StorageError::Database)?;
+    let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(StorageError::Newer { found, known });
+    }
+    for script in MIGRATIONS.iter().skip(found as usize) {
+        transaction
+            .execute_batch(script)
+            .map_err(StorageError::Database)?;
+    }
+    transaction
+        .pragma_update(None, "user_version", known)
+        .map_err(StorageError::Database)?;
+    transaction.commit().map_err(StorageError::Database)
+}
