@@ -117,3 +117,6 @@ where
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -237,8 +237,8 @@ impl Rejection {
             headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Self::KeysUnavailable { retry_after, .. } = self {
-            // Rounded up: zero would mean "at once".
-            headers.insert(RETRY_AFTER, (retry_after.as_secs() + 1).into());
+            let rounded_up = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, rounded_up.into());
         }
         response
     }
