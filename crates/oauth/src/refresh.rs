@@ -84,17 +84,91 @@ impl Flow for RefreshFlow {
     }
 }
 
-/// A refusal ends the session unless it is about something else than the refresh token. An empty
-/// answer or a made-up code with a 4xx status is what some servers say of a spent token.
+/// A refusal ends the session if it is about the refresh token or the person. What is about the
+/// client, the request or the moment leaves the token as good as it was.
+///
+/// Some servers say of a spent token nothing at all, or something of their own making: that counts
+/// with the statuses of RFC 6749, section 5.2, and not with those that a firewall in between uses.
 fn classify(error: Error) -> Error {
     let Error::Refused(refusal) = error else {
         return error;
     };
     match &refusal.code {
-        Some(ErrorCode::InvalidClient | ErrorCode::InvalidScope | ErrorCode::InvalidTarget) => {
+        Some(
+            ErrorCode::InvalidClient
+            | ErrorCode::UnauthorizedClient
+            | ErrorCode::UnsupportedGrantType
+            | ErrorCode::InvalidRequest
+            | ErrorCode::InvalidScope
+            | ErrorCode::InvalidTarget,
+        ) => Error::Refused(refusal),
+        Some(ErrorCode::SlowDown | ErrorCode::AuthorizationPending) => Error::Unavailable {
+            endpoint: refusal.endpoint,
+            status: refusal.status,
+            retry_after: None,
+            refusal: Some(refusal),
+        },
+        Some(ErrorCode::Other(_)) | None if !matches!(refusal.status, 400 | 401) => {
             Error::Refused(refusal)
         }
-        None if matches!(refusal.status, 404 | 405 | 410) => Error::Refused(refusal),
         _ => Error::RefreshRejected(refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(status: u16, body: &str) -> Error {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let body = body.as_bytes().to_vec();
+        let answer = HttpResponse {
+            status,
+            headers,
+            body,
+        };
+        classify(TokenResponse::from_response(&answer).unwrap_err())
+    }
+
+    #[test]
+    fn only_a_refusal_of_the_token_or_the_person_ends_the_session() {
+        for (status, body) in [
+            (400, r#"{"error":"invalid_grant"}"#),
+            (403, r#"{"error":"invalid_grant"}"#),
+            (403, r#"{"error":"access_denied"}"#),
+            (400, r#"{"error":"interaction_required"}"#),
+            (400, r#"{"error":"token_already_spent"}"#),
+            (401, "{}"),
+        ] {
+            let error = verdict(status, body);
+            let rejected = matches!(error, Error::RefreshRejected(_));
+            assert!(rejected, "{status} {body}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_the_client_the_request_or_a_firewall_does_not_end_it() {
+        for (status, body) in [
+            (401, r#"{"error":"invalid_client"}"#),
+            (400, r#"{"error":"unauthorized_client"}"#),
+            (400, r#"{"error":"unsupported_grant_type"}"#),
+            (400, r#"{"error":"invalid_request"}"#),
+            (400, r#"{"error":"invalid_scope"}"#),
+            (403, r#"{"message":"Forbidden"}"#),
+            (403, r#"{"error":"blocked_by_policy"}"#),
+            (404, "{}"),
+        ] {
+            let error = verdict(status, body);
+            let refused = matches!(error, Error::Refused(_));
+            assert!(refused, "{status} {body}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn being_asked_to_slow_down_is_a_matter_of_time() {
+        for status in [400, 429] {
+            let error = verdict(status, r#"{"error":"slow_down"}"#);
+            assert!(error.is_retryable(), "{status}");
+        }
     }
 }
