@@ -128,9 +128,13 @@ impl TokenSource {
             return Ok(answer.clone());
         }
         let renewal = refresh::renew(&self.context, &self.name, &mut |found: &Session| {
-            Current::new(found.clone(), clock)
-                .good(kind, min_ttl, clock)
-                .is_some()
+            let current = self.current();
+            if found.access_token() == current.session.access_token() {
+                // The same token again: what this process knows of its age holds.
+                return current.good(kind, min_ttl, clock).is_some();
+            }
+            let found = Current::new(found.clone(), clock);
+            found.good(kind, min_ttl, clock).is_some()
         });
         match renewal {
             Ok(session) => {

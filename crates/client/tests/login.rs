@@ -28,7 +28,10 @@ fn assert_fails(world: &World, code: &str, category: ExitCategory) {
     let error = outcome.unwrap_err();
     assert_eq!(error.code(), code, "{error:?}");
     assert_eq!(error.exit_category(), category, "{error:?}");
-    assert!(!world.file().exists(), "a failed login must leave no session");
+    assert!(
+        !world.file().exists(),
+        "a failed login must leave no session"
+    );
     assert!(prompt.finished <= 1);
     let said = format!("{error} {error:?} {:?} {:?}", error.hints(), prompt.notices);
     assert!(!said.contains("secret-"), "{said}");
@@ -40,19 +43,30 @@ fn a_login_shows_the_code_waits_and_keeps_a_private_session() {
     let (session, prompt) = run(&world);
     let session = session.unwrap();
 
-    let [device] = &prompt.devices[..] else { panic!("shown {} times", prompt.devices.len()) };
+    let [device] = &prompt.devices[..] else {
+        panic!("shown {} times", prompt.devices.len())
+    };
     assert_eq!(device.user_code, "WDJB-MJHT");
     assert_eq!(device.verification_uri, format!("{ISSUER}/go"));
     let complete = device.verification_uri_complete.as_deref();
-    assert_eq!(complete, Some("https://id.example.com/go?user_code=WDJB-MJHT"));
+    assert_eq!(
+        complete,
+        Some("https://id.example.com/go?user_code=WDJB-MJHT")
+    );
     assert_eq!(device.expires_in, Duration::from_secs(600));
-    assert_eq!((device.issuer.as_str(), device.client_id.as_str()), (ISSUER, "cli"));
+    assert_eq!(
+        (device.issuer.as_str(), device.client_id.as_str()),
+        (ISSUER, "cli")
+    );
     assert_eq!(prompt.finished, 1);
 
     assert_eq!(session.identity().subject.as_deref(), Some("ada"));
     assert_eq!(session.identity().name.as_deref(), Some("Ada Lovelace"));
     assert_eq!(session.issuer(), ISSUER);
-    assert_eq!(session.scopes(), ["openid", "profile", "email", "offline_access"]);
+    assert_eq!(
+        session.scopes(),
+        ["openid", "profile", "email", "offline_access"]
+    );
     assert!(session.has_refresh_token());
     let mode = world.file().metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
@@ -66,7 +80,12 @@ fn the_first_poll_waits_one_interval_and_so_does_every_other() {
     let world = World::new();
     world.server.pending(3);
     run(&world).0.unwrap();
-    let polls: Vec<i64> = world.server.seen("/token").iter().map(|poll| poll.at - START).collect();
+    let polls: Vec<i64> = world
+        .server
+        .seen("/token")
+        .iter()
+        .map(|poll| poll.at - START)
+        .collect();
     assert_eq!(polls, [5, 10, 15, 20]);
 }
 
@@ -74,7 +93,11 @@ fn the_first_poll_waits_one_interval_and_so_does_every_other() {
 fn the_time_left_is_shown_several_times_a_second_and_only_shrinks() {
     let world = World::new();
     let (_, prompt) = run(&world);
-    assert!(prompt.remaining.len() >= 2 * 5 * 2, "shown {} times", prompt.remaining.len());
+    assert!(
+        prompt.remaining.len() >= 2 * 5 * 2,
+        "shown {} times",
+        prompt.remaining.len()
+    );
     assert!(prompt.remaining.is_sorted_by(|a, b| a >= b));
     assert_eq!(prompt.remaining[0], Duration::from_secs(600));
 }
@@ -82,29 +105,50 @@ fn the_time_left_is_shown_several_times_a_second_and_only_shrinks() {
 #[test]
 fn slow_down_adds_five_seconds_and_stays() {
     let world = World::new();
-    world.server.next("/token", Fault::Answer(400, json!({ "error": "slow_down" })));
+    world.server.next(
+        "/token",
+        Fault::Answer(400, json!({ "error": "slow_down" })),
+    );
     world.server.pending(2);
     run(&world).0.unwrap();
-    let polls: Vec<i64> = world.server.seen("/token").iter().map(|poll| poll.at - START).collect();
+    let polls: Vec<i64> = world
+        .server
+        .seen("/token")
+        .iter()
+        .map(|poll| poll.at - START)
+        .collect();
     assert_eq!(polls, [5, 15, 25, 35]);
 }
 
 #[test]
 fn trouble_on_the_way_is_reported_once_and_does_not_end_the_login() {
     let world = World::new();
-    world.server.next("/token", Fault::Transport(TransportError::Timeout));
-    world.server.next("/token", Fault::Transport(TransportError::Timeout));
-    world.server.next("/token", Fault::Text(503, "<html>busy</html>"));
+    world
+        .server
+        .next("/token", Fault::Transport(TransportError::Timeout));
+    world
+        .server
+        .next("/token", Fault::Transport(TransportError::Timeout));
+    world
+        .server
+        .next("/token", Fault::Text(503, "<html>busy</html>"));
     let (session, prompt) = run(&world);
     session.unwrap();
-    let troubles = prompt.notices.iter().filter(|n| matches!(n, Notice::Retrying { .. })).count();
+    let troubles = prompt
+        .notices
+        .iter()
+        .filter(|n| matches!(n, Notice::Retrying { .. }))
+        .count();
     assert_eq!(troubles, 2, "{:?}", prompt.notices);
 }
 
 #[test]
 fn a_denial_ends_the_login_as_denied() {
     let world = World::new();
-    world.server.next("/token", Fault::Answer(400, json!({ "error": "access_denied" })));
+    world.server.next(
+        "/token",
+        Fault::Answer(400, json!({ "error": "access_denied" })),
+    );
     assert_fails(&world, "access_denied", ExitCategory::Denied);
 }
 
@@ -132,7 +176,10 @@ fn the_callers_limit_ends_a_login_that_nobody_approves() {
 #[test]
 fn a_person_who_stops_is_obeyed_within_a_moment() {
     let world = World::new();
-    let mut prompt = Recorder { patience: Some(7), ..Recorder::default() };
+    let mut prompt = Recorder {
+        patience: Some(7),
+        ..Recorder::default()
+    };
     let error = world.login().run(&mut prompt).unwrap_err();
     assert_eq!(error.exit_category(), ExitCategory::Interrupted);
     assert_eq!(prompt.remaining.len(), 7);
@@ -160,7 +207,10 @@ impl Prompt for Jumper {
 fn a_clock_that_is_set_back_does_not_stretch_a_login() {
     let world = World::new();
     world.server.pending(usize::MAX);
-    let mut prompt = Jumper { clock: Arc::clone(&world.clock), by: Some(-3600) };
+    let mut prompt = Jumper {
+        clock: Arc::clone(&world.clock),
+        by: Some(-3600),
+    };
     let error = world.login().run(&mut prompt).unwrap_err();
     assert_eq!(error.code(), "expired_token");
     assert!((START - 3600 + 590..=START - 3600 + 601).contains(&world.clock.seconds()));
@@ -170,7 +220,10 @@ fn a_clock_that_is_set_back_does_not_stretch_a_login() {
 fn a_machine_that_slept_past_the_end_does_not_wait_on() {
     let world = World::new();
     world.server.pending(usize::MAX);
-    let mut prompt = Jumper { clock: Arc::clone(&world.clock), by: Some(3600) };
+    let mut prompt = Jumper {
+        clock: Arc::clone(&world.clock),
+        by: Some(3600),
+    };
     let error = world.login().run(&mut prompt).unwrap_err();
     assert_eq!(error.code(), "expired_token");
     assert!(world.clock.seconds() <= START + 3600 + 6);
@@ -205,23 +258,36 @@ fn a_small_difference_of_the_clocks_is_nobodys_business() {
     world.server.ahead(20);
     let (session, prompt) = run(&world);
     session.unwrap();
-    assert!(!prompt.notices.iter().any(|n| matches!(n, Notice::ClockOffset { .. })));
+    assert!(
+        !prompt
+            .notices
+            .iter()
+            .any(|n| matches!(n, Notice::ClockOffset { .. }))
+    );
 }
 
 #[test]
 fn an_id_token_that_proves_nothing_ends_the_login() {
     type Spoil = (&'static str, serde_json::Value);
     let cases: [(Spoil, &str); 6] = [
-        (("iss", json!("https://other.example.com")), "id_token_issuer"),
+        (
+            ("iss", json!("https://other.example.com")),
+            "id_token_issuer",
+        ),
         (("aud", json!("another-client")), "id_token_audience"),
         (("exp", json!(START - 3600)), "id_token_expired"),
         (("iat", json!(START + 3600)), "id_token_issued_in_future"),
-        (("at_hash", json!("AAAAAAAAAAAAAAAAAAAAAA")), "id_token_at_hash"),
+        (
+            ("at_hash", json!("AAAAAAAAAAAAAAAAAAAAAA")),
+            "id_token_at_hash",
+        ),
         (("sub", json!("")), "id_token_malformed_subject"),
     ];
     for ((claim, value), code) in cases {
         let world = World::new();
-        world.server.edit_id_token(move |claims| claims[claim] = value.clone());
+        world
+            .server
+            .edit_id_token(move |claims| claims[claim] = value.clone());
         assert_fails(&world, code, ExitCategory::Failure);
     }
 }
@@ -276,7 +342,10 @@ fn a_server_without_id_tokens_still_signs_people_in() {
     let session = run(&world).0.unwrap();
     assert_eq!(session.identity().subject, None);
     assert!(session.id_token().is_none());
-    assert!(world.server.seen("/jwks").is_empty(), "keys are fetched when there is use for them");
+    assert!(
+        world.server.seen("/jwks").is_empty(),
+        "keys are fetched when there is use for them"
+    );
 }
 
 #[test]
@@ -290,7 +359,9 @@ fn what_is_asked_for_reaches_the_server() {
         .resource("urn:example:api")
         .parameter("organization", "acme");
     login.run(&mut Recorder::default()).unwrap();
-    let [asked] = &world.server.seen("/device")[..] else { panic!("asked once") };
+    let [asked] = &world.server.seen("/device")[..] else {
+        panic!("asked once")
+    };
     assert_eq!(asked.form["client_id"], "cli");
     assert_eq!(asked.form["scope"], "api more openid");
     assert_eq!(asked.form["audience"], "https://api.example.com");
@@ -310,9 +381,11 @@ fn a_client_secret_goes_the_way_the_server_takes_it() {
     assert!(!basic.form.contains_key("client_secret"));
 
     let world = World::new();
-    world.server.edit("/.well-known/openid-configuration", |document| {
-        document["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
-    });
+    world
+        .server
+        .edit("/.well-known/openid-configuration", |document| {
+            document["token_endpoint_auth_methods_supported"] = json!(["client_secret_post"]);
+        });
     let with_secret = || world.login().client_secret(Secret::new("s3cret"));
     with_secret().run(&mut Recorder::default()).unwrap();
     let posted = world.server.seen("/token").pop().unwrap();
@@ -334,7 +407,11 @@ fn a_session_of_a_newer_program_is_not_replaced() {
     let error = run(&world).0.unwrap_err();
     assert_eq!(error.exit_category(), ExitCategory::Storage);
     assert_eq!(std::fs::read_to_string(world.file()).unwrap(), newer);
-    assert_eq!(world.server.all_seen().len(), asked, "nobody is bothered for nothing");
+    assert_eq!(
+        world.server.all_seen().len(),
+        asked,
+        "nobody is bothered for nothing"
+    );
 }
 
 #[test]
@@ -367,7 +444,10 @@ fn a_session_that_others_could_read_is_replaced_by_one_they_cannot() {
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(world.file(), open).unwrap();
     run(&world).0.unwrap();
-    assert_eq!(world.file().metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    assert_eq!(
+        world.file().metadata().unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
 }
 
 #[test]
@@ -377,7 +457,13 @@ fn ensure_logs_in_once_and_then_uses_the_session() {
     world.login().ensure(&mut prompt).unwrap();
     let asked = world.server.all_seen().len();
     let tokens = world.login().ensure(&mut prompt).unwrap();
-    assert_eq!(tokens.access_token(Duration::from_secs(60)).unwrap().expose(), "secret-access-1");
+    assert_eq!(
+        tokens
+            .access_token(Duration::from_secs(60))
+            .unwrap()
+            .expose(),
+        "secret-access-1"
+    );
     assert_eq!(world.server.all_seen().len(), asked);
     assert_eq!(prompt.devices.len(), 1);
     std::fs::write(world.file(), "{ torn").unwrap();
@@ -444,7 +530,12 @@ fn a_login_that_waited_for_another_takes_over_its_result() {
         let store = FileStore::open(&world.home.path().join("state/sessions"));
         let lock = store.try_lock(&World::name(), Purpose::Login).unwrap();
         assert!(lock.is_some());
-        let mut prompt = Other { world: &world, lock, shown: 0, succeeds };
+        let mut prompt = Other {
+            world: &world,
+            lock,
+            shown: 0,
+            succeeds,
+        };
         world.login().run(&mut prompt).unwrap();
         assert_eq!(prompt.shown, shown);
         assert_eq!(world.server.seen("/device").len(), 1);
@@ -478,10 +569,23 @@ fn different_logins_are_kept_under_different_names() {
 
 #[test]
 fn an_issuer_that_is_no_safe_address_is_refused_at_once() {
-    for issuer in ["http://id.example.com", "id.example.com", "", "https://", "ftp://id.example.com"] {
+    for issuer in [
+        "http://id.example.com",
+        "id.example.com",
+        "",
+        "https://",
+        "ftp://id.example.com",
+    ] {
         let error = Login::new(issuer, "cli").unwrap_err();
-        assert_eq!(error.exit_category(), ExitCategory::Configuration, "{issuer}");
+        assert_eq!(
+            error.exit_category(),
+            ExitCategory::Configuration,
+            "{issuer}"
+        );
     }
-    assert_eq!(Login::new(ISSUER, "").unwrap_err().exit_category(), ExitCategory::Configuration);
+    assert_eq!(
+        Login::new(ISSUER, "").unwrap_err().exit_category(),
+        ExitCategory::Configuration
+    );
     Login::new("http://127.0.0.1:8080", "cli").unwrap();
 }

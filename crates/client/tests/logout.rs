@@ -22,10 +22,21 @@ fn both_tokens_are_revoked_the_refresh_token_first_and_the_session_removed() {
         .server
         .seen("/revoke")
         .iter()
-        .map(|seen| (seen.form["token"].clone(), seen.form["token_type_hint"].clone()))
+        .map(|seen| {
+            (
+                seen.form["token"].clone(),
+                seen.form["token_type_hint"].clone(),
+            )
+        })
         .collect();
-    let expected = [("secret-refresh-1", "refresh_token"), ("secret-access-1", "access_token")];
-    assert_eq!(revoked, expected.map(|(token, hint)| (token.to_owned(), hint.to_owned())));
+    let expected = [
+        ("secret-refresh-1", "refresh_token"),
+        ("secret-access-1", "access_token"),
+    ];
+    assert_eq!(
+        revoked,
+        expected.map(|(token, hint)| (token.to_owned(), hint.to_owned()))
+    );
     assert!(!world.file().exists());
     let left = std::fs::read_dir(world.file().parent().unwrap()).unwrap();
     for entry in left {
@@ -40,7 +51,9 @@ fn a_server_that_is_down_keeps_nobody_from_logging_out_here_and_the_report_is_ho
     world.server.go_down();
     let report = logout(&world.context, &World::name(), LIMIT).unwrap();
     assert!(report.removed && !report.is_complete());
-    let Revocation::Failed { why } = &report.refresh_token else { panic!("{report:?}") };
+    let Revocation::Failed { why } = &report.refresh_token else {
+        panic!("{report:?}")
+    };
     assert!(why.contains("connection refused"), "{why}");
     assert!(!world.file().exists());
 }
@@ -51,7 +64,9 @@ fn a_server_that_refuses_to_revoke_is_reported_in_its_own_words() {
     let refusal = json!({ "error": "unsupported_token_type", "error_description": "not these" });
     world.server.always("/revoke", Fault::Answer(400, refusal));
     let report = logout(&world.context, &World::name(), LIMIT).unwrap();
-    let Revocation::Failed { why } = &report.access_token else { panic!("{report:?}") };
+    let Revocation::Failed { why } = &report.access_token else {
+        panic!("{report:?}")
+    };
     assert!(why.contains("not these"), "{why}");
     assert!(!world.file().exists());
 }
@@ -59,10 +74,18 @@ fn a_server_that_refuses_to_revoke_is_reported_in_its_own_words() {
 #[test]
 fn a_server_without_revocation_is_reported_as_that() {
     let world = World::new();
-    world.server.edit("/.well-known/openid-configuration", |document| {
-        document.as_object_mut().unwrap().remove("revocation_endpoint");
-    });
-    world.login().run(&mut support::Recorder::default()).unwrap();
+    world
+        .server
+        .edit("/.well-known/openid-configuration", |document| {
+            document
+                .as_object_mut()
+                .unwrap()
+                .remove("revocation_endpoint");
+        });
+    world
+        .login()
+        .run(&mut support::Recorder::default())
+        .unwrap();
     let report = logout(&world.context, &World::name(), LIMIT).unwrap();
     assert_eq!(report.refresh_token, Revocation::NotOffered);
     assert_eq!(report.access_token, Revocation::NotOffered);
@@ -72,10 +95,15 @@ fn a_server_without_revocation_is_reported_as_that() {
 #[test]
 fn the_limit_is_for_the_whole_logout() {
     let world = World::signed_in();
-    world.server.always("/revoke", Fault::Transport(TransportError::Timeout));
+    world
+        .server
+        .always("/revoke", Fault::Transport(TransportError::Timeout));
     // The server takes longer for its first answer than there is time for all of them.
     let clock = std::sync::Arc::clone(&world.clock);
-    struct Slow(std::sync::Arc<support::FakeClock>, std::sync::Arc<support::Server>);
+    struct Slow(
+        std::sync::Arc<support::FakeClock>,
+        std::sync::Arc<support::Server>,
+    );
     impl countersign_client::Transport for Slow {
         fn send(
             &self,
@@ -103,7 +131,12 @@ fn a_damaged_session_can_be_logged_out_of() {
     logout(&world.context, &World::name(), LIMIT).unwrap();
     let left = std::fs::read_dir(world.file().parent().unwrap()).unwrap();
     let names: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
-    assert!(names.iter().all(|name| name.to_string_lossy().ends_with("lock")), "{names:?}");
+    assert!(
+        names
+            .iter()
+            .all(|name| name.to_string_lossy().ends_with("lock")),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -122,13 +155,18 @@ fn the_server_says_who_this_is() {
     let identity = userinfo(&tokens).unwrap();
     assert_eq!(identity.name.as_deref(), Some("Ada Lovelace"));
     let asked = world.server.seen("/userinfo").pop().unwrap();
-    assert_eq!(asked.authorization.as_deref(), Some("Bearer secret-access-1"));
+    assert_eq!(
+        asked.authorization.as_deref(),
+        Some("Bearer secret-access-1")
+    );
 }
 
 #[test]
 fn an_answer_about_somebody_else_is_refused() {
     let world = World::signed_in();
-    world.server.edit("/userinfo", |answer| answer["sub"] = json!("mallory"));
+    world
+        .server
+        .edit("/userinfo", |answer| answer["sub"] = json!("mallory"));
     let tokens = TokenSource::open(&world.context, &World::name()).unwrap();
     let error = userinfo(&tokens).unwrap_err();
     assert_eq!(error.exit_category(), ExitCategory::Failure);
@@ -138,12 +176,21 @@ fn an_answer_about_somebody_else_is_refused() {
 #[test]
 fn a_token_that_was_revoked_early_is_renewed_once() {
     let world = World::signed_in();
-    world.server.next("/userinfo", Fault::Answer(401, json!({ "error": "invalid_token" })));
+    world.server.next(
+        "/userinfo",
+        Fault::Answer(401, json!({ "error": "invalid_token" })),
+    );
     let tokens = TokenSource::open(&world.context, &World::name()).unwrap();
     userinfo(&tokens).unwrap();
     let asked = world.server.seen("/userinfo").pop().unwrap();
-    assert_eq!(asked.authorization.as_deref(), Some("Bearer secret-access-2"));
-    world.server.always("/userinfo", Fault::Answer(401, json!({ "error": "invalid_token" })));
+    assert_eq!(
+        asked.authorization.as_deref(),
+        Some("Bearer secret-access-2")
+    );
+    world.server.always(
+        "/userinfo",
+        Fault::Answer(401, json!({ "error": "invalid_token" })),
+    );
     let error = userinfo(&tokens).unwrap_err();
     assert_eq!(error.exit_category(), ExitCategory::LoginRequired);
 }

@@ -30,7 +30,10 @@ fn access(world: &World) -> Result<String, Error> {
 /// How often the server was asked to renew.
 fn renewals(world: &World) -> usize {
     let asked = world.server.seen("/token");
-    asked.iter().filter(|seen| seen.form["grant_type"] == "refresh_token").count()
+    asked
+        .iter()
+        .filter(|seen| seen.form["grant_type"] == "refresh_token")
+        .count()
 }
 
 fn reason(error: &Error) -> LoginRequired {
@@ -54,14 +57,23 @@ fn a_token_that_is_good_is_answered_without_network_lock_or_sleep() {
     let world = World::signed_in();
     // Both locks are held by somebody else, for ever.
     let store = FileStore::open(&world.home.path().join("state/sessions"));
-    let refresh = store.try_lock(&World::name(), Purpose::Refresh).unwrap().unwrap();
-    let login = store.try_lock(&World::name(), Purpose::Login).unwrap().unwrap();
+    let refresh = store
+        .try_lock(&World::name(), Purpose::Refresh)
+        .unwrap()
+        .unwrap();
+    let login = store
+        .try_lock(&World::name(), Purpose::Login)
+        .unwrap()
+        .unwrap();
     // What a cached answer needs of the cache directory is nothing.
     std::fs::remove_dir_all(world.home.path().join("cache")).unwrap();
     let context = world.context.clone().with_transport(Arc::new(NoNetwork));
     let before = world.clock.monotonic();
     let tokens = TokenSource::open(&context, &World::name()).unwrap();
-    assert_eq!(tokens.access_token(MINUTE).unwrap().expose(), "secret-access-1");
+    assert_eq!(
+        tokens.access_token(MINUTE).unwrap().expose(),
+        "secret-access-1"
+    );
     assert!(tokens.id_token(MINUTE).unwrap().is_some());
     assert_eq!(world.clock.monotonic(), before);
     assert!(!world.home.path().join("cache").exists());
@@ -73,7 +85,11 @@ fn a_cached_token_starts_no_thread() {
     let world = World::signed_in();
     // The real clock and the real transport, made as the command line makes them.
     let directories = Directories::new(world.home.path().join("state"), "/nonexistent");
-    let threads = || std::fs::read_dir("/proc/self/task").map(Iterator::count).ok();
+    let threads = || {
+        std::fs::read_dir("/proc/self/task")
+            .map(Iterator::count)
+            .ok()
+    };
     let context = Context::new(directories, HttpOptions::default())
         .with_clock(Arc::clone(&world.clock) as Arc<dyn Clock>);
     // Other tests start and end their own threads meanwhile: the lowest difference counts.
@@ -82,7 +98,9 @@ fn a_cached_token_starts_no_thread() {
             let before = threads();
             let tokens = TokenSource::open(&context, &World::name()).unwrap();
             tokens.access_token(MINUTE).unwrap();
-            threads().zip(before).map_or(0, |(after, before)| after.saturating_sub(before))
+            threads()
+                .zip(before)
+                .map_or(0, |(after, before)| after.saturating_sub(before))
         })
         .min();
     assert_eq!(least, Some(0));
@@ -93,25 +111,32 @@ fn a_token_is_renewed_when_too_little_is_left() {
     let world = World::signed_in();
     world.clock.pass(530);
     assert_eq!(access(&world).unwrap(), "secret-access-1");
-    world.clock.pass(10);
+    world.clock.pass(20);
     assert_eq!(access(&world).unwrap(), "secret-access-2");
     assert_eq!(access(&world).unwrap(), "secret-access-2");
     assert_eq!(renewals(&world), 1);
     // What the server rotates is kept, and used the next time.
     world.clock.pass(600);
     assert_eq!(access(&world).unwrap(), "secret-access-3");
-    assert_eq!(world.server.seen("/token").pop().unwrap().form["refresh_token"], "secret-refresh-2");
+    assert_eq!(
+        world.server.seen("/token").pop().unwrap().form["refresh_token"],
+        "secret-refresh-2"
+    );
 }
 
 #[test]
 fn asking_for_more_than_the_server_gives_does_not_renew_every_time() {
     let world = World::signed_in();
     for _ in 0..5 {
-        open(&world).access_token(Duration::from_secs(86_400)).unwrap();
+        open(&world)
+            .access_token(Duration::from_secs(86_400))
+            .unwrap();
     }
     assert_eq!(renewals(&world), 0);
     world.clock.pass(310);
-    open(&world).access_token(Duration::from_secs(86_400)).unwrap();
+    open(&world)
+        .access_token(Duration::from_secs(86_400))
+        .unwrap();
     assert_eq!(renewals(&world), 1);
 }
 
@@ -122,7 +147,10 @@ fn metadata_is_fetched_once_for_many_renewals() {
         open(&world).refresh().unwrap();
     }
     assert_eq!(renewals(&world), 5);
-    assert_eq!(world.server.seen("/.well-known/openid-configuration").len(), 1);
+    assert_eq!(
+        world.server.seen("/.well-known/openid-configuration").len(),
+        1
+    );
     assert_eq!(world.server.seen("/jwks").len(), 1);
 }
 
@@ -138,9 +166,15 @@ fn sixty_four_threads_with_one_source_make_one_request() {
             tokens.access_token(MINUTE).unwrap().expose().to_owned()
         };
         let threads: Vec<_> = (0..64).map(|_| scope.spawn(ask)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
-    assert!(answers.iter().all(|answer| answer == "secret-access-2"), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| answer == "secret-access-2"),
+        "{answers:?}"
+    );
     assert_eq!(renewals(&world), 1);
 }
 
@@ -152,7 +186,10 @@ fn sixty_four_sources_with_one_session_make_one_request() {
     world.clock.pass(3600);
     let start = Barrier::new(64);
     // Waiting for a lock must let the one who has it get on, which the fake clock would not.
-    let context = world.context.clone().with_clock(Arc::new(Real(Arc::clone(&world.clock))));
+    let context = world
+        .context
+        .clone()
+        .with_clock(Arc::new(Real(Arc::clone(&world.clock))));
     let answers: Vec<String> = std::thread::scope(|scope| {
         let ask = || {
             let tokens = TokenSource::open(&context, &World::name()).unwrap();
@@ -160,9 +197,15 @@ fn sixty_four_sources_with_one_session_make_one_request() {
             tokens.access_token(MINUTE).unwrap().expose().to_owned()
         };
         let threads: Vec<_> = (0..64).map(|_| scope.spawn(ask)).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
     });
-    assert!(answers.iter().all(|answer| answer == "secret-access-2"), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| answer == "secret-access-2"),
+        "{answers:?}"
+    );
     assert_eq!(renewals(&world), 1);
 }
 
@@ -189,7 +232,10 @@ fn a_token_that_is_still_good_is_used_while_the_server_is_down() {
     world.server.go_down();
     world.clock.pass(580);
     let tokens = open(&world);
-    assert_eq!(tokens.access_token(MINUTE).unwrap().expose(), "secret-access-1");
+    assert_eq!(
+        tokens.access_token(MINUTE).unwrap().expose(),
+        "secret-access-1"
+    );
     let asked = world.server.all_seen().len();
     // And the server is left alone for a while.
     tokens.access_token(MINUTE).unwrap();
@@ -220,6 +266,8 @@ fn nothing_that_may_pass_clears_a_session() {
         Fault::Answer(401, json!({ "error": "invalid_client" })),
         Fault::Answer(400, json!({ "error": "invalid_scope" })),
         Fault::Answer(404, json!({})),
+        Fault::Answer(403, json!({ "message": "Forbidden" })),
+        Fault::Answer(400, json!({ "error": "unauthorized_client" })),
         Fault::Answer(200, json!({})),
         Fault::Text(502, "<html>bad gateway</html>"),
         Fault::Text(200, "<html>sign in to this network</html>"),
@@ -232,7 +280,11 @@ fn nothing_that_may_pass_clears_a_session() {
         world.clock.pass(3600);
         world.server.always("/token", fault.clone());
         let error = access(&world).unwrap_err();
-        assert_ne!(error.exit_category(), ExitCategory::LoginRequired, "{fault:?}: {error:?}");
+        assert_ne!(
+            error.exit_category(),
+            ExitCategory::LoginRequired,
+            "{fault:?}: {error:?}"
+        );
         assert_eq!(std::fs::read(world.file()).unwrap(), before, "{fault:?}");
         world.server.recover();
         assert_eq!(access(&world).unwrap(), "secret-access-2", "{fault:?}");
@@ -244,13 +296,27 @@ fn a_session_that_the_server_has_ended_needs_a_person_and_says_so_every_time() {
     let world = World::signed_in();
     world.clock.pass(3600);
     world.server.end_session();
-    assert_eq!(reason(&access(&world).unwrap_err()), LoginRequired::Rejected);
+    assert_eq!(
+        reason(&access(&world).unwrap_err()),
+        LoginRequired::Rejected
+    );
     let asked = world.server.all_seen().len();
-    assert_eq!(reason(&access(&world).unwrap_err()), LoginRequired::Rejected);
-    assert_eq!(world.server.all_seen().len(), asked, "the verdict is remembered");
+    assert_eq!(
+        reason(&access(&world).unwrap_err()),
+        LoginRequired::Rejected
+    );
+    assert_eq!(
+        world.server.all_seen().len(),
+        asked,
+        "the verdict is remembered"
+    );
     let kept = world.context.session(&World::name()).unwrap().unwrap();
     assert!(kept.has_ended() && !kept.has_refresh_token());
-    assert!(!std::fs::read_to_string(world.file()).unwrap().contains("secret-refresh"));
+    assert!(
+        !std::fs::read_to_string(world.file())
+            .unwrap()
+            .contains("secret-refresh")
+    );
     world.server.pending(0);
     world.login().run(&mut Recorder::default()).unwrap();
     access(&world).unwrap();
@@ -265,21 +331,27 @@ fn an_old_refresh_token_that_is_refused_does_not_end_a_newer_session() {
         again: AtomicBool,
     }
     impl Transport for Overtaken {
-        fn send(&self, request: &HttpRequest, limit: Duration) -> Result<HttpResponse, TransportError> {
+        fn send(
+            &self,
+            request: &HttpRequest,
+            limit: Duration,
+        ) -> Result<HttpResponse, TransportError> {
             if request.url.path() == "/token" && self.again.swap(false, Ordering::SeqCst) {
                 self.world.server.pending(0);
                 // The other program keeps its session without asking for our lock.
                 let elsewhere = World::new();
                 let directories = elsewhere.context.directories().clone();
-                let context = self.world.context.clone();
                 let other = Context::new(directories, HttpOptions::default())
                     .with_clock(Arc::clone(&self.world.clock) as Arc<dyn Clock>)
                     .with_transport(Arc::clone(&self.world.server) as Arc<dyn Transport>);
-                self.world.login().context(other).run(&mut Recorder::default()).unwrap();
+                self.world
+                    .login()
+                    .context(other)
+                    .run(&mut Recorder::default())
+                    .unwrap();
                 std::fs::copy(elsewhere.file(), self.world.file()).unwrap();
                 let answer = Fault::Answer(400, json!({ "error": "invalid_grant" }));
                 self.world.server.next("/token", answer);
-                drop(context);
             }
             self.world.server.send(request, limit)
         }
@@ -287,10 +359,16 @@ fn an_old_refresh_token_that_is_refused_does_not_end_a_newer_session() {
     let world = World::signed_in();
     world.clock.pass(3600);
     let context = world.context.clone();
-    let transport = Arc::new(Overtaken { world, again: AtomicBool::new(true) });
+    let transport = Arc::new(Overtaken {
+        world,
+        again: AtomicBool::new(true),
+    });
     let context = context.with_transport(Arc::clone(&transport) as Arc<dyn Transport>);
     let tokens = TokenSource::open(&context, &World::name()).unwrap();
-    assert_eq!(tokens.access_token(MINUTE).unwrap().expose(), "secret-access-2");
+    assert_eq!(
+        tokens.access_token(MINUTE).unwrap().expose(),
+        "secret-access-2"
+    );
     let kept = context.session(&World::name()).unwrap().unwrap();
     assert!(kept.has_refresh_token() && !kept.has_ended());
 }
@@ -301,7 +379,10 @@ fn what_another_process_renewed_is_used_without_asking_again() {
     let tokens = open(&world);
     world.clock.pass(3600);
     access(&world).unwrap();
-    assert_eq!(tokens.access_token(MINUTE).unwrap().expose(), "secret-access-2");
+    assert_eq!(
+        tokens.access_token(MINUTE).unwrap().expose(),
+        "secret-access-2"
+    );
     assert_eq!(renewals(&world), 1);
 }
 
@@ -356,7 +437,10 @@ fn a_clock_that_is_set_back_does_not_make_an_old_token_good() {
     world.clock.pass(700);
     world.clock.jump(-690);
     // In this process the monotonic clock knows; in a new one nobody can, but the server.
-    assert_eq!(tokens.access_token(MINUTE).unwrap().expose(), "secret-access-2");
+    assert_eq!(
+        tokens.access_token(MINUTE).unwrap().expose(),
+        "secret-access-2"
+    );
     let world = World::signed_in();
     world.clock.jump(-7200);
     assert_eq!(access(&world).unwrap(), "secret-access-2");
@@ -367,7 +451,9 @@ fn an_id_token_about_another_person_is_refused_and_the_session_kept_as_it_was() 
     let world = World::signed_in();
     let before = std::fs::read(world.file()).unwrap();
     world.clock.pass(3600);
-    world.server.edit_id_token(|claims| claims["sub"] = json!("mallory"));
+    world
+        .server
+        .edit_id_token(|claims| claims["sub"] = json!("mallory"));
     let error = access(&world).unwrap_err();
     assert_eq!(error.code(), "id_token_subject_changed");
     assert_eq!(std::fs::read(world.file()).unwrap(), before);
@@ -394,7 +480,10 @@ fn an_id_token_that_is_not_renewed_is_good_until_it_expires() {
     let tokens = open(&world);
     assert!(tokens.id_token(MINUTE).unwrap().is_some());
     world.clock.pass(100);
-    assert_eq!(reason(&tokens.id_token(MINUTE).unwrap_err()), LoginRequired::Expired);
+    assert_eq!(
+        reason(&tokens.id_token(MINUTE).unwrap_err()),
+        LoginRequired::Expired
+    );
     // The access token is another matter.
     tokens.access_token(MINUTE).unwrap();
 }
@@ -407,7 +496,10 @@ fn an_answer_that_was_lost_on_the_way_does_not_end_the_session_here() {
     let error = access(&world).unwrap_err();
     assert_eq!(error.exit_category(), ExitCategory::Unreachable);
     // This server has spent the token all the same. That is its verdict to give.
-    assert_eq!(reason(&access(&world).unwrap_err()), LoginRequired::Rejected);
+    assert_eq!(
+        reason(&access(&world).unwrap_err()),
+        LoginRequired::Rejected
+    );
 }
 
 #[test]
@@ -416,7 +508,10 @@ fn a_session_that_was_logged_out_is_not_brought_back_by_a_renewal() {
     let tokens = open(&world);
     world.clock.pass(3600);
     logout(&world.context, &World::name(), MINUTE).unwrap();
-    assert_eq!(reason(&tokens.access_token(MINUTE).unwrap_err()), LoginRequired::NoSession);
+    assert_eq!(
+        reason(&tokens.access_token(MINUTE).unwrap_err()),
+        LoginRequired::NoSession
+    );
     assert!(!world.file().exists());
 }
 

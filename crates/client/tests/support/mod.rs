@@ -145,7 +145,12 @@ impl Server {
     }
 
     pub(crate) fn seen(&self, path: &str) -> Vec<Seen> {
-        self.state().seen.iter().filter(|seen| seen.path == path).cloned().collect()
+        self.state()
+            .seen
+            .iter()
+            .filter(|seen| seen.path == path)
+            .cloned()
+            .collect()
     }
 
     pub(crate) fn all_seen(&self) -> Vec<Seen> {
@@ -153,7 +158,11 @@ impl Server {
     }
 
     pub(crate) fn next(&self, path: &'static str, fault: Fault) {
-        self.state().faults.entry(path).or_default().push_back(fault);
+        self.state()
+            .faults
+            .entry(path)
+            .or_default()
+            .push_back(fault);
     }
 
     pub(crate) fn always(&self, path: &'static str, fault: Fault) {
@@ -166,7 +175,14 @@ impl Server {
 
     /// Nothing answers any more.
     pub(crate) fn go_down(&self) {
-        for path in ["/.well-known/openid-configuration", "/jwks", "/device", "/token", "/revoke", "/userinfo"] {
+        for path in [
+            "/.well-known/openid-configuration",
+            "/jwks",
+            "/device",
+            "/token",
+            "/revoke",
+            "/userinfo",
+        ] {
             let reason = "connection refused".to_owned();
             self.always(path, Fault::Transport(TransportError::Connect { reason }));
         }
@@ -174,7 +190,11 @@ impl Server {
 
     /// Changes every answer of a path that would have been a success.
     pub(crate) fn edit(&self, path: &'static str, edit: impl FnMut(&mut Value) + Send + 'static) {
-        self.state().edits.entry(path).or_default().push(Box::new(edit));
+        self.state()
+            .edits
+            .entry(path)
+            .or_default()
+            .push(Box::new(edit));
     }
 
     /// Changes the claims of every ID token.
@@ -183,7 +203,9 @@ impl Server {
     }
 
     pub(crate) fn header(&self, name: &str, value: &str) {
-        self.state().headers.push((name.to_owned(), value.to_owned()));
+        self.state()
+            .headers
+            .push((name.to_owned(), value.to_owned()));
     }
 
     pub(crate) fn pending(&self, polls: usize) {
@@ -235,7 +257,11 @@ impl Transport for Server {
         let form: HashMap<String, String> = request
             .body
             .as_ref()
-            .map(|body| url::form_urlencoded::parse(body.expose().as_bytes()).into_owned().collect())
+            .map(|body| {
+                url::form_urlencoded::parse(body.expose().as_bytes())
+                    .into_owned()
+                    .collect()
+            })
             .unwrap_or_default();
         let path = request.url.path().to_owned();
         let authorization = request
@@ -245,7 +271,12 @@ impl Transport for Server {
             .map(|(_, value)| value.expose().to_owned());
         let at = self.clock.seconds();
         let mut state = self.state();
-        state.seen.push(Seen { path: path.clone(), form: form.clone(), authorization, at });
+        state.seen.push(Seen {
+            path: path.clone(),
+            form: form.clone(),
+            authorization,
+            at,
+        });
         let fault = state
             .faults
             .get_mut(path.as_str())
@@ -296,7 +327,11 @@ impl State {
             ("date".to_owned(), http_date(at + self.ahead)),
         ];
         headers.extend(self.headers.clone());
-        HttpResponse { status, headers, body: body.to_string().into_bytes() }
+        HttpResponse {
+            status,
+            headers,
+            body: body.to_string().into_bytes(),
+        }
     }
 
     fn token(&mut self, form: &HashMap<String, String>, at: i64) -> (u16, Value) {
@@ -409,7 +444,8 @@ impl Prompt for Recorder {
     }
 
     fn cancelled(&self) -> bool {
-        self.patience.is_some_and(|patience| self.remaining.len() >= patience)
+        self.patience
+            .is_some_and(|patience| self.remaining.len() >= patience)
     }
 }
 
@@ -430,7 +466,12 @@ impl World {
         let context = Context::new(directories, HttpOptions::default())
             .with_clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .with_transport(Arc::clone(&server) as Arc<dyn Transport>);
-        Self { clock, server, home, context }
+        Self {
+            clock,
+            server,
+            home,
+            context,
+        }
     }
 
     pub(crate) fn name() -> SessionName {
