@@ -158,6 +158,7 @@ impl Core {
         resources: &[String],
         now: Timestamp,
     ) -> Result<Tokens, Failure> {
+        self.can_sign_for(&client)?;
         let mut grant_id = [0_u8; 16];
         self.provider.fill_random(&mut grant_id)?;
         let lifetimes = self.lifetimes.clone();

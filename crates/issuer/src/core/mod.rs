@@ -152,11 +152,12 @@ pub struct Core {
 
 impl Core {
     /// Puts the rules over a storage.
-    pub fn new(storage: Box<dyn Storage>, keys: Keys, policy: Policy) -> Self {
+    pub fn new(storage: Box<dyn Storage>, keys: impl Into<Arc<Keys>>, policy: Policy) -> Self {
+        let keys = keys.into();
         let provider = keys.provider();
         Self {
             store: Store::new(storage),
-            keys: RwLock::new(Arc::new(keys)),
+            keys: RwLock::new(keys),
             issuer: policy.issuer,
             lifetimes: policy.lifetimes,
             limiter: Limiter::new(policy.limits),

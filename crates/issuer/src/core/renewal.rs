@@ -48,6 +48,7 @@ impl Core {
             .store
             .read(|records| self.authenticated(records, credentials))??;
         client.may_use(GrantType::RefreshToken)?;
+        self.can_sign_for(&client)?;
         let token = RefreshToken::open(refresh_token, self.keys().token_key(), self.provider)
             .ok_or(NOT_GOOD)?;
         let scope = scope

@@ -124,6 +124,12 @@ enum OneOrMany<'a> {
 }
 
 impl Core {
+    /// Whether an answer to this client could be signed: asked before a
+    /// transaction that would use up what the client has presented.
+    pub(super) fn can_sign_for(&self, client: &Client) -> Result<(), Error> {
+        self.keys().signing_key(client.signing_algorithm).map(drop)
+    }
+
     /// Signs the tokens of an answer.
     pub(super) fn issue(&self, subject: &Subject, now: Timestamp) -> Result<Tokens, Error> {
         let Subject {

@@ -1,0 +1,11 @@
+//! The JSON endpoints, asked as clients ask them, without sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod discovery;
+mod fixture;
+mod tokens;

@@ -1,0 +1,14 @@
+//! The issuer's rules, against a clock that moves when a test says so.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod accounts;
+mod approval;
+mod device;
+mod fixture;
+mod inspection;
+mod refresh;
