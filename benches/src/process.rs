@@ -1,36 +1,52 @@
-//! Whole processes: from asking for one to its end.
+//! Whole processes: from spawn to exit, and the most memory they held.
 
-use std::env;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-/// The hidden argument with which this program starts itself to measure memory.
-pub(crate) const PEAK_MEMORY_OF: &str = "--peak-memory-of";
-
-/// A program with everything it needs, to be run many times.
-#[derive(Debug)]
-pub(crate) struct Subject {
-    pub(crate) name: &'static str,
-    pub(crate) program: PathBuf,
-    pub(crate) arguments: Vec<&'static str>,
-    pub(crate) environment: Vec<(&'static str, OsString)>,
+/// A program with everything it needs to run once.
+#[derive(Clone, Debug)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Measured {
-    /// In ascending order.
-    times: Vec<Duration>,
-    /// In KiB.
-    pub(crate) peak_memory: u64,
+/// What many runs of one program cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) minimum: Duration,
+    pub(crate) median: Duration,
+    pub(crate) p90: Duration,
+    pub(crate) peak_kib: u64,
 }
 
-impl Subject {
+impl Program {
+    pub(crate) fn new(name: &str, path: impl AsRef<Path>) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    pub(crate) fn arguments<S: Into<String>>(mut self, all: impl IntoIterator<Item = S>) -> Self {
+        self.arguments = all.into_iter().map(Into::into).collect();
+        self
+    }
+
+    pub(crate) fn environment(mut self, all: &[(String, String)]) -> Self {
+        self.environment = all.to_vec();
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(&self.path);
         command
             .args(&self.arguments)
             .env_clear()
@@ -41,83 +57,88 @@ impl Subject {
         command
     }
 
-    fn time(&self) -> Duration {
+    /// Runs once and says how long it took; an unsuccessful end is an error, because a program
+    /// that fails early is fast.
+    fn run(&self) -> io::Result<Duration> {
         let mut command = self.command();
-        let begin = Instant::now();
-        let status = command.status().expect("the program was built");
-        let took = begin.elapsed();
-        assert!(status.success(), "{} failed: {status}", self.name);
-        took
+        let start = Instant::now();
+        let status = command.spawn()?.wait()?;
+        let taken = start.elapsed();
+        if status.success() {
+            Ok(taken)
+        } else {
+            Err(io::Error::other(format!(
+                "{} ended with {status}",
+                self.name
+            )))
+        }
     }
 
-    /// The most memory it had resident at any time, in KiB.
-    ///
-    /// The kernel counts for each child what it had before it became the program as well, so the
-    /// parent must be small: this program, started anew. Values below its own size are not seen.
-    fn peak_memory(&self) -> u64 {
-        let output = Command::new(env::current_exe().expect("a program knows its path"))
-            .arg(PEAK_MEMORY_OF)
-            .arg(&self.program)
+    /// Peak resident memory of one run. The kernel keeps one maximum for all children of a
+    /// process, so each program gets a process of its own to be measured from.
+    fn peak_kib(&self) -> io::Result<u64> {
+        let output = Command::new(std::env::current_exe()?)
+            .arg("peak")
+            .arg(&self.path)
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .output()
-            .expect("this program can be started");
-        let text = String::from_utf8_lossy(&output.stdout);
-        text.trim().parse().expect("it prints a number")
+            .output()?;
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .map_err(|_| io::Error::other(format!("{}: no peak memory", self.name)))
     }
 }
 
-impl Measured {
-    pub(crate) fn median(&self) -> Duration {
-        self.quantile(50)
+/// The inner half of [`Program::peak_kib`]: runs a command and prints what it held at most.
+pub(crate) fn print_peak(mut words: impl Iterator<Item = String>) -> io::Result<u64> {
+    let program = words
+        .next()
+        .ok_or_else(|| io::Error::other("peak: no program"))?;
+    let status = Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    if !status.success() {
+        return Err(io::Error::other(format!("it ended with {status}")));
     }
-
-    /// The time that so many per cent of the runs stayed below.
-    pub(crate) fn quantile(&self, percent: usize) -> Duration {
-        let at = (self.times.len() * percent / 100).min(self.times.len().saturating_sub(1));
-        self.times.get(at).copied().unwrap_or_default()
-    }
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    u64::try_from(usage.max_rss()).map_err(io::Error::other)
 }
 
-/// Runs all subjects in turn, so many rounds, so that what disturbs the machine disturbs each alike.
-pub(crate) fn measure(subjects: &[Subject], rounds: usize) -> Vec<Measured> {
-    let mut measured: Vec<Measured> = subjects
-        .iter()
-        .map(|subject| Measured {
-            times: Vec::with_capacity(rounds),
-            peak_memory: subject.peak_memory(),
-        })
-        .collect();
-    for round in 0..rounds + rounds / 10 {
-        for (subject, measured) in subjects.iter().zip(&mut measured) {
-            let took = subject.time();
-            // The first rounds fill the caches.
-            if round >= rounds / 10 {
-                measured.times.push(took);
-            }
+/// Runs all programs in turn, `rounds` times over, so that a busy moment of the machine falls on
+/// all of them alike.
+pub(crate) fn compare(programs: &[Program], rounds: usize) -> io::Result<Vec<Cost>> {
+    for program in programs {
+        // The first run pays for the file cache.
+        program.run()?;
+    }
+    let mut times: Vec<Vec<Duration>> = vec![Vec::with_capacity(rounds); programs.len()];
+    for _ in 0..rounds {
+        for (program, times) in programs.iter().zip(&mut times) {
+            times.push(program.run()?);
         }
     }
-    for measured in &mut measured {
-        measured.times.sort_unstable();
-    }
-    measured
-}
-
-/// Runs a program a few times and prints the most memory that any run needed.
-pub(crate) fn print_peak_memory(program: &str, arguments: &[&str]) {
-    for _ in 0..5 {
-        let status = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        assert!(
-            status.is_ok_and(|status| status.success()),
-            "{program} failed"
-        );
-    }
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).expect("the kernel counts");
-    println!("{}", usage.max_rss());
+    programs
+        .iter()
+        .zip(times)
+        .map(|(program, mut times)| {
+            times.sort_unstable();
+            let at = |share: usize| {
+                times
+                    .get(times.len() * share / 100)
+                    .copied()
+                    .unwrap_or_default()
+            };
+            Ok(Cost {
+                minimum: at(0),
+                median: at(50),
+                p90: at(90),
+                peak_kib: program.peak_kib()?,
+            })
+        })
+        .collect()
 }

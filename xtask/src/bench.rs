@@ -1,27 +1,33 @@
-//! `cargo xtask bench`: the shipped programs, measured beside programs that do nothing.
+//! `cargo xtask bench`: timings of the shipped build beside a program that does nothing.
 
-use std::process::ExitCode;
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
 use crate::command::{self, cargo, root};
 use crate::steps::Steps;
 
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run(options: &[&str]) -> ExitCode {
     let mut steps = Steps::default();
     let built = steps.run("build as shipped", || {
-        command::run(
-            cargo()
-                .args(["build", "--profile", "dist", "--locked"])
-                .args(["--package", "countersign", "--bin", "countersign"]),
-        )
+        command::run(cargo().args([
+            "build",
+            "--locked",
+            "--profile",
+            "dist",
+            "--package",
+            "countersign",
+            "--package",
+            "countersign-issuer",
+            "--package",
+            "countersign-benches",
+        ]))
     });
     if built {
-        steps.run("measure", || {
-            command::run(
-                cargo()
-                    .args(["run", "--quiet", "--release", "--locked"])
-                    .args(["--package", "countersign-bench"])
-                    .env("COUNTERSIGN_BIN_DIR", root().join("target/dist")),
-            )
+        steps.run("benchmarks", || {
+            let target = env::var_os("CARGO_TARGET_DIR")
+                .map_or_else(|| root().join("target"), PathBuf::from);
+            command::run(Command::new(target.join("dist/countersign-benches")).args(options))
         });
     }
     steps.finish()

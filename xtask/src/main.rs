@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["fuzz", target, options @ ..] => fuzz::run(target, options),
         ["prove"] => prove::run(),
-        ["bench"] => bench::run(),
+        ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             ExitCode::SUCCESS

@@ -98,7 +98,7 @@ const HOUSE: &[Room] = &[
         because: "tests only",
     },
     Room {
-        package: "countersign-bench",
+        package: "countersign-benches",
         floor: 5,
         may_use: &[TESTKIT],
         because: "what is measured is the program that is shipped, from outside",

@@ -1,0 +1,3 @@
+//! A program that does nothing: what a process of ours costs before it has done any work.
+
+fn main() {}
