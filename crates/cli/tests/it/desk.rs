@@ -1,0 +1,198 @@
+//! A desk to sit at: a home, an authorization server, and a record of all that was typed and printed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use countersign_testkit::{Finished, Home, Program, Provider};
+
+use crate::scrub::scrub;
+
+/// A home, an authorization server, and a record.
+pub(crate) struct Desk {
+    pub(crate) home: Home,
+    pub(crate) provider: Provider,
+    transcript: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Desk {
+    /// An empty home and a well-behaved server.
+    pub(crate) fn new() -> Self {
+        Self {
+            home: Home::new(),
+            provider: Provider::start(),
+            transcript: String::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// As `new`, with a profile for the server.
+    pub(crate) fn with_profile() -> Self {
+        let desk = Self::new();
+        let issuer = desk.provider.issuer();
+        desk.configure(&format!(
+            "[profile.default]\nissuer = \"{issuer}\"\nclient_id = \"cli\"\n"
+        ));
+        desk
+    }
+
+    /// As `with_profile`, and someone has signed in.
+    pub(crate) fn signed_in() -> Self {
+        let desk = Self::with_profile();
+        desk.program("login").run().expect_code(0);
+        desk
+    }
+
+    /// Writes the person's configuration file.
+    pub(crate) fn configure(&self, text: &str) {
+        self.write(&self.home.config_dir().join("config.toml"), text);
+    }
+
+    /// Writes a file that a company ships.
+    pub(crate) fn configure_system(&self, name: &str, text: &str) {
+        self.write(&self.system_dir().join(name), text);
+    }
+
+    fn write(&self, path: &Path, text: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text.replace("ISSUER", &self.provider.issuer())).unwrap();
+    }
+
+    fn system_dir(&self) -> PathBuf {
+        self.home.path().join("etc")
+    }
+
+    /// Sets a variable for everything that is run from now on.
+    pub(crate) fn export(&mut self, name: &str, value: &str) {
+        let _ = writeln!(self.transcript, "$ export {name}={value}\n");
+        let value = value.replace("ISSUER", &self.provider.issuer());
+        self.environment.push((name.to_owned(), value));
+    }
+
+    /// Takes a variable away again.
+    pub(crate) fn unset(&mut self, name: &str) {
+        let _ = writeln!(self.transcript, "$ unset {name}\n");
+        self.environment.retain(|(known, _)| known != name);
+    }
+
+    /// The program with arguments, separated by blanks. `ISSUER` in them is the server.
+    pub(crate) fn program(&self, arguments: &str) -> Program {
+        let issuer = self.provider.issuer();
+        let mut program = Program::new(env!("CARGO_BIN_EXE_countersign"))
+            .home(&self.home)
+            .env("COUNTERSIGN_TEST_SYSTEM_CONFIG_DIR", self.system_dir())
+            .args(
+                arguments
+                    .split_ascii_whitespace()
+                    .map(|word| word.replace("ISSUER", &issuer)),
+            );
+        for (name, value) in &self.environment {
+            program = program.env(name, value);
+        }
+        program
+    }
+
+    /// Runs the program, as a script does, and records what it printed.
+    pub(crate) fn run(&mut self, arguments: &str) -> Finished {
+        self.record(arguments, self.program(arguments))
+    }
+
+    /// As `run`, with something to read.
+    pub(crate) fn run_with_stdin(&mut self, arguments: &str, stdin: &str) -> Finished {
+        self.record(arguments, self.program(arguments).stdin(stdin))
+    }
+
+    fn record(&mut self, arguments: &str, program: Program) -> Finished {
+        let done = program.run();
+        self.no_secret_is_in(&done.stderr);
+        // A token may be on standard output when it was asked for, and never otherwise.
+        if !arguments.contains("token") {
+            self.no_secret_is_in(&done.stdout);
+        }
+        let _ = writeln!(self.transcript, "$ countersign {arguments}");
+        self.transcript.push_str(&self.scrubbed(&done.stdout));
+        for line in self.scrubbed(&done.stderr).lines() {
+            let _ = writeln!(self.transcript, "{}", format!("2> {line}").trim_end());
+        }
+        let _ = match (done.code(), done.signal()) {
+            (Some(0), _) => writeln!(self.transcript),
+            (Some(code), _) => writeln!(self.transcript, "[exit {code}]\n"),
+            (None, signal) => writeln!(self.transcript, "[signal {signal:?}]\n"),
+        };
+        done
+    }
+
+    /// Says in the record what happens between two commands.
+    pub(crate) fn note(&mut self, text: &str) {
+        let _ = writeln!(self.transcript, "# {text}");
+    }
+
+    /// Adds something to the record that is not a command's output.
+    pub(crate) fn show(&mut self, text: &str) {
+        let text = self.scrubbed(text);
+        let _ = writeln!(self.transcript, "{text}");
+    }
+
+    /// Panics when one of the secrets that the server handed out is in `text`.
+    pub(crate) fn no_secret_is_in(&self, text: &str) {
+        for secret in self.provider.secrets() {
+            assert!(!text.contains(&secret), "a secret was printed:\n{text}");
+        }
+    }
+
+    fn scrubbed(&self, text: &str) -> String {
+        let home = self.home.path().to_string_lossy().into_owned();
+        let mut text = text
+            .replace(&self.provider.issuer(), "ISSUER")
+            .replace(&home, "HOME");
+        for secret in self.provider.secrets() {
+            let name = if secret.contains('.') {
+                "ID-TOKEN"
+            } else {
+                "ACCESS-TOKEN"
+            };
+            text = text.replace(&secret, name);
+        }
+        scrub(&text)
+    }
+
+    /// Compares the record with the file of this name.
+    #[track_caller]
+    pub(crate) fn check(self, name: &str) {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/transcripts/{name}.txt"));
+        if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+            fs::write(&path, &self.transcript).unwrap();
+            return;
+        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        if let Some(difference) = first_difference(&expected, &self.transcript) {
+            panic!(
+                "{name}.txt: {difference}\n\nThe whole session:\n{}\n\
+                 If this is how it should be: UPDATE_TRANSCRIPTS=1 cargo test -p countersign",
+                self.transcript
+            );
+        }
+    }
+}
+
+/// The first line that differs, in words.
+fn first_difference(expected: &str, found: &str) -> Option<String> {
+    if expected == found {
+        return None;
+    }
+    let (mut left, mut right) = (expected.lines(), found.lines());
+    for number in 1.. {
+        let (expected, found) = (left.next(), right.next());
+        if expected != found {
+            return Some(format!(
+                "line {number}: expected {expected:?}, found {found:?}"
+            ));
+        }
+        if expected.is_none() {
+            break;
+        }
+    }
+    Some("the ends of the lines differ".to_owned())
+}

@@ -1,0 +1,8 @@
+//! Sessions of the real program, as a person at a terminal or a script would have them.
+//!
+//! What they print is kept in `tests/transcripts`, so that a reviewer reads what users will read.
+//! `UPDATE_TRANSCRIPTS=1 cargo test -p countersign` writes the files anew.
+
+mod configuration;
+mod desk;
+mod scrub;
