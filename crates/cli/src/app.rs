@@ -6,9 +6,11 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use countersign_client::{
-    Browser, Context, ExitCategory, HttpOptions, Login, Secret, Session, TokenSource,
+    Context, Error as ClientError, ExitCategory, HttpOptions, HttpTransport, Login, LoginRequired,
+    Secret, TokenSource,
 };
 
 use crate::config::Config;
@@ -17,6 +19,7 @@ use crate::error::CliError;
 use crate::given::Overrides;
 use crate::output::{Voice, shell_word};
 use crate::settings::{Origin, Settings};
+use crate::wire::Told;
 
 /// A client secret is a line; whoever names a larger file has named the wrong one.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -46,8 +49,12 @@ impl App {
         if let Some(files) = &self.settings.ca_cert {
             http.ca_files.clone_from(&files.value);
         }
-        let context = Context::new(dirs::state_and_cache()?, http);
-        Ok(context)
+        let context = Context::new(dirs::state_and_cache()?, http.clone());
+        if !self.voice.tells(1) {
+            return Ok(context);
+        }
+        let told = Told::new(self.voice, HttpTransport::new(http));
+        Ok(context.with_transport(Arc::new(told)))
     }
 
     /// The sign-in that the settings describe.
@@ -73,15 +80,6 @@ impl App {
         if let Some(endpoints) = &settings.endpoints {
             login = login.endpoints(endpoints.value.clone());
         }
-        if let Some(file) = &settings.client_secret_file {
-            login = login.client_secret(read_secret(&file.value)?);
-        }
-        if let Some(limit) = &settings.login_timeout {
-            login = login.time_limit(limit.value);
-        }
-        if settings.no_browser.value || !crate::term::is_interactive() {
-            login = login.browser(Browser::Never);
-        }
         if let Some(name) = settings.session_name()? {
             login = login.session_name(name);
         }
@@ -93,39 +91,31 @@ impl App {
     /// # Errors
     /// [`ExitCategory::LoginRequired`] when there is none, with the command that makes one.
     pub(crate) fn tokens(&self) -> Result<TokenSource, CliError> {
-        let tokens = self
-            .login()?
-            .token_source()
-            .map_err(|error| self.explain(error))?;
-        self.check_session(&tokens.session())?;
-        Ok(tokens)
+        self.login()?.token_source().map_err(|error| {
+            let reason = LoginRequired::NoSession;
+            // The client does not hand out the tokens of another server. How they come to be here is
+            // that the profile was changed.
+            let changed = matches!(&error, ClientError::LoginRequired { reason: r, .. } if *r == reason)
+                && self.has_session();
+            let error = self.explain(error);
+            if changed {
+                return error.why("the saved session is for another server or client");
+            }
+            error
+        })
     }
 
-    /// A profile may have been changed since its session was made: a token of one server must not be
-    /// taken for a token of another.
-    pub(crate) fn check_session(&self, session: &Session) -> Result<(), CliError> {
-        let issuer = self.settings.require_issuer(&self.config)?;
-        let client_id = &self.settings.client_id.value;
-        if session.issuer().trim_end_matches('/') == issuer.trim_end_matches('/')
-            && session.client_id() == client_id
-        {
-            return Ok(());
-        }
-        let what = "the saved session is for another server or client";
-        Err(
-            CliError::new(ExitCategory::LoginRequired, "other_session", what)
-                .why(format!(
-                    "saved: client {} at {}",
-                    session.client_id(),
-                    session.issuer()
-                ))
-                .why(format!("asked for: client {client_id} at {issuer}"))
-                .hint(self.command("login")),
-        )
+    /// Whether the profile has a session, of whatever server.
+    fn has_session(&self) -> bool {
+        let Ok(Some(name)) = self.settings.session_name() else {
+            return false;
+        };
+        let session = self.context().map(|context| context.session(&name));
+        matches!(session, Ok(Ok(Some(_))))
     }
 
     /// An error of the rooms below, with the command to type where one helps.
-    pub(crate) fn explain(&self, error: countersign_client::Error) -> CliError {
+    pub(crate) fn explain(&self, error: ClientError) -> CliError {
         let error = CliError::from(error);
         match error.exit() {
             ExitCategory::LoginRequired => error.hint_first(self.command("login")),
@@ -179,7 +169,7 @@ fn not_a_token() -> CliError {
 }
 
 /// Reads the client secret from its file, without the end of the line.
-fn read_secret(path: &Path) -> Result<Secret, CliError> {
+pub(crate) fn read_secret(path: &Path) -> Result<Secret, CliError> {
     let what = || {
         CliError::configuration(format!(
             "cannot read the client secret in {}",

@@ -257,14 +257,15 @@ token from standard input; tokens are not taken as arguments, because other
 people on the machine could read them.
 
 Neither the token nor its signature is printed. The exit code is 0 when the
-signature is good, 1 when it is not, 3 when the keys could not be fetched.")]
+signature is good and the token in its time, 1 when not, 3 when the server's keys
+could not be fetched. With --offline it is 0 when the token could be decoded.")]
 pub(crate) struct InspectArgs {
     /// `-` to read the token from standard input
-    #[arg(value_name = "-", value_parser = ["-"])]
-    pub(crate) stdin: Option<String>,
+    #[arg(value_name = "-", hide_possible_values = true)]
+    pub(crate) source: Option<String>,
 
     /// Look at the ID token of the session
-    #[arg(long, conflicts_with = "stdin")]
+    #[arg(long, conflicts_with = "source")]
     pub(crate) id_token: bool,
 
     /// Print one JSON object

@@ -199,7 +199,13 @@ fn parse(text: &str) -> Result<ConfigFile, (Option<usize>, String)> {
     toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map(|before| before.matches('\n').count() + 1);
-        (line, error.message().replace('\n', "; "))
+        // The list of all that would be known is longer than it is helpful.
+        let message = error.message();
+        let message = match message.split_once(", expected one of ") {
+            Some((unknown, _)) if unknown.starts_with("unknown field") => unknown,
+            _ => message,
+        };
+        (line, message.replace('\n', "; "))
     })
 }
 

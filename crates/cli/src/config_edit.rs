@@ -125,6 +125,22 @@ impl ConfigEdit {
         self.document.insert("default_profile", value(name));
     }
 
+    /// Makes sure that a new profile leaves the choice as it is: the first one there is is used when
+    /// none is named, and stays the one when a second comes.
+    pub(crate) fn keep_choice(&mut self, before: &Config, new: &str) {
+        if before
+            .sources()
+            .any(|source| source.file.default_profile.is_some())
+        {
+            return;
+        }
+        match before.profile_names().as_slice() {
+            [] => self.set_default(new),
+            [only] => self.set_default(only),
+            _ => {}
+        }
+    }
+
     /// Puts the new file in the place of the old one.
     pub(crate) fn save(&self) -> Result<(), CliError> {
         replace(&self.path, &self.document.to_string()).map_err(|error| {

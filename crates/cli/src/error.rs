@@ -5,7 +5,7 @@
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 
-use countersign_client::{Error as ClientError, ExitCategory};
+use countersign_client::{Error as ClientError, ExitCategory, printable};
 
 use crate::output::Paint;
 
@@ -53,7 +53,7 @@ impl CliError {
     /// Adds a cause.
     #[must_use]
     pub(crate) fn why(mut self, why: impl Into<String>) -> Self {
-        self.why.push(why.into());
+        self.why.push(without_number(why.into()));
         self
     }
 
@@ -77,8 +77,34 @@ impl CliError {
     }
 
     /// Its stable code.
+    #[cfg(test)]
     pub(crate) fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// An error of the rooms below, with its causes and hints.
+    pub(crate) fn from_client(error: &ClientError) -> Self {
+        // What a server said has been filtered below; paths and settings have not.
+        let what = printable(&error.to_string());
+        let mut text = Self::new(error.exit_category(), error.code(), what);
+        let mut next = error.source();
+        while let Some(cause) = next {
+            let line = without_number(printable(&cause.to_string()));
+            // A wrapper that says what it wraps would say the same thing twice.
+            if text.why.last() != Some(&line) && text.what != line {
+                text.why.push(line);
+            }
+            next = cause.source();
+        }
+        text.hints = error.hints();
+        text
+    }
+
+    /// What and why, in one line.
+    pub(crate) fn summary(&self) -> String {
+        let mut parts = vec![self.what.as_str()];
+        parts.extend(self.why.iter().map(String::as_str));
+        parts.join(": ")
     }
 
     /// The lines for a person.
@@ -98,26 +124,29 @@ impl CliError {
     }
 }
 
+/// Takes the number from what the system says about a failed call: the words say the same.
+fn without_number(mut text: String) -> String {
+    if let Some(at) = text.rfind(" (os error ") {
+        text.truncate(at);
+    }
+    text
+}
+
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
-        let mut text = Self::new(error.exit_category(), error.code(), error.to_string());
-        let mut next = error.source();
-        while let Some(cause) = next {
-            let line = cause.to_string();
-            // A wrapper that says what it wraps would say the same thing twice.
-            if text.why.last() != Some(&line) && text.what != line {
-                text.why.push(line);
-            }
-            next = cause.source();
-        }
-        text.hints = error.hints();
-        text
+        Self::from_client(&error)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_systems_words_come_without_their_number() {
+        let missing = std::io::Error::from_raw_os_error(2).to_string();
+        assert_eq!(without_number(missing), "No such file or directory");
+    }
 
     #[test]
     fn an_error_is_what_why_code_and_what_to_type() {

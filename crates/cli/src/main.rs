@@ -16,6 +16,7 @@ mod dirs;
 mod duration;
 mod error;
 mod given;
+mod jwt;
 mod output;
 mod prompt;
 mod qr;
@@ -24,12 +25,13 @@ mod redact;
 mod rows;
 mod settings;
 mod term;
-mod text;
 mod time;
+mod wire;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use countersign_client::printable;
 
 use crate::app::App;
 use crate::args::{Cli, Command};
@@ -40,6 +42,7 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::given::Overrides;
 use crate::output::Voice;
+use crate::rows::Rows;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
@@ -65,6 +68,11 @@ fn run(cli: &Cli, given: Overrides, voice: Voice) -> Result<ExitCode, CliError> 
     }
     let config = Config::load()?;
     let settings = Settings::resolve(&config, &given)?;
+    if voice.tells(2) {
+        for (name, value, origin) in Rows::of(&settings).0 {
+            voice.detail(2, || format!("{name} = {} ({origin})", printable(&value)));
+        }
+    }
     let mut app = App {
         voice,
         config,

@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use countersign_client::{DevicePrompt, Notice, Prompt};
+use countersign_client::{BrowserOutcome, DevicePrompt, Notice, Prompt};
 
 use crate::args::When;
 use crate::duration;
@@ -142,6 +142,9 @@ impl Prompt for Screen {
     fn notice(&mut self, notice: &Notice) {
         self.clear();
         match notice {
+            Notice::Browser(BrowserOutcome::Opened) => {
+                self.voice.say("A browser window was opened.");
+            }
             // The address is on the screen either way; why it was not opened is for the curious.
             Notice::Browser(_) => self.voice.detail(1, || notice.text()),
             _ => self.voice.say(&format!("({})", notice.text())),

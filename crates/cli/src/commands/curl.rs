@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 
-use countersign_client::{ExitCategory, Secret};
+use countersign_client::{ExitCategory, Secret, printable};
 use rustix::io::{FdFlags, fcntl_setfd};
 use url::{Host, Url};
 
@@ -59,20 +59,25 @@ fn token(app: &App) -> Result<Secret, CliError> {
 
 /// The one address that the token may go to.
 fn target(text: &str) -> Result<Url, CliError> {
-    let shown = crate::text::printable(text);
+    let shown = printable(text);
     let url = Url::parse(text).map_err(|error| {
-        let error = CliError::usage(format!("{} is not an address", shell_word(&shown)))
-            .why(error.to_string());
+        let wrong = CliError::usage(format!("{} is not an address", shell_word(&shown)));
         if text.starts_with('-') {
-            return error.hint("countersign curl URL, then the arguments for curl");
+            return wrong
+                .why("the address comes first, then the arguments for curl")
+                .hint("countersign curl https://… -s");
         }
         if text.contains("://") {
-            return error;
+            return wrong.why(error.to_string());
         }
-        error.hint(format!("countersign curl https://{shown} …"))
+        wrong
+            .why("it does not begin with https://")
+            .hint(format!("countersign curl https://{shown}"))
     })?;
     let refused = |why: &str| {
-        CliError::usage(format!("the token is not sent to {}", shell_word(&shown))).why(why)
+        let host = url.host_str().unwrap_or_default();
+        let there = format!("{}://{}", url.scheme(), printable(host));
+        CliError::usage(format!("the token is not sent to {there}")).why(why)
     };
     match url.scheme() {
         "https" => {}

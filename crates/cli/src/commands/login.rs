@@ -1,14 +1,17 @@
 //! `countersign login`: sign a person in, and remember where.
 
-use crate::app::{App, ready_made_token};
+use countersign_client::Browser;
+
+use crate::app::{App, read_secret, ready_made_token};
 use crate::commands::whoami::identity_line;
 use crate::config_edit::{ConfigEdit, NewProfile};
 use crate::error::CliError;
+use crate::output::shell_word;
 use crate::prompt::Screen;
 use crate::settings::{self, DEFAULT_CLIENT_ID, DEFAULT_PROFILE, Origin, Setting};
 use crate::term::Terminal;
-use crate::text::printable;
 use crate::{output, question};
+use countersign_client::printable;
 
 pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
     if ready_made_token()?.is_some() {
@@ -21,7 +24,16 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
         ask(app)?;
     }
     let keep_as = profile_to_write(app)?;
-    let login = app.login()?;
+    let mut login = app.login()?;
+    if let Some(file) = &app.settings.client_secret_file {
+        login = login.client_secret(read_secret(&file.value)?);
+    }
+    if let Some(limit) = &app.settings.login_timeout {
+        login = login.time_limit(limit.value);
+    }
+    if app.settings.no_browser.value || !app.may_ask() {
+        login = login.browser(Browser::Never);
+    }
     let mut screen = Screen::new(app.voice, Terminal::of_stderr(), app.settings.qr.value);
     let session = login.run(&mut screen).map_err(|error| app.explain(error))?;
     if let Some(name) = keep_as {
@@ -84,11 +96,14 @@ fn profile_to_write(app: &mut App) -> Result<Option<String>, CliError> {
         return Ok(Some(name));
     }
     if app.settings.leaves_profile {
-        return Err(
-            CliError::usage(format!("profile `{name}` is for another server or client"))
-                .hint("countersign -p NEW-NAME login --issuer … makes a profile for this one")
-                .hint(format!("countersign profile show {name}")),
-        );
+        let issuer = app.settings.require_issuer(&app.config)?;
+        let what = format!("profile `{name}` is for another server or client");
+        return Err(CliError::usage(what)
+            .hint(format!(
+                "countersign -p NEW-NAME login --issuer {}",
+                shell_word(issuer)
+            ))
+            .hint(format!("countersign profile show {name}")));
     }
     Ok(None)
 }
@@ -121,6 +136,7 @@ fn write_profile(app: &App, name: &str) {
     };
     let written = ConfigEdit::open(&app.config).and_then(|mut edit| {
         edit.put_profile(name, &new)?;
+        edit.keep_choice(&app.config, name);
         edit.save()
     });
     let file = app.config.user_path.display();

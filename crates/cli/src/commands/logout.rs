@@ -7,7 +7,7 @@ use countersign_client::{Context, ExitCategory, LogoutReport, Revocation, Sessio
 use crate::app::{App, ready_made_token};
 use crate::args::LogoutArgs;
 use crate::error::CliError;
-use crate::text::printable;
+use countersign_client::printable;
 
 /// Revoking is a courtesy of two requests; nobody should wait long for it to say goodbye.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
 fn session_name(app: &App) -> Result<SessionName, CliError> {
     match app.settings.session_name()? {
         Some(name) => Ok(name),
-        None => Err(CliError::usage("name the profile with -p")),
+        None => app.login()?.name().map_err(|error| app.explain(error)),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::given::Overrides;
 use crate::output::{self, shell_word};
 use crate::rows::Rows;
 use crate::settings::{self, Origin, Setting, Settings};
-use crate::text::printable;
+use countersign_client::printable;
 
 pub(crate) fn run(app: &App, args: &Profile) -> Result<(), CliError> {
     match args {
@@ -62,6 +62,8 @@ fn add(app: &App, args: &ProfileAdd) -> Result<(), CliError> {
     )?;
     if args.make_default {
         edit.set_default(name);
+    } else {
+        edit.keep_choice(&app.config, name);
     }
     edit.save()?;
     let file = app.config.user_path.display();
@@ -97,7 +99,12 @@ fn list(app: &App, args: &ProfileList) -> Result<(), CliError> {
         let client_id = printable(client_id);
         let _ = writeln!(text, "{mark} {name:width$}  {issuer} (client {client_id})");
     }
-    output::artefact(&text)
+    output::artefact(&text)?;
+    if in_use.is_none() {
+        app.voice
+            .say("None of them is chosen; `countersign profile use NAME` chooses one.");
+    }
+    Ok(())
 }
 
 fn show(app: &App, args: &ProfileShow) -> Result<(), CliError> {

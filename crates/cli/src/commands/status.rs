@@ -13,8 +13,8 @@ use crate::commands::whoami::{identity_json, identity_line};
 use crate::duration;
 use crate::error::CliError;
 use crate::output;
-use crate::text::printable;
 use crate::time;
+use countersign_client::printable;
 
 /// What is known about the session.
 enum State {
@@ -76,12 +76,13 @@ pub(crate) fn run(app: &App, args: &StatusArgs) -> Result<(), CliError> {
     } else {
         output::artefact(&text(app, &state, session.as_ref(), confirmed))?;
     }
-    if let Some(Err(error)) = verified {
-        return Err(app.explain(error));
-    }
-    match state {
-        State::SignedIn => Ok(()),
-        State::Expired | State::SignedOut => Err(CliError::silent(ExitCategory::LoginRequired)),
+    match (verified, state) {
+        // The server could not be asked, or not about this: neither yes nor no.
+        (Some(Err(error)), State::SignedIn) => Err(app.explain(error)),
+        (_, State::SignedIn) => Ok(()),
+        (_, State::Expired | State::SignedOut) => {
+            Err(CliError::silent(ExitCategory::LoginRequired))
+        }
     }
 }
 
@@ -118,7 +119,9 @@ fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
             }
         },
     );
-    row("Token", token_text(session));
+    if confirmed != Some(false) || matches!(state, State::SignedIn) {
+        row("Token", token_text(session));
+    }
     if !session.scopes().is_empty() {
         row("Scopes", printable(&session.scopes().join(" ")));
     }

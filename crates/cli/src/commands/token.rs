@@ -12,8 +12,8 @@ use serde_json::json;
 use crate::app::{App, check_token, ready_made_token};
 use crate::args::{TokenArgs, TokenFormat};
 use crate::error::CliError;
-use crate::output;
-use crate::time;
+use crate::settings::Origin;
+use crate::{duration, output, time};
 
 pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
     if let Some(token) = ready_made_token()? {
@@ -58,17 +58,17 @@ fn id_token(app: &App, tokens: &TokenSource) -> Result<Secret, CliError> {
     })
 }
 
-/// Says so when a token is handed out that has less life left than was asked for, which happens
-/// when the server is down or issues nothing longer.
+/// Says so when a token is handed out that has less life left than was asked for in so many words,
+/// which happens when the server is down or issues nothing longer.
 fn warn_if_short(app: &App, session: &Session) {
-    let wanted = app.settings.min_ttl.value;
+    let wanted = &app.settings.min_ttl;
     if let Some(left) = session.remaining(time::now())
-        && left < wanted
+        && left < wanted.value
+        && matches!(wanted.origin, Origin::Flag(_))
     {
-        let (left, wanted) = (crate::duration::text(left), crate::duration::text(wanted));
-        app.voice.warn(&format!(
-            "the token is good for {left} only; asked for were {wanted}"
-        ));
+        let left = duration::text(left);
+        app.voice
+            .warn(&format!("the token is good for {left} only"));
     }
 }
 

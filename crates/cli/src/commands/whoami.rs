@@ -7,7 +7,7 @@ use crate::app::{App, ready_made_token};
 use crate::args::WhoamiArgs;
 use crate::error::CliError;
 use crate::output;
-use crate::text::printable;
+use countersign_client::printable;
 
 pub(crate) fn run(app: &App, args: &WhoamiArgs) -> Result<(), CliError> {
     if ready_made_token()?.is_some() {

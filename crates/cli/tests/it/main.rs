@@ -4,5 +4,10 @@
 //! `UPDATE_TRANSCRIPTS=1 cargo test -p countersign` writes the files anew.
 
 mod configuration;
+mod curl;
 mod desk;
+mod inspect;
+mod leaks;
+mod login;
 mod scrub;
+mod session;

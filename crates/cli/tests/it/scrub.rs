@@ -1,26 +1,25 @@
 //! Takes out of a text what is different in every run.
 
-/// Words after which something varies, up to the given character, and what stands there instead.
-const VARIES: &[(&str, char, &str)] = &[
-    ("good for ", ' ', "TIME"),
-    ("(until ", ')', "DATE"),
-    ("COUNTERSIGN_EXPIRES_AT=", '\n', "SECONDS"),
-    ("\"expires_at\": \"", '"', "DATE"),
-    ("\"expires_in\": ", '\n', "SECONDS"),
-    ("\"auth_time\": ", '\n', "SECONDS"),
+/// Words after which something varies, the texts that may end it, and what stands there instead.
+const VARIES: &[(&str, &[&str], &str)] = &[
+    ("good for ", &[" (", " only", ".", "\n"], "TIME"),
+    ("(until ", &[")"], "DATE"),
+    ("COUNTERSIGN_EXPIRES_AT=", &["\n"], "SECONDS"),
+    ("\"expires_at\": \"", &["\""], "DATE"),
+    ("\"expires_in\": ", &[",", "\n"], "SECONDS"),
+    ("\"auth_time\": ", &[",", "\n"], "SECONDS"),
 ];
 
 /// Replaces times and dates.
 pub(crate) fn scrub(text: &str) -> String {
     let mut text = text.to_owned();
-    for (before, end, instead) in VARIES {
+    for (before, ends, instead) in VARIES {
         let mut done = String::new();
         let mut rest = text.as_str();
         while let Some((head, tail)) = rest.split_once(before) {
-            let stop = tail.find(*end).unwrap_or(tail.len());
-            let comma = if tail[..stop].ends_with(',') { "," } else { "" };
-            done.push_str(&format!("{head}{before}{instead}{comma}"));
-            rest = &tail[stop..];
+            let ends = ends.iter().filter_map(|end| tail.find(end));
+            done.extend([head, before, instead]);
+            rest = &tail[ends.min().unwrap_or(tail.len())..];
         }
         done.push_str(rest);
         text = done;
@@ -33,6 +32,10 @@ fn what_varies_is_replaced_and_the_rest_stays() {
     assert_eq!(
         scrub("{\n  \"expires_in\": 599,\n  \"x\": 1\n}"),
         "{\n  \"expires_in\": SECONDS,\n  \"x\": 1\n}"
+    );
+    assert_eq!(
+        scrub("good for 9 min 59 s (until x"),
+        "good for TIME (until DATE"
     );
     assert_eq!(
         scrub("(until 2026-11-21 09:30:00 UTC), then"),
