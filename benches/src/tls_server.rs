@@ -49,13 +49,14 @@ fn answer(stream: TcpStream, config: &Arc<ServerConfig>, body: &[u8]) -> io::Res
         }
     }
     let stream = stream.get_mut();
-    write!(
-        stream,
+    let mut answer = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n",
         body.len()
-    )?;
-    stream.write_all(body)?;
+    )
+    .into_bytes();
+    answer.extend_from_slice(body);
+    stream.write_all(&answer)?;
     stream.conn.send_close_notify();
     stream.flush()
 }

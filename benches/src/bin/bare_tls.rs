@@ -25,11 +25,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             .with_no_client_auth();
     let name = ServerName::try_from("localhost")?;
     let connection = ClientConnection::new(Arc::new(config), name)?;
-    let mut stream = StreamOwned::new(connection, TcpStream::connect(address)?);
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )?;
+    let socket = TcpStream::connect(address)?;
+    socket.set_nodelay(true)?;
+    let mut stream = StreamOwned::new(connection, socket);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     if answer.starts_with(b"HTTP/1.1 200") {
