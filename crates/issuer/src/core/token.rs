@@ -96,8 +96,10 @@ struct AccessTokenClaims<'a> {
     auth_time: i64,
     acr: &'a str,
     amr: [&'a str; 1],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    groups: Option<&'a [String]>,
+    /// So that an API can greet, log and decide without asking us each time
+    /// (RFC 9068, section 2.2.2); only what the granted scopes give access to.
+    #[serde(flatten)]
+    person: &'a PersonClaims<'a>,
 }
 
 #[derive(Serialize)]
@@ -167,7 +169,7 @@ impl Core {
                 auth_time: grant.auth_time.as_secs(),
                 acr: ACR_PASSWORD,
                 amr: AMR_PASSWORD,
-                groups: person.groups,
+                person: &person,
             },
         )?;
         let id_token = if scopes.contains("openid") {

@@ -27,6 +27,7 @@ over_both!(
     starts_are_limited_by_address_and_by_client,
     audiences_are_granted_as_asked_and_narrowed_at_redemption,
     malformed_requests_are_refused,
+    tokens_say_no_more_of_a_person_than_the_scopes_give_access_to,
     without_offline_access_there_is_no_refresh_token,
     what_is_over_is_purged,
 );
@@ -50,6 +51,9 @@ async fn a_login_is_pending_until_it_is_approved_and_then_gives_its_tokens_once(
     assert_eq!(access["sub"], session.account.id);
     assert_eq!(access["client_id"], "cli");
     assert_eq!(access["scope"], tokens.scope);
+    assert_eq!(access["name"], "Ada Lovelace");
+    assert_eq!(access["preferred_username"], "ada");
+    assert_eq!(access["email"], "ada@example.com");
     assert_eq!(access["groups"], serde_json::json!(["eng"]));
     assert_eq!(access["acr"], "1");
     assert_eq!(access["amr"], serde_json::json!(["pwd"]));
@@ -302,6 +306,26 @@ async fn malformed_requests_are_refused(f: Fixture) {
             code,
             "{shown}"
         );
+    }
+}
+
+/// OpenID Connect Core 1.0, section 5.4; RFC 9068, sections 2.2.2 and 6.
+async fn tokens_say_no_more_of_a_person_than_the_scopes_give_access_to(f: Fixture) {
+    let claims_by_scope = [
+        ("profile", &["name", "preferred_username"][..]),
+        ("email", &["email"]),
+        ("groups", &["groups"]),
+    ];
+    for (scope, _) in claims_by_scope {
+        let tokens = f.log_in(&format!("openid {scope}")).await;
+        for token in [&tokens.access_token, tokens.id_token.as_ref().unwrap()] {
+            let told = claims(token);
+            for (other, names) in claims_by_scope {
+                for name in names {
+                    assert_eq!(told.get(*name).is_some(), scope == other, "{scope}: {name}");
+                }
+            }
+        }
     }
 }
 
