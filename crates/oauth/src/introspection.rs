@@ -69,6 +69,14 @@ impl Introspection {
         Self::default()
     }
 
+    /// A good token, of which the fields say more.
+    pub fn active() -> Self {
+        Self {
+            active: true,
+            ..Self::default()
+        }
+    }
+
     /// A member that has no field of its own.
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.extra.get(name)

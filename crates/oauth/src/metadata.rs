@@ -12,10 +12,10 @@ use crate::{Error, Issuer, PeerMisbehaved};
 
 /// The metadata of an authorization server.
 ///
-/// A list that is absent, or is no list, says nothing, and is never a reason to refuse: real servers leave out grants
-/// and authentication methods that they offer. Endpoints are `https`, or `http` on loopback if the
-/// issuer is. Serialized, it is a document that a server can publish and a client can cache;
-/// reading it back checks it again.
+/// A list that is absent, or is no list, says nothing, and is never a reason to refuse: real servers
+/// leave out grants and authentication methods that they offer. Endpoints are `https`, or `http` on
+/// loopback if the issuer is. Serialized, it is a document that a server can publish and a client can
+/// cache; reading it back checks it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Metadata {

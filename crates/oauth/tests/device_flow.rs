@@ -1,5 +1,11 @@
 //! RFC 8628, sections 3.4 and 3.5: ten minutes of polling in no time.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
 mod common;
 
 use common::*;

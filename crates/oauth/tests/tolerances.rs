@@ -2,6 +2,12 @@
 //!
 //! Each test names the server or servers it was learned from, where that is known.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
 mod common;
 
 use common::*;

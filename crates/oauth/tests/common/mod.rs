@@ -1,4 +1,9 @@
 //! A server made of answers, and a clock made of numbers.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::time::Duration;

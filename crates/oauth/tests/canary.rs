@@ -1,0 +1,199 @@
+//! No secret in anything that can be printed: every value is formatted in every way, and searched.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod common;
+
+use common::*;
+use countersign_oauth::{
+    Client, ClientAuthentication, DeviceAuthorizationRequest, DeviceFlow, Error, Flow,
+    HttpResponse, IntrospectionFlow, RefreshFlow, RevocationFlow, ScopeSet, Secret, Step,
+    SubjectCheck, TokenResponse, TokenTypeHint, UserInfoFlow, id_token,
+};
+
+const CANARY: &str = "canary-7f3a91c2-canary-7f3a91c2-canary-7f3a91c2";
+
+fn canary() -> Secret {
+    Secret::new(CANARY)
+}
+
+/// Everything that shows of an error: both formats, of it and of its causes, and the hints.
+fn everything(error: &Error) -> String {
+    let mut shown = vec![format!(
+        "{error:?} {error:#?} {:?} {}",
+        error.hints(),
+        error.code()
+    )];
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(cause) = next {
+        shown.push(format!("{cause} {cause:?}"));
+        next = cause.source();
+    }
+    shown.join(" ")
+}
+
+fn assert_clean(shown: &str) {
+    let telling = &CANARY[..16];
+    assert!(!shown.contains(telling), "{shown}");
+}
+
+/// A client with a secret, in both places where it can travel.
+fn clients() -> [Client; 2] {
+    [
+        ClientAuthentication::SecretBasic(canary()),
+        ClientAuthentication::SecretPost(canary()),
+    ]
+    .map(|authentication| Client {
+        client_id: "cli".to_owned(),
+        authentication,
+    })
+}
+
+/// Answers in which a server repeats, misplaces or breaks a secret.
+fn answers() -> Vec<HttpResponse> {
+    let mut answers = Vec::new();
+    for status in [200, 302, 400, 401, 403, 404, 429, 500, 503] {
+        for body in [
+            format!(r#"{{"error":"invalid_grant","error_description":"bad token {CANARY}!"}}"#),
+            format!(r#"{{"error":"made_up {CANARY}","error_uri":"https://x.example/{CANARY}"}}"#),
+            format!(
+                r#"{{"error":"server_error","error_description":"{}{CANARY}"}}"#,
+                "x".repeat(280)
+            ),
+            format!(r#"{{"error":{{"message":"{CANARY}"}}}}"#),
+            format!(r#"{{"errorCode":"E1","errorSummary":"{CANARY}"}}"#),
+            format!(r#"{{"message":"{CANARY}"}}"#),
+            format!(r#"{{"access_token":"{CANARY}","refresh_token":"{CANARY}"#),
+            format!(r#"{{"access_token":"{CANARY}","access_token":"{CANARY}"}}"#),
+            format!(r#"{{"access_token":"{CANARY}"}}"#),
+            format!(r#"{{"access_token":["{CANARY}"],"sub":["{CANARY}"]}}"#),
+            format!(r#"{{"access_token":"{CANARY} ","token_type":"Bearer"}}"#),
+            format!(r#"["{CANARY}"]"#),
+        ] {
+            answers.push(json(status, &body));
+            let moved = format!("https://x.example/?code={CANARY}");
+            answers.push(with_header(
+                answer(status, "application/json", &body),
+                "location",
+                &moved,
+            ));
+        }
+        for body in [
+            format!("<html>{CANARY}</html>"),
+            format!("access_token={CANARY}&token_type=x"),
+            format!("error=invalid_grant&error_description={CANARY}"),
+        ] {
+            answers.push(answer(status, "text/html", &body));
+            answers.push(answer(status, "application/x-www-form-urlencoded", &body));
+            answers.push(answer(status, "application/octet-stream", &body));
+        }
+        answers.push(answer(
+            status,
+            "text/plain",
+            &format!("your token is {CANARY}"),
+        ));
+        let challenge = format!(r#"Bearer error="invalid_token", error_description="{CANARY}""#);
+        answers.push(with_header(empty(status), "WWW-Authenticate", &challenge));
+        answers.push(with_header(empty(status), "Set-Cookie", CANARY));
+    }
+    answers
+}
+
+/// Runs one exchange and searches the machine before and after, the request and the error.
+fn search<F: Flow + std::fmt::Debug>(mut flow: F, response: &HttpResponse) {
+    assert_clean(&format!("{flow:?}"));
+    let request = sent(&mut flow);
+    assert_clean(&format!("{request:?} {request:#?} {response:?}"));
+    let handled = flow.handle(response, T0);
+    assert_clean(&format!("{flow:?} {flow:#?}"));
+    if let Err(error) = handled.and_then(|()| flow.poll(T0).map(|_| ())) {
+        assert_clean(&everything(&error));
+    }
+}
+
+#[test]
+fn no_exchange_shows_a_secret_whatever_the_server_answers() {
+    let metadata = metadata();
+    let public = client();
+    for response in answers() {
+        for client in clients().iter().chain([&public]) {
+            let scopes = ScopeSet::parse("openid").unwrap();
+            let request = DeviceAuthorizationRequest::new(scopes);
+            // Without a secret of its own, this request gives the server nothing to repeat.
+            if *client != public {
+                search(request.start(&metadata, client).unwrap(), &response);
+            }
+            search(
+                RefreshFlow::new(&metadata, client, &canary()).unwrap(),
+                &response,
+            );
+            let hint = TokenTypeHint::RefreshToken;
+            search(
+                RevocationFlow::new(&metadata, client, &canary(), hint).unwrap(),
+                &response,
+            );
+            search(
+                IntrospectionFlow::new(&metadata, client, &canary(), None).unwrap(),
+                &response,
+            );
+        }
+        let check = SubjectCheck::SameAs("ada".to_owned());
+        search(
+            UserInfoFlow::new(&metadata, &canary(), check).unwrap(),
+            &response,
+        );
+    }
+}
+
+#[test]
+fn the_device_flow_shows_no_secret_whatever_the_server_answers() {
+    for response in answers() {
+        for client in clients() {
+            let mut authorization = authorization(5, 600);
+            authorization.device_code = canary();
+            assert_clean(&format!("{authorization:?}"));
+            let mut flow = DeviceFlow::new(&metadata(), &client, &authorization, T0).unwrap();
+            let now = T0 + secs(5);
+            let Ok(Step::Send(request)) = flow.poll(now) else {
+                panic!("no request")
+            };
+            assert_clean(&format!("{request:?}"));
+            let handled = flow.handle(&response, now);
+            assert_clean(&format!("{flow:?}"));
+            if let Err(error) = handled {
+                assert_clean(&everything(&error));
+            } else if let Err(error) = flow.poll(T0 + secs(7200)) {
+                assert_clean(&everything(&error));
+            }
+        }
+    }
+}
+
+#[test]
+fn tokens_do_not_show_in_a_token_response() {
+    let body = format!(
+        r#"{{"access_token":"{CANARY}","token_type":"Bearer","refresh_token":"{CANARY}","id_token":"{CANARY}"}}"#
+    );
+    let tokens = TokenResponse::from_response(&json(200, &body)).unwrap();
+    assert_eq!(tokens.access_token.expose(), CANARY);
+    assert_clean(&format!("{tokens:?} {tokens:#?} {:?}", tokens.to_json()));
+    assert_clean(&everything(&id_token::parse(&canary()).unwrap_err()));
+}
+
+#[test]
+fn secrets_do_not_show_in_a_client() {
+    for client in clients() {
+        assert_clean(&format!("{client:?} {client:#?}"));
+    }
+}
+
+/// The search itself must be able to fail.
+#[test]
+fn a_secret_that_did_show_would_be_found() {
+    let found = std::panic::catch_unwind(|| assert_clean(&format!("x {} y", canary().expose())));
+    assert!(found.is_err());
+}
