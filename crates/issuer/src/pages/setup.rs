@@ -6,10 +6,10 @@ use http::{StatusCode, Uri};
 
 use super::post::Post;
 use super::refusal::Refusal;
-use super::view::SetupForm;
+use super::view::{Field, Problem, SetupForm};
 use super::visitor::Visitor;
 use super::{Pages, query};
-use crate::core::{NewAccount, Setup};
+use crate::core::{AccountRejected, NewAccount, Setup};
 use countersign_oauth::Secret;
 
 /// `GET /setup?token=…`. Looking does not use the link up.
@@ -41,19 +41,22 @@ pub(super) async fn submit(
     State(pages): State<Pages>,
     Post { visitor, fields }: Post,
 ) -> Result<Response, Refusal> {
-    let again = |problem: String| {
+    let again = |field: Field, text: String| {
         let form = SetupForm {
             frame: pages.frame(&visitor),
             token: fields.text("token").to_owned(),
             username: fields.text("username").to_owned(),
             name: fields.text("name").to_owned(),
             email: fields.text("email").to_owned(),
-            problem: Some(problem),
+            problem: Some(Problem { field, text }),
         };
         pages.page(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &form)
     };
     if fields.text("password") != fields.text("repeated") {
-        return again("The two passwords are not the same.".to_owned());
+        return again(
+            Field::Password,
+            "The two passwords are not the same.".to_owned(),
+        );
     }
     let optional = |name| Some(fields.text(name).trim().to_owned()).filter(|text| !text.is_empty());
     let account = NewAccount {
@@ -75,7 +78,16 @@ pub(super) async fn submit(
             Ok(pages.with_cookie(pages.redirect("/"), &session.token))
         }
         Setup::LinkInvalid => Err(Refusal::SetupLink),
-        Setup::Rejected(why) => again(sentence(&why.to_string())),
+        Setup::Rejected(why) => again(field(why), sentence(&why.to_string())),
+    }
+}
+
+/// The field to mend.
+fn field(why: AccountRejected) -> Field {
+    match why {
+        AccountRejected::UsernameMalformed | AccountRejected::UsernameTaken => Field::Username,
+        AccountRejected::PasswordTooShort | AccountRejected::PasswordTooLong => Field::Password,
+        AccountRejected::NameMalformed => Field::Name,
     }
 }
 

@@ -100,7 +100,31 @@ pub(super) struct SetupForm {
     pub(super) username: String,
     pub(super) name: String,
     pub(super) email: String,
-    pub(super) problem: Option<String>,
+    pub(super) problem: Option<Problem>,
+}
+
+impl SetupForm {
+    /// Whether this is the field to mend.
+    fn wrong(&self, field: Field) -> bool {
+        self.problem
+            .as_ref()
+            .is_some_and(|problem| problem.field == field)
+    }
+}
+
+/// What is wrong with a form, and where: the field gets the focus and says why.
+#[derive(Debug)]
+pub(super) struct Problem {
+    pub(super) field: Field,
+    pub(super) text: String,
+}
+
+/// A field of the form for the first account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Username,
+    Name,
+    Password,
 }
 
 /// A page that only says how something ended.

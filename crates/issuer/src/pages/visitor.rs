@@ -55,7 +55,7 @@ impl FromRequestParts<Pages> for Visitor {
     }
 }
 
-/// A signed-in browser's request headers, as far as they say how somebody came here.
+/// How somebody came to a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arrival {
     /// From one of our own pages, typed, or opened by another program.
@@ -70,15 +70,10 @@ impl<S: Sync> FromRequestParts<S> for Arrival {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         // Fetch Metadata, section 2.4. A browser that does not say counts as our own page: taken
         // for foreign, its person could compare the code for ever and never get to decide.
-        Ok(
-            match parts
-                .headers
-                .get("sec-fetch-site")
-                .map(http::HeaderValue::as_bytes)
-            {
-                Some(b"cross-site" | b"same-site") => Self::Foreign,
-                _ => Self::Own,
-            },
-        )
+        let site = parts.headers.get("sec-fetch-site");
+        Ok(match site.map(http::HeaderValue::as_bytes) {
+            Some(b"cross-site" | b"same-site") => Self::Foreign,
+            _ => Self::Own,
+        })
     }
 }
