@@ -18,6 +18,7 @@ export async function launch() {
   const chromium = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
+    protocolTimeout: 30_000,
     userDataDir: profile,
     args: [
       "--no-sandbox",
@@ -46,16 +47,17 @@ export class Person {
   static async open(chromium, { script = false, origin }) {
     const context = await chromium.createBrowserContext();
     const page = await context.newPage();
-    const person = new Person(context, page, origin);
+    const person = new Person(context, page, origin, script);
     await page.setJavaScriptEnabled(script);
     await person.#listen();
     return person;
   }
 
-  constructor(context, page, origin) {
+  constructor(context, page, origin, script) {
     this.context = context;
     this.page = page;
     this.origin = origin;
+    this.script = script;
     this.complaints = [];
     this.expectedStatus = undefined;
   }
@@ -122,6 +124,15 @@ export class Person {
     throw new Error(`no ${selector} “${text}” on ${this.page.url()}:\n${await this.text()}`);
   }
 
+  /** Waits for the page to put the focus on `selector` by itself. */
+  async focusComesTo(selector) {
+    for (let looks = 0; looks < 100; looks += 1) {
+      if (await this.page.evaluate((wanted) => document.activeElement.matches(wanted), selector)) return;
+      await new Promise((wake) => setTimeout(wake, 20));
+    }
+    throw new Error(`the focus is not on ${selector} on ${this.page.url()}`);
+  }
+
   /** Moves the focus with Tab alone until it is on `selector`. */
   async tabTo(selector) {
     for (let pressed = 0; pressed < 40; pressed += 1) {
@@ -137,6 +148,14 @@ export class Person {
       }
     }
     throw new Error(`${selector} cannot be reached with Tab on ${this.page.url()}`);
+  }
+
+  /** Runs an examination of our own in the page, which waits for timers: those are scripts. */
+  async ask(script) {
+    await this.page.setJavaScriptEnabled(true);
+    const answer = await this.page.evaluate(script);
+    await this.page.setJavaScriptEnabled(this.script);
+    return answer;
   }
 
   heading() {

@@ -5,6 +5,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use countersign_oauth::Secret;
 use http::{StatusCode, Uri};
 
 use super::post::Post;
@@ -15,7 +16,6 @@ use super::words::Code;
 use super::{Pages, query, words};
 use crate::core::{BrowserSession, CodeLookup, Decision, PendingDevice};
 use crate::http::Peer;
-use countersign_oauth::Secret;
 
 /// `GET /device` and its short form `GET /d`, with or without `user_code`.
 pub(super) async fn show(

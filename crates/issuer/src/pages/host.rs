@@ -39,7 +39,8 @@ pub(super) async fn guard(State(pages): State<Pages>, request: Request, next: Ne
             .uri()
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
-        if let Ok(location) = HeaderValue::try_from(format!("{}{path}", pages.origin)) {
+        if let Ok(location) = HeaderValue::try_from(format!("{}{}", pages.origin, pages.path(path)))
+        {
             return (
                 StatusCode::TEMPORARY_REDIRECT,
                 [(header::LOCATION, location)],

@@ -83,7 +83,7 @@ impl Pages {
 
     /// The path of one of our pages, as a browser must ask for it.
     fn path(&self, path: &str) -> String {
-        format!("{}{path}", self.app.settings.base_path())
+        below(self.app.settings.base_path(), path)
     }
 
     /// Whether this issuer can only be reached from its own machine.
@@ -94,6 +94,16 @@ impl Pages {
             Some(url::Host::Domain(name)) => name == "localhost",
             None => false,
         }
+    }
+}
+
+/// Puts `path` below the path of the issuer. The start page of an issuer with a path is that
+/// path itself, without a slash at its end, as in its URL.
+fn below(base: &str, path: &str) -> String {
+    match (base, path) {
+        ("", path) => path.to_owned(),
+        (base, "/") => base.to_owned(),
+        (base, path) => format!("{base}{path}"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Requests that are not answered with the page they asked for.
 
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
@@ -10,7 +12,7 @@ use super::words;
 use crate::core;
 
 /// Why a request is refused, each with its status and its words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Refusal {
     /// There is no such page.
     NotFound,
@@ -32,8 +34,8 @@ pub(super) enum Refusal {
     CodesLimited(Duration),
     /// Too many wrong passwords.
     SignInsLimited(Duration),
-    /// The core failed for reasons of its own.
-    Unavailable,
+    /// Something failed here, for reasons of our own; only the operator is told which.
+    Failed(Arc<dyn Error + Send + Sync>),
     /// Any other status that came up on the way.
     Other(StatusCode),
 }
@@ -58,7 +60,7 @@ const CODE: Next = Next {
 
 impl Refusal {
     /// The status it is answered with.
-    pub(super) fn status(self) -> StatusCode {
+    pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::NotFound | Self::SetupLink => StatusCode::NOT_FOUND,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -67,13 +69,13 @@ impl Refusal {
             Self::FormExpired | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::CodesLimited(_) | Self::SignInsLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Other(status) => status,
+            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Other(status) => *status,
         }
     }
 
     /// What the page says.
-    pub(super) fn words(self) -> Words {
+    pub(super) fn words(&self) -> Words {
         let plain = |title: &str, text: &str, next| Words {
             tone: Tone::Plain,
             title: title.to_owned(),
@@ -131,7 +133,7 @@ impl Refusal {
                 "Too many wrong codes",
                 &format!(
                     "To keep codes from being guessed, none is accepted for now. Try again in {}.",
-                    words::wait(retry_after)
+                    words::wait(*retry_after)
                 ),
                 Some(CODE),
             ),
@@ -140,11 +142,11 @@ impl Refusal {
                 &format!(
                     "To keep passwords from being guessed, none is checked for now. Try again in \
                      {}.",
-                    words::wait(retry_after)
+                    words::wait(*retry_after)
                 ),
                 None,
             ),
-            Self::Unavailable => plain(
+            Self::Failed(_) => plain(
                 "Something went wrong here",
                 "The issuer could not do this just now. Nothing you did was wrong: try again in a \
                  moment.",
@@ -164,9 +166,16 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    /// A failure of our own.
+    pub(super) fn failed(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Arc::new(error))
+    }
+}
+
 impl From<core::Error> for Refusal {
-    fn from(_: core::Error) -> Self {
-        Self::Unavailable
+    fn from(error: core::Error) -> Self {
+        Self::failed(error)
     }
 }
 

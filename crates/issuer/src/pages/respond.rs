@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
+use countersign_oauth::Secret;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::refusal::Refusal;
 use super::view::{Frame, Outcome};
 use super::visitor::Visitor;
 use super::{Pages, assets};
-use countersign_oauth::Secret;
 
 /// What pages may do: show themselves, our style sheet and icon, and send forms to us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -47,9 +47,12 @@ pub(super) async fn finish(State(pages): State<Pages>, response: Response) -> Re
         let refusal = response
             .extensions()
             .get()
-            .copied()
+            .cloned()
             .unwrap_or(Refusal::Other(status));
-        let page = pages.refusal(refusal);
+        if let Refusal::Failed(error) = &refusal {
+            pages.app.report(error.as_ref());
+        }
+        let page = pages.refusal(&refusal);
         let (mut parts, _) = response.into_parts();
         parts.headers.remove(header::CONTENT_LENGTH);
         parts.headers.insert(header::CONTENT_TYPE, HTML);
@@ -85,7 +88,7 @@ impl Pages {
             style: self.path(&assets::STYLE.path),
             icon: self.path(&assets::ICON.path),
             issuer: self.app.settings.url(""),
-            development: self.is_loopback(),
+            development: self.app.settings.development,
             username: None,
             csrf: String::new(),
         }
@@ -98,7 +101,7 @@ impl Pages {
         status: StatusCode,
         template: &impl Template,
     ) -> Result<Response, Refusal> {
-        let html = template.render().map_err(|_| Refusal::Unavailable)?;
+        let html = template.render().map_err(Refusal::failed)?;
         let response = (status, Html(html)).into_response();
         Ok(if visitor.fresh {
             self.with_cookie(response, &visitor.cookie)
@@ -131,11 +134,11 @@ impl Pages {
         let location = HeaderValue::try_from(self.path(path));
         match location {
             Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
-            Err(_) => Refusal::Unavailable.into_response(),
+            Err(error) => Refusal::failed(error).into_response(),
         }
     }
 
-    fn refusal(&self, refusal: Refusal) -> String {
+    fn refusal(&self, refusal: &Refusal) -> String {
         let words = refusal.words();
         let page = Outcome {
             frame: self.bare_frame(),

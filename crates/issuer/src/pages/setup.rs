@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use countersign_oauth::Secret;
 use http::{StatusCode, Uri};
 
 use super::post::Post;
@@ -10,7 +11,6 @@ use super::view::{Field, Problem, SetupForm};
 use super::visitor::Visitor;
 use super::{Pages, query};
 use crate::core::{AccountRejected, NewAccount, Setup};
-use countersign_oauth::Secret;
 
 /// `GET /setup?token=…`. Looking does not use the link up.
 pub(super) async fn show(

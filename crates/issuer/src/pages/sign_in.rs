@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use countersign_oauth::Secret;
 use http::{StatusCode, Uri};
 
 use super::post::Post;
@@ -12,7 +13,6 @@ use super::words::Code;
 use super::{Pages, device, query};
 use crate::core::SignIn;
 use crate::http::Peer;
-use countersign_oauth::Secret;
 
 /// `GET /sign-in`, with `user_code` when a login waits behind it.
 pub(super) async fn show(

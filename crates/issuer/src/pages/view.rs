@@ -26,6 +26,13 @@ pub(super) struct Frame {
     pub(super) csrf: String,
 }
 
+impl Frame {
+    /// The path of one of our pages, as a browser must ask for it.
+    fn path(&self, path: &str) -> String {
+        super::below(&self.base, path)
+    }
+}
+
 /// `/` for somebody not signed in.
 #[derive(Debug, Template)]
 #[template(path = "welcome.html")]

@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
+use countersign_oauth::Secret;
 use http::request::Parts;
 
 use super::{Pages, refusal::Refusal};
 use crate::core::BrowserSession;
-use countersign_oauth::Secret;
 
 /// The browser that sent this request.
 #[derive(Debug)]

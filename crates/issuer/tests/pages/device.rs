@@ -30,7 +30,12 @@ async fn a_get_never_approves_and_never_burns_a_code() {
         }
     }
     assert_eq!(site.poll(&device).await, "authorization_pending");
-    assert!(browser.get(&link(code)).await.shows("Approve this sign-in?"));
+    assert!(
+        browser
+            .get(&link(code))
+            .await
+            .shows("Approve this sign-in?")
+    );
 }
 
 #[tokio::test]
@@ -38,11 +43,21 @@ async fn approve_gives_the_device_its_tokens() {
     let site = Site::new().await;
     let device = site.device().await;
     let mut browser = site.signed_in().await;
-    let values = [("user_code", device.user_code.as_str()), ("decision", "approve")];
-    let done = browser.post("/device/decision", &values).await.location().to_owned();
+    let values = [
+        ("user_code", device.user_code.as_str()),
+        ("decision", "approve"),
+    ];
+    let done = browser
+        .post("/device/decision", &values)
+        .await
+        .location()
+        .to_owned();
     assert!(browser.get(&done).await.shows("Return to your terminal"));
     assert_eq!(site.poll(&device).await, "tokens");
-    assert!(browser.get(&done).await.shows("Approved"), "a reload tells the same");
+    assert!(
+        browser.get(&done).await.shows("Approved"),
+        "a reload tells the same"
+    );
 }
 
 #[tokio::test]
@@ -50,8 +65,15 @@ async fn deny_tells_the_device_access_denied() {
     let site = Site::new().await;
     let device = site.device().await;
     let mut browser = site.signed_in().await;
-    let values = [("user_code", device.user_code.as_str()), ("decision", "deny")];
-    let done = browser.post("/device/decision", &values).await.location().to_owned();
+    let values = [
+        ("user_code", device.user_code.as_str()),
+        ("decision", "deny"),
+    ];
+    let done = browser
+        .post("/device/decision", &values)
+        .await
+        .location()
+        .to_owned();
     assert!(browser.get(&done).await.shows("Denied"));
     assert_eq!(site.poll(&device).await, "access_denied");
 }
@@ -61,10 +83,20 @@ async fn a_code_that_was_decided_cannot_be_decided_again() {
     let site = Site::new().await;
     let device = site.device().await;
     let mut browser = site.signed_in().await;
-    let deny = [("user_code", device.user_code.as_str()), ("decision", "deny")];
-    let approve = [("user_code", device.user_code.as_str()), ("decision", "approve")];
+    let deny = [
+        ("user_code", device.user_code.as_str()),
+        ("decision", "deny"),
+    ];
+    let approve = [
+        ("user_code", device.user_code.as_str()),
+        ("decision", "approve"),
+    ];
     browser.post("/device/decision", &deny).await;
-    let done = browser.post("/device/decision", &approve).await.location().to_owned();
+    let done = browser
+        .post("/device/decision", &approve)
+        .await
+        .location()
+        .to_owned();
     assert!(browser.get(&done).await.shows("Too late for this code"));
     assert_eq!(site.poll(&device).await, "access_denied");
 }
@@ -76,7 +108,11 @@ async fn a_decision_needs_a_word_we_know_and_a_session() {
     let code = device.user_code.as_str();
     for word in ["", "yes", "APPROVE"] {
         let values = [("user_code", code), ("decision", word)];
-        let answer = site.signed_in().await.post("/device/decision", &values).await;
+        let answer = site
+            .signed_in()
+            .await
+            .post("/device/decision", &values)
+            .await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{word:?}");
     }
     let values = [("user_code", code), ("decision", "approve")];
@@ -91,9 +127,11 @@ async fn a_code_is_taken_in_any_case_with_any_dash_and_space() {
     let device = site.device().await;
     let code = &device.user_code;
     let mut browser = site.signed_in().await;
-    for typed in
-        [code.to_lowercase(), code.replace('-', ""), format!("  {} ", code.replace('-', " "))]
-    {
+    for typed in [
+        code.to_lowercase(),
+        code.replace('-', ""),
+        format!("  {} ", code.replace('-', " ")),
+    ] {
         let answer = browser.post("/device", &[("user_code", &typed)]).await;
         assert_eq!(answer.location(), link(code), "{typed:?}");
     }
@@ -104,15 +142,27 @@ async fn a_link_with_the_code_leads_through_the_sign_in_to_the_confirmation() {
     let site = Site::new().await;
     let device = site.device().await;
     let mut browser = site.browser();
-    let sign_in = browser.get(&link(&device.user_code)).await.location().to_owned();
+    let sign_in = browser
+        .get(&link(&device.user_code))
+        .await
+        .location()
+        .to_owned();
     let page = browser.get(&sign_in).await;
     assert!(page.shows(&device.user_code));
     let code = page.field("user_code");
-    let values =
-        [("username", "ada"), ("password", crate::site::PASSWORD), ("user_code", code.as_str())];
+    let values = [
+        ("username", "ada"),
+        ("password", crate::site::PASSWORD),
+        ("user_code", code.as_str()),
+    ];
     let answer = browser.post("/sign-in", &values).await;
     let confirm = answer.location().to_owned();
-    assert!(browser.get_from("same-origin", &confirm).await.shows("Approve this sign-in?"));
+    assert!(
+        browser
+            .get_from("same-origin", &confirm)
+            .await
+            .shows("Approve this sign-in?")
+    );
 }
 
 #[tokio::test]
@@ -125,9 +175,16 @@ async fn another_sites_link_has_to_be_compared_first_and_spends_no_guess() {
         assert_eq!(page.status, StatusCode::OK);
         assert!(page.shows("Is this the code in your terminal?"));
     }
-    let page = browser.get_from("cross-site", &link(&device.user_code)).await;
+    let page = browser
+        .get_from("cross-site", &link(&device.user_code))
+        .await;
     assert!(page.shows("Is this the code in your terminal?") && !page.shows("Approve"));
-    assert!(browser.get(&link(&device.user_code)).await.shows("Approve this sign-in?"));
+    assert!(
+        browser
+            .get(&link(&device.user_code))
+            .await
+            .shows("Approve this sign-in?")
+    );
 }
 
 #[tokio::test]
@@ -158,7 +215,10 @@ async fn wrong_codes_are_limited_with_the_time_to_wait() {
         assert!(page.shows("Try again in 10 minutes."));
     }
     site.wait(Duration::from_secs(600));
-    assert_eq!(browser.get(&link("BBBB-BBBJ")).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        browser.get(&link("BBBB-BBBJ")).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -178,7 +238,9 @@ async fn decisions_are_no_way_around_the_limit() {
 #[tokio::test]
 async fn the_confirmation_says_who_asks_from_where_and_what_is_only_claimed() {
     let site = Site::new().await;
-    let device = site.device_claiming(Some("ada-laptop"), Some("countersign login")).await;
+    let device = site
+        .device_claiming(Some("ada-laptop"), Some("countersign login"))
+        .await;
     site.wait(Duration::from_secs(130));
     let page = site.signed_in().await.get(&link(&device.user_code)).await;
     assert_eq!(page.status, StatusCode::OK);
@@ -208,7 +270,12 @@ async fn the_confirmation_says_who_asks_from_where_and_what_is_only_claimed() {
 }
 
 fn countersign_spelling(code: &str) -> String {
-    code.replace('-', ",").chars().map(String::from).collect::<Vec<_>>().join(" ").replace(" ,", ",")
+    code.replace('-', ",")
+        .chars()
+        .map(String::from)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .replace(" ,", ",")
 }
 
 #[tokio::test]
@@ -221,7 +288,10 @@ async fn a_hostile_name_is_shown_as_text() {
     assert!(!page.shows("<script") && !page.shows("<a href='//evil"));
 
     let typed = "\"><script>alert(1)</script>";
-    let page = site.browser().post("/device", &[("user_code", typed)]).await;
+    let page = site
+        .browser()
+        .post("/device", &[("user_code", typed)])
+        .await;
     assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!page.shows("<script"));
 }
@@ -231,12 +301,25 @@ async fn nobody_is_shown_approved_by_a_link() {
     let site = Site::new().await;
     let device = site.device().await;
     let mut ada = site.signed_in().await;
-    let values = [("user_code", device.user_code.as_str()), ("decision", "deny")];
-    let denied = ada.post("/device/decision", &values).await.location().to_owned();
+    let values = [
+        ("user_code", device.user_code.as_str()),
+        ("decision", "deny"),
+    ];
+    let denied = ada
+        .post("/device/decision", &values)
+        .await
+        .location()
+        .to_owned();
     let forged = denied.replace("denied", "approved");
     assert_eq!(ada.get(&forged).await.location(), "/device");
-    assert_eq!(ada.get("/device/done?outcome=approved").await.location(), "/device");
-    assert_eq!(site.signed_in().await.get(&denied).await.location(), "/device");
+    assert_eq!(
+        ada.get("/device/done?outcome=approved").await.location(),
+        "/device"
+    );
+    assert_eq!(
+        site.signed_in().await.get(&denied).await.location(),
+        "/device"
+    );
 }
 
 #[tokio::test]

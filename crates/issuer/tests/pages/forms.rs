@@ -4,8 +4,14 @@ use http::StatusCode;
 
 use crate::site::{ORIGIN, Site};
 
-const FORMS: [&str; 6] =
-    ["/device", "/d", "/device/decision", "/sign-in", "/sign-out", "/setup"];
+const FORMS: [&str; 6] = [
+    "/device",
+    "/d",
+    "/device/decision",
+    "/sign-in",
+    "/sign-out",
+    "/setup",
+];
 
 #[tokio::test]
 async fn no_form_is_taken_without_its_token() {
@@ -26,7 +32,11 @@ async fn no_form_is_taken_with_another_browsers_token() {
     let site = Site::new().await;
     let token = site.signed_in().await.csrf().await;
     for path in FORMS {
-        let answer = site.signed_in().await.post_with(path, &[("csrf", &token)]).await;
+        let answer = site
+            .signed_in()
+            .await
+            .post_with(path, &[("csrf", &token)])
+            .await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
     }
 }
@@ -57,7 +67,10 @@ async fn no_form_is_taken_from_another_sites_page_even_with_the_token() {
             let body = Some(format!("csrf={token}"));
             let answer = browser.send("POST", path, headers, body).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {headers:?}");
-            assert!(answer.shows("This came from another site"), "{path} {headers:?}");
+            assert!(
+                answer.shows("This came from another site"),
+                "{path} {headers:?}"
+            );
         }
         assert!(browser.is_signed_in().await, "{path} changed nothing");
     }
@@ -67,7 +80,10 @@ async fn no_form_is_taken_from_another_sites_page_even_with_the_token() {
 async fn a_browser_without_cookies_is_told_so() {
     let site = Site::new().await;
     let token = site.browser().csrf().await;
-    let answer = site.browser().post_with("/sign-in", &[("csrf", &token)]).await;
+    let answer = site
+        .browser()
+        .post_with("/sign-in", &[("csrf", &token)])
+        .await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(answer.shows("your browser keeps no cookies"));
 }
@@ -78,12 +94,16 @@ async fn what_is_too_large_or_no_form_is_refused_with_a_page() {
     let mut browser = site.browser();
     let token = browser.csrf().await;
     let large = "x".repeat(17 * 1024);
-    let answer = browser.post_with("/sign-in", &[("csrf", &token), ("username", &large)]).await;
+    let answer = browser
+        .post_with("/sign-in", &[("csrf", &token), ("username", &large)])
+        .await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     assert!(answer.shows("<h1"));
 
     let json = &[("content-type", "application/json")];
-    let answer = browser.send("POST", "/sign-in", json, Some("{}".to_owned())).await;
+    let answer = browser
+        .send("POST", "/sign-in", json, Some("{}".to_owned()))
+        .await;
     assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert!(answer.shows("<h1"));
 }

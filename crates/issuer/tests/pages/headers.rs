@@ -38,8 +38,16 @@ async fn every_page_carries_the_same_strict_headers() {
         for (name, value) in EVERYWHERE {
             assert_eq!(answer.header(name), value, "{method} {path}");
         }
-        assert_eq!(answer.header("cache-control"), "no-store", "{method} {path}");
-        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{method} {path}");
+        assert_eq!(
+            answer.header("cache-control"),
+            "no-store",
+            "{method} {path}"
+        );
+        assert_eq!(
+            answer.header("content-type"),
+            "text/html; charset=utf-8",
+            "{method} {path}"
+        );
         assert!(answer.shows("<html lang=\"en\">"), "{method} {path}");
     }
 }
@@ -61,8 +69,19 @@ async fn no_page_has_a_script_an_inline_style_or_another_sites_address() {
     let mut browser = site.signed_in().await;
     let confirm = format!("/device?user_code={}", device.user_code);
     for path in ["/", "/device", "/sign-in", "/nothing", confirm.as_str()] {
-        let body = browser.get(path).await.body.replace(crate::site::ORIGIN, "");
-        for never in ["<script", "<style", " style=", "javascript:", " onclick=", "//"] {
+        let body = browser
+            .get(path)
+            .await
+            .body
+            .replace(crate::site::ORIGIN, "");
+        for never in [
+            "<script",
+            "<style",
+            " style=",
+            "javascript:",
+            " onclick=",
+            "//",
+        ] {
             assert!(!body.contains(never), "{never} on {path}:\n{body}");
         }
     }
@@ -72,12 +91,22 @@ async fn no_page_has_a_script_an_inline_style_or_another_sites_address() {
 async fn the_style_sheet_is_named_by_its_content_and_kept() {
     let site = Site::new().await;
     let page = site.browser().get("/").await;
-    let path = page.body.split_once("rel=\"stylesheet\" href=\"").unwrap().1;
+    let path = page
+        .body
+        .split_once("rel=\"stylesheet\" href=\"")
+        .unwrap()
+        .1;
     let path = path.split_once('"').unwrap().0;
     let answer = site.browser().get(path).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("content-type"), "text/css; charset=utf-8");
-    assert_eq!(answer.header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(
+        answer.header("cache-control"),
+        "public, max-age=31536000, immutable"
+    );
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
-    assert_eq!(site.browser().get("/assets/style.css").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        site.browser().get("/assets/style.css").await.status,
+        StatusCode::NOT_FOUND
+    );
 }

@@ -1,4 +1,9 @@
 //! The pages, asked in process as browsers ask.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod device;
 mod forms;

@@ -8,7 +8,12 @@ use crate::site::{Browser, ORIGIN, PASSWORD, Site};
 
 async fn fresh() -> (Site, String) {
     let site = Site::without_accounts(ORIGIN).await;
-    let token = site.core.offer_setup_link(site.now()).await.unwrap().unwrap();
+    let token = site
+        .core
+        .offer_setup_link(site.now())
+        .await
+        .unwrap()
+        .unwrap();
     (site, token.expose().to_owned())
 }
 
@@ -36,7 +41,11 @@ async fn the_link_makes_the_first_account_once_and_signs_it_in() {
     let path = format!("/setup?token={token}");
     let mut browser = site.browser();
     for _ in 0..3 {
-        assert_eq!(browser.get(&path).await.status, StatusCode::OK, "looking uses nothing up");
+        assert_eq!(
+            browser.get(&path).await.status,
+            StatusCode::OK,
+            "looking uses nothing up"
+        );
     }
     let before = browser.cookie.clone();
     assert_eq!(submit(&mut browser, &token, &[]).await.location(), "/");
@@ -69,16 +78,34 @@ async fn what_cannot_be_accepted_is_said_at_its_field_and_the_link_stays_good() 
     let (site, token) = fresh().await;
     let mut browser = site.browser();
     for (change, field, words) in [
-        (("username", "../etc"), "username", "A user name has 1 to 64"),
-        (("repeated", "another one"), "password", "The two passwords are not the same."),
+        (
+            ("username", "../etc"),
+            "username",
+            "A user name has 1 to 64",
+        ),
+        (
+            ("repeated", "another one"),
+            "password",
+            "The two passwords are not the same.",
+        ),
         (("password", "short"), "password", "The two passwords"),
     ] {
         let page = submit(&mut browser, &token, &[change]).await;
         assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{change:?}");
         assert!(page.shows(words), "{change:?}:\n{}", page.body);
         let begin = format!("<input id=\"{field}\"");
-        let input = page.body.split_once(&begin).unwrap().1.split_once('>').unwrap().0;
-        assert!(input.contains("aria-invalid=\"true\""), "{change:?}: {input}");
+        let input = page
+            .body
+            .split_once(&begin)
+            .unwrap()
+            .1
+            .split_once('>')
+            .unwrap()
+            .0;
+        assert!(
+            input.contains("aria-invalid=\"true\""),
+            "{change:?}: {input}"
+        );
         assert!(!page.shows(PASSWORD), "no password is sent back");
     }
     let short = [("password", "short"), ("repeated", "short")];
@@ -92,5 +119,9 @@ async fn what_was_typed_is_kept_and_escaped() {
     let (site, token) = fresh().await;
     let values = [("name", "\"><b>Ada"), ("repeated", "another one")];
     let page = submit(&mut site.browser(), &token, &values).await;
-    assert!(page.shows("value=\"&#34;&#62;&#60;b&#62;Ada\""), "{}", page.body);
+    assert!(
+        page.shows("value=\"&#34;&#62;&#60;b&#62;Ada\""),
+        "{}",
+        page.body
+    );
 }

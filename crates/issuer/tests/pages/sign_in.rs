@@ -15,7 +15,10 @@ async fn the_cookie_has_every_attribute_and_is_new_after_the_sign_in() {
     let answer = browser.sign_in("ada").await;
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("countersign-4455="), "{cookie}");
-    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"), "{cookie}");
+    assert!(
+        cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
     assert_ne!(browser.cookie, Some(before));
     assert!(browser.is_signed_in().await);
 }
@@ -26,7 +29,10 @@ async fn an_https_issuer_sets_a_host_cookie() {
     let answer = site.browser().get("/").await;
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("__Host-countersign="), "{cookie}");
-    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"), "{cookie}");
+    assert!(
+        cookie.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"),
+        "{cookie}"
+    );
 }
 
 #[tokio::test]
@@ -66,7 +72,10 @@ async fn signing_out_ends_the_session_for_every_copy_of_its_cookie() {
 async fn a_get_signs_nobody_out() {
     let site = Site::new().await;
     let mut browser = site.signed_in().await;
-    assert_eq!(browser.get("/sign-out").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(
+        browser.get("/sign-out").await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
     assert!(browser.is_signed_in().await);
 }
 
@@ -85,10 +94,17 @@ async fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
     for (username, password) in [("ada", "wrong password"), ("bob", PASSWORD)] {
         let mut browser = site.browser();
         let token = browser.csrf().await;
-        let values = [("csrf", token.as_str()), ("username", username), ("password", password)];
+        let values = [
+            ("csrf", token.as_str()),
+            ("username", username),
+            ("password", password),
+        ];
         let answer = browser.post_with("/sign-in", &values).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        let body = answer.body.replace(&token, "TOKEN").replace(username, "NAME");
+        let body = answer
+            .body
+            .replace(&token, "TOKEN")
+            .replace(username, "NAME");
         answers.push((body, answer.headers));
     }
     assert_eq!(answers[0], answers[1]);
@@ -109,7 +125,10 @@ async fn wrong_passwords_are_limited_with_the_time_to_wait() {
     let mut browser = site.browser();
     let wrong = [("username", "ada"), ("password", "wrong password")];
     for _ in 0..5 {
-        assert_eq!(browser.post("/sign-in", &wrong).await.status, StatusCode::FORBIDDEN);
+        assert_eq!(
+            browser.post("/sign-in", &wrong).await.status,
+            StatusCode::FORBIDDEN
+        );
     }
     let right = [("username", "ada"), ("password", PASSWORD)];
     let answer = browser.post("/sign-in", &right).await;
@@ -121,14 +140,30 @@ async fn wrong_passwords_are_limited_with_the_time_to_wait() {
 #[tokio::test]
 async fn a_sign_in_leads_nowhere_but_home_or_to_a_code() {
     let site = Site::new().await;
-    for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1"] {
+    for elsewhere in [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:1",
+    ] {
         for name in ["user_code", "next", "return_to", "redirect_uri"] {
-            let values = [("username", "ada"), ("password", PASSWORD), (name, elsewhere)];
-            assert_eq!(site.browser().post("/sign-in", &values).await.location(), "/");
+            let values = [
+                ("username", "ada"),
+                ("password", PASSWORD),
+                (name, elsewhere),
+            ];
+            assert_eq!(
+                site.browser().post("/sign-in", &values).await.location(),
+                "/"
+            );
             let path = format!("/sign-in?{name}={elsewhere}");
             let page = site.browser().get(&path).await;
             assert!(!page.shows("evil"), "{path}");
-            assert_eq!(site.signed_in().await.get(&path).await.location(), "/", "{path}");
+            assert_eq!(
+                site.signed_in().await.get(&path).await.location(),
+                "/",
+                "{path}"
+            );
         }
     }
 }
@@ -142,8 +177,16 @@ async fn not_you_keeps_the_request_for_the_next_account() {
     let mut browser = site.signed_in().await;
     let answer = browser.post("/sign-out", &[("user_code", code)]).await;
     assert_eq!(answer.location(), format!("/sign-in?user_code={code}"));
-    let values = [("username", "bob"), ("password", PASSWORD), ("user_code", code)];
-    let confirm = browser.post("/sign-in", &values).await.location().to_owned();
+    let values = [
+        ("username", "bob"),
+        ("password", PASSWORD),
+        ("user_code", code),
+    ];
+    let confirm = browser
+        .post("/sign-in", &values)
+        .await
+        .location()
+        .to_owned();
     let page = browser.get(&confirm).await;
     assert!(page.shows("<code>bob</code>") && page.shows(code));
 }

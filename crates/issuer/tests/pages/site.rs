@@ -50,8 +50,13 @@ impl Site {
         let time = Arc::clone(&clock);
         let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));
         let state = AppState::new(Arc::clone(&core), Settings::new(issuer.clone()), now);
-        let router = issuer_http::router(state);
-        let site = Self { core, router, clock, issuer };
+        let router = issuer_http::router(&state);
+        let site = Self {
+            core,
+            router,
+            clock,
+            issuer,
+        };
         site.core.ensure_default_client(site.now()).await.unwrap();
         site
     }
@@ -63,7 +68,11 @@ impl Site {
             email: None,
             password: Secret::from(PASSWORD.to_owned()),
         };
-        self.core.add_account(account, Vec::new(), self.now()).await.unwrap().unwrap();
+        self.core
+            .add_account(account, Vec::new(), self.now())
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -113,7 +122,11 @@ impl Site {
 
     /// A browser that was never here.
     pub(crate) fn browser(&self) -> Browser<'_> {
-        Browser { site: self, cookie: None, peer: IpAddr::V4(Ipv4Addr::LOCALHOST) }
+        Browser {
+            site: self,
+            cookie: None,
+            peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
     }
 
     /// A browser in which `ada` has signed in.
@@ -125,7 +138,10 @@ impl Site {
 }
 
 fn credentials() -> ClientCredentials {
-    ClientCredentials { id: "cli".to_owned(), secret: None }
+    ClientCredentials {
+        id: "cli".to_owned(),
+        secret: None,
+    }
 }
 
 /// A browser: keeps one cookie and sends forms as browsers do.
@@ -144,20 +160,27 @@ impl Browser<'_> {
 
     /// Follows a link from `site`, in the words of `Sec-Fetch-Site`.
     pub(crate) async fn get_from(&mut self, site: &str, path: &str) -> Answer {
-        self.send("GET", path, &[("sec-fetch-site", site)], None).await
+        self.send("GET", path, &[("sec-fetch-site", site)], None)
+            .await
     }
 
     /// Opens a page and sends its form back with these values.
     pub(crate) async fn post(&mut self, path: &str, values: &[(&str, &str)]) -> Answer {
         let token = self.csrf().await;
-        self.post_with(path, &[&[("csrf", token.as_str())], values].concat()).await
+        self.post_with(path, &[&[("csrf", token.as_str())], values].concat())
+            .await
     }
 
     /// Sends a form without a look at any page first.
     pub(crate) async fn post_with(&mut self, path: &str, values: &[(&str, &str)]) -> Answer {
         let origin = self.site.issuer.origin().ascii_serialization();
-        let headers = [("origin", origin.as_str()), ("sec-fetch-site", "same-origin")];
-        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
+        let headers = [
+            ("origin", origin.as_str()),
+            ("sec-fetch-site", "same-origin"),
+        ];
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(values)
+            .finish();
         self.send("POST", path, &headers, Some(body)).await
     }
 
@@ -168,7 +191,12 @@ impl Browser<'_> {
     }
 
     pub(crate) async fn sign_in(&mut self, username: &str) -> Answer {
-        let answer = self.post("/sign-in", &[("username", username), ("password", PASSWORD)]).await;
+        let answer = self
+            .post(
+                "/sign-in",
+                &[("username", username), ("password", PASSWORD)],
+            )
+            .await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
         answer
     }
@@ -209,7 +237,11 @@ impl Browser<'_> {
             let pair = set.split(';').next().unwrap();
             self.cookie = (!set.contains("Max-Age=0")).then(|| pair.to_owned());
         }
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
     }
 }
 
@@ -223,7 +255,9 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// Where the browser is sent.
@@ -235,7 +269,10 @@ impl Answer {
     /// The value of a hidden field.
     pub(crate) fn field(&self, name: &str) -> String {
         let begin = format!("name=\"{name}\" value=\"");
-        let rest = self.body.split_once(&begin).unwrap_or_else(|| panic!("{name}: {}", self.body));
+        let rest = self
+            .body
+            .split_once(&begin)
+            .unwrap_or_else(|| panic!("{name}: {}", self.body));
         rest.1.split_once('"').unwrap().0.to_owned()
     }
 

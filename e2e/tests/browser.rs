@@ -1,0 +1,45 @@
+//! A real Chromium signs in, approves and denies on the pages of a real issuer.
+//!
+//! What is done and looked at stands in `e2e/browser/pages.test.js`; this starts both sides.
+//! Pictures of every page are left in `target/screenshots`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use countersign_testkit::{Home, Program, bin};
+
+#[test]
+fn people_can_do_on_the_pages_what_they_are_for() {
+    let e2e = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let browser = e2e.join("browser");
+    assert!(
+        browser.join("node_modules/puppeteer-core").is_dir(),
+        "the browser's driver is not installed: run `cargo xtask test`, or `npm ci` in e2e/browser"
+    );
+    let limit = Duration::from_secs(240);
+    let home = Home::new();
+    let issuer = Program::new(bin("countersign-issuer"))
+        .args(["serve", "--memory", "--listen", "127.0.0.1:0"])
+        .home(&home)
+        .limit(limit)
+        .start();
+    let setup_link = issuer.wait_for_stderr(|text| {
+        let line = text.lines().find(|line| line.contains("/setup?token="))?;
+        Some(line.trim().to_owned())
+    });
+    let origin = setup_link
+        .split_once("/setup")
+        .expect("the link is the set-up page's")
+        .0;
+    let pictures = e2e.join("../target/screenshots");
+    let outcome = Program::new("node")
+        .args(["--test", "--test-reporter=spec", "pages.test.js"])
+        .dir(&browser)
+        .home(&home)
+        .env("ISSUER", origin)
+        .env("SETUP_LINK", &setup_link)
+        .env("SCREENSHOTS", &pictures)
+        .limit(limit)
+        .run();
+    outcome.expect_code(0);
+}
