@@ -11,7 +11,7 @@ use clap::Args;
 use countersign_issuer::config::{DEFAULT_LISTEN, Requested, TlsFiles, issuer_for};
 use countersign_issuer::core::{Core, Keys, Limit, Policy};
 use countersign_issuer::http::{AppState, Settings, router};
-use countersign_issuer::keyfile;
+use countersign_issuer::keyfile::{self, KeyFileError};
 use countersign_issuer::server::Server;
 use countersign_issuer::storage::{Memory, Storage};
 use countersign_issuer::tls;
@@ -69,6 +69,9 @@ pub(crate) async fn run(
             .map(|(certificates, key)| TlsFiles { certificates, key }),
         trusted_proxies: arguments.trusted_proxies.clone(),
     };
+    // Heard from here on, so that no start is half undone.
+    let ending =
+        ending().map_err(|error| Problem::new("signals cannot be heard").because(error))?;
     // Once with what was asked, so that nothing is opened in vain, and once
     // with the port that was got.
     settle(&requested, requested.listen)?;
@@ -106,7 +109,7 @@ pub(crate) async fn run(
     };
     let core = Arc::new(core);
     core.ensure_default_client(now()).await?;
-    make_rsa_key(Arc::clone(&core), directory.as_deref().map(state::key_file));
+    make_rsa_key(&core, directory.as_deref().map(state::key_file));
     tokio::spawn(keep_house(Arc::clone(&core)));
 
     let state = AppState::new(
@@ -129,8 +132,6 @@ pub(crate) async fn run(
             .collect(),
         router: router(&state),
     };
-    let ending =
-        ending().map_err(|error| Problem::new("signals cannot be heard").because(error))?;
     server
         .run(ending)
         .await
@@ -189,26 +190,27 @@ fn open(directory: Option<&Path>, policy: Policy) -> Result<Core, Problem> {
 
 /// Makes the RSA key while the server serves: it takes between a tenth of a
 /// second and several seconds, and hardly any client needs it.
-fn make_rsa_key(core: Arc<Core>, path: Option<PathBuf>) {
-    if core.keys().has_rs256() {
+fn make_rsa_key(core: &Arc<Core>, path: Option<PathBuf>) {
+    let keys = core.keys();
+    if keys.has_rs256() {
         return;
     }
+    let core = Arc::downgrade(core);
     // A thread of its own, which may be cut short with the program: tasks of
     // the runtime would be waited for.
     std::thread::spawn(move || {
-        let stored = core
-            .keys()
-            .with_rs256()
-            .map_err(keyfile::KeyFileError::from)
-            .and_then(|keys| {
-                if let Some(path) = path {
-                    keyfile::save(&path, &keys)?;
-                }
-                Ok(keys)
-            });
-        match stored {
-            Ok(keys) => core.replace_keys(keys),
-            Err(error) => report(&error),
+        let made = keys.with_rs256().map_err(KeyFileError::from);
+        let stored = made.and_then(|keys| {
+            if let Some(path) = path {
+                keyfile::save(&path, &keys)?;
+            }
+            Ok(keys)
+        });
+        match (stored, core.upgrade()) {
+            (Ok(keys), Some(core)) => core.replace_keys(keys),
+            // The server has ended meanwhile.
+            (Ok(_), None) => {}
+            (Err(error), _) => report(&error),
         }
     });
 }

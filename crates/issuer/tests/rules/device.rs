@@ -79,8 +79,8 @@ async fn sixty_four_parallel_redemptions_give_exactly_one_token_set(f: Fixture) 
     let code = Arc::new(started.device_code.expose().to_owned());
     let redemptions: Vec<_> = (0..64)
         .map(|_| {
-            let (core, code, now) = (Arc::clone(&f.core), Arc::clone(&code), f.now());
-            tokio::spawn(async move { core.redeem_device(&cli(), &code, &[], now).await })
+            let (rules, code, now) = (Arc::clone(&f.core), Arc::clone(&code), f.now());
+            tokio::spawn(async move { rules.redeem_device(&cli(), &code, &[], now).await })
         })
         .collect();
     let mut tokens = Vec::new();
@@ -291,10 +291,7 @@ async fn malformed_requests_are_refused(f: Fixture) {
             with(&|r| r.audiences = vec!["x".repeat(600)]),
             "invalid_target",
         ),
-        (
-            with(&|r| r.credentials.id = "nobody".to_owned()),
-            "invalid_client",
-        ),
+        (with(&|r| r.credentials.id.push('x')), "invalid_client"),
         (
             with(&|r| r.credentials.secret = Some(Secret::new("x"))),
             "invalid_client",

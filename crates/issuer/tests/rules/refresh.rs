@@ -134,7 +134,7 @@ async fn a_disabled_account_renews_nothing_and_never_again(f: Fixture) {
 async fn a_refresh_token_is_good_for_its_client_only(f: Fixture) {
     let first = token(f.log_in(SCOPE).await);
     let mut other = cli();
-    other.id = "other".to_owned();
+    other.id.push('x');
     let stolen = f
         .core
         .refresh(&other, first.expose(), None, &[], f.now())

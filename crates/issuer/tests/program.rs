@@ -1,0 +1,373 @@
+//! The real program: how it starts, refuses and ends, and its commands.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use countersign_testkit::{Finished, Program, Running};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use tempfile::TempDir;
+
+const PASSWORD: &str = "canary correct horse";
+
+fn program(directory: &Path) -> Program {
+    Program::new(env!("CARGO_BIN_EXE_countersign-issuer"))
+        .arg("--state-dir")
+        .arg(directory)
+}
+
+fn serve(directory: &Path) -> Running {
+    program(directory)
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .start()
+}
+
+fn address(server: &Running) -> SocketAddr {
+    server.wait_for_stdout(|printed| {
+        printed
+            .lines()
+            .find_map(|line| line.strip_prefix("listening=")?.parse().ok())
+    })
+}
+
+fn user(directory: &Path, arguments: &[&str]) -> Finished {
+    program(directory)
+        .arg("user")
+        .args(arguments)
+        .stdin(format!("{PASSWORD}\n"))
+        .run()
+}
+
+/// One request over a fresh connection; the whole answer.
+fn ask(mut stream: impl Read + Write, request: &str) -> String {
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    // A TLS peer that closes without a farewell is an error after the answer.
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+fn get(address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    ask(TcpStream::connect(address).unwrap(), &request)
+}
+
+/// Asks until there is an answer; not for ever.
+fn eventually<T>(ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    std::iter::repeat_with(ask)
+        .take_while(|_| begun.elapsed() < Duration::from_secs(30))
+        .find_map(std::convert::identity)
+        .expect("it comes within half a minute")
+}
+
+#[test]
+fn serving_needs_no_configuration_and_ends_when_it_is_told_to() {
+    let directory = TempDir::new().unwrap();
+    let state = directory.path().join("new").join("state");
+    let mut server = serve(&state);
+    let address = address(&server);
+    assert!(address.ip().is_loopback());
+    let issuer = format!("issuer=http://{address}");
+    server.wait_for_stdout(|printed| printed.lines().any(|line| line == issuer).then_some(()));
+    assert!(get(address, "/.well-known/openid-configuration").starts_with("HTTP/1.1 200 OK"));
+    assert_eq!(mode(&state), 0o700);
+    assert_eq!(mode(&state.join("keys.json")), 0o600);
+    assert_eq!(mode(&state.join("issuer.sqlite")), 0o600);
+    server.signal(rustix::process::Signal::TERM);
+    let ended = server.finish().expect_code(0);
+    assert!(
+        ended.stderr.contains("development issuer"),
+        "{}",
+        ended.stderr
+    );
+    // Folded into one file, and no mark of a crash.
+    assert!(!state.join("issuer.sqlite-wal").exists());
+    assert_eq!(fs::read(state.join("running")).unwrap(), b"");
+}
+
+#[test]
+fn keys_and_clients_outlive_the_server() {
+    let directory = TempDir::new().unwrap();
+    let keys = || {
+        let mut server = serve(directory.path());
+        let address = address(&server);
+        // The RSA key comes a moment after the first answer.
+        let keys = eventually(|| {
+            let answer = get(address, "/jwks");
+            answer
+                .contains("RS256")
+                .then(|| answer.split("\r\n\r\n").nth(1).unwrap().to_owned())
+        });
+        server.interrupt();
+        server.finish().expect_code(0);
+        keys
+    };
+    assert_eq!(keys(), keys());
+}
+
+#[test]
+fn without_accounts_a_one_time_link_is_printed_and_only_then() {
+    let directory = TempDir::new().unwrap();
+    let mut server = serve(directory.path());
+    let address = address(&server);
+    let link = server.wait_for_stderr(|printed| {
+        let start = printed.find("/setup?token=")?;
+        printed[start..]
+            .split_once('\n')
+            .map(|(link, _)| link.to_owned())
+    });
+    assert!(get(address, &link).starts_with("HTTP/1.1 200 OK"));
+    assert!(!get(address, "/setup?token=guess").starts_with("HTTP/1.1 200 OK"));
+    server.interrupt();
+    // The link is for the person at the terminal, not for a log of stdout.
+    assert!(!server.finish().expect_code(0).stdout.contains("token="));
+    user(directory.path(), &["add", "ada"]).expect_code(0);
+    let mut server = serve(directory.path());
+    self::address(&server);
+    server.wait_for_stderr(|printed| printed.contains("development issuer").then_some(()));
+    server.interrupt();
+    assert!(!server.finish().expect_code(0).stderr.contains("/setup"));
+}
+
+#[test]
+fn a_busy_port_is_named_with_what_to_type() {
+    let directory = TempDir::new().unwrap();
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    let ended = program(directory.path())
+        .args(["serve", "--listen", &address])
+        .run()
+        .expect_code(1);
+    assert!(
+        ended
+            .stderr
+            .contains(&format!("error: {address} is in use")),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("hint: ") && ended.stderr.contains("--listen 127.0.0.1:0"));
+    assert_eq!(ended.stdout, "");
+}
+
+#[test]
+fn other_machines_are_not_let_in_without_a_name_and_tls() {
+    let directory = TempDir::new().unwrap();
+    for arguments in [
+        &["serve", "--listen", "0.0.0.0:0"][..],
+        &[
+            "serve",
+            "--listen",
+            "[::]:0",
+            "--issuer",
+            "https://id.example.com",
+        ],
+        &["serve", "--issuer", "http://id.example.com"],
+    ] {
+        let ended = program(directory.path())
+            .args(arguments)
+            .run()
+            .expect_code(1);
+        assert!(ended.stderr.starts_with("error: ") && ended.stderr.contains("hint: "));
+        assert_eq!(ended.stdout, "");
+    }
+    assert!(
+        !directory.path().join("issuer.sqlite").exists(),
+        "nothing was made in vain"
+    );
+}
+
+#[test]
+fn two_servers_do_not_share_a_directory() {
+    let directory = TempDir::new().unwrap();
+    let first = serve(directory.path());
+    address(&first);
+    let ended = program(directory.path())
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .run()
+        .expect_code(1);
+    assert!(ended.stderr.contains("another server"), "{}", ended.stderr);
+}
+
+#[test]
+fn with_memory_nothing_is_left() {
+    let directory = TempDir::new().unwrap();
+    let mut server = program(directory.path())
+        .args(["serve", "--memory", "--listen", "127.0.0.1:0"])
+        .start();
+    assert!(get(address(&server), "/jwks").starts_with("HTTP/1.1 200 OK"));
+    server.interrupt();
+    server.finish().expect_code(0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn users_are_added_listed_changed_and_removed_and_no_password_is_printed() {
+    let directory = TempDir::new().unwrap();
+    let in_turn: [(&[&str], i32); 8] = [
+        (
+            &[
+                "add",
+                "Ada",
+                "--name",
+                "Ada Lovelace",
+                "--email",
+                "ada@example.com",
+            ],
+            0,
+        ),
+        (&["add", "ada"], 1),
+        (&["add", "eve", "--group", "a", "--group", "b"], 0),
+        (&["disable", "ada"], 0),
+        (&["list"], 0),
+        (&["enable", "ada"], 0),
+        (&["password", "ada"], 0),
+        (&["remove", "eve"], 0),
+    ];
+    for (arguments, code) in in_turn {
+        let run = user(directory.path(), arguments).expect_code(code);
+        let list = "ada\tdisabled\tAda Lovelace\tada@example.com\t\neve\tenabled\t\t\ta,b\n";
+        assert_eq!(run.stdout, if arguments == ["list"] { list } else { "" });
+        assert!(!run.stderr.contains("canary"));
+    }
+    let gone = user(directory.path(), &["remove", "eve"]).expect_code(1);
+    assert!(gone.stderr.contains("hint: ") && gone.stderr.contains("user list"));
+    let short = program(directory.path())
+        .args(["user", "add", "x"])
+        .stdin("short\n")
+        .run();
+    assert!(
+        short
+            .expect_code(1)
+            .stderr
+            .contains("at least 10 characters")
+    );
+    let none = program(directory.path())
+        .args(["user", "add", "x"])
+        .run()
+        .expect_code(1);
+    assert!(
+        none.stderr.contains("no password on standard input"),
+        "{}",
+        none.stderr
+    );
+}
+
+#[test]
+fn a_confidential_client_gets_its_secret_once_and_alone_on_stdout() {
+    let directory = TempDir::new().unwrap();
+    let client = |arguments: &[&str]| {
+        program(directory.path())
+            .arg("client")
+            .args(arguments)
+            .run()
+    };
+    let added = client(&[
+        "add",
+        "api",
+        "--confidential",
+        "--audience",
+        "https://api.example",
+    ]);
+    let added = added.expect_code(0);
+    let secret = added.stdout.trim_end();
+    assert_eq!(secret.len(), 43);
+    let list = client(&["list"]).expect_code(0);
+    assert_eq!(
+        list.stdout,
+        "api\tconfidential\tES256\thttps://api.example\tapi\n\
+         cli\tpublic\tES256\tany\tCountersign CLI (development)\n"
+    );
+    client(&["add", "a b"]).expect_code(1);
+    client(&["remove", "api"]).expect_code(0);
+    client(&["remove", "api"]).expect_code(1);
+    for file in fs::read_dir(directory.path()).unwrap() {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        let found = bytes
+            .windows(secret.len())
+            .any(|window| window == secret.as_bytes());
+        assert!(!found, "the secret rests nowhere");
+    }
+}
+
+#[test]
+fn a_server_with_a_name_and_a_certificate_speaks_tls_and_nothing_else() {
+    let directory = TempDir::new().unwrap();
+    let made = rcgen::generate_simple_self_signed(["id.example.com".to_owned()]).unwrap();
+    let (cert, key) = (
+        directory.path().join("cert.pem"),
+        directory.path().join("key.pem"),
+    );
+    fs::write(&cert, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let server = program(directory.path())
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--issuer",
+            "https://id.example.com",
+        ])
+        .arg("--tls-cert")
+        .arg(&cert)
+        .arg("--tls-key")
+        .arg(&key)
+        .start();
+    let address = address(&server);
+    let mut roots = RootCertStore::empty();
+    roots.add(made.cert.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("id.example.com").unwrap();
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = rustls::StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+    let answer = ask(
+        stream,
+        "GET /.well-known/openid-configuration HTTP/1.1\r\nhost: id.example.com\r\n\
+         connection: close\r\n\r\n",
+    );
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains("https://id.example.com/token"));
+    assert!(!get(address, "/jwks").starts_with("HTTP/1.1"));
+    assert!(
+        server.stderr().starts_with("issuer https://id.example.com"),
+        "{}",
+        server.stderr()
+    );
+}
+
+#[test]
+fn a_key_file_that_others_can_read_is_refused_with_the_command_that_repairs_it() {
+    let directory = TempDir::new().unwrap();
+    let mut server = serve(directory.path());
+    address(&server);
+    server.interrupt();
+    server.finish().expect_code(0);
+    let keys = directory.path().join("keys.json");
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o640)).unwrap();
+    let ended = serve(directory.path()).finish().expect_code(1);
+    assert!(ended.stderr.contains("chmod 600"), "{}", ended.stderr);
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(&keys, "{}").unwrap();
+    let ended = serve(directory.path()).finish().expect_code(1);
+    assert!(ended.stderr.contains("damaged"), "{}", ended.stderr);
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
