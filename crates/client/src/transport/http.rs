@@ -182,10 +182,11 @@ impl Transport for HttpTransport {
                 location: location.map(|(_, to)| to),
             });
         }
+        // The library refuses a body that reaches its limit; ours is the largest that is taken.
         let body = answer
             .body_mut()
             .with_config()
-            .limit(MAX_BODY as u64)
+            .limit(MAX_BODY as u64 + 1)
             .read_to_vec()
             .map_err(failed)?;
         Ok(HttpResponse {

@@ -1,0 +1,77 @@
+//! The example is what a program's author copies: it is short, and it works.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use countersign_testkit::{Endpoint, Finished, Home, Program, Provider};
+
+/// The example as a program. `cargo test` builds it before this; it is missing only when somebody
+/// asks for this test alone.
+fn example() -> PathBuf {
+    // This program is target/PROFILE/deps/example-HASH.
+    let deps = std::env::current_exe().unwrap();
+    let path = deps.ancestors().nth(2).unwrap().join("examples/login");
+    if !path.exists() {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "countersign-client",
+                "--example",
+                "login",
+            ])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+    path
+}
+
+fn run(home: &Home, issuer: &str) -> Finished {
+    Program::new(example())
+        .home(home)
+        .env("COUNTERSIGN_NO_BROWSER", "1")
+        .args([issuer, "rsctl"])
+        .run()
+}
+
+#[test]
+fn a_login_takes_at_most_ten_lines() {
+    let source = include_str!("../examples/login.rs");
+    let body = source.split_once("fn main()").unwrap().1;
+    let lines = body.lines().skip(1).take_while(|line| *line != "}");
+    let lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
+    assert!(lines.len() <= 10, "{} lines", lines.len());
+}
+
+#[test]
+fn the_example_signs_a_person_in_once_and_then_uses_the_session() {
+    let provider = Provider::start();
+    let home = Home::new();
+    let first = run(&home, &provider.issuer()).expect_code(0);
+    let token = first
+        .stdout
+        .trim_end()
+        .strip_prefix("Authorization: Bearer ")
+        .unwrap()
+        .to_owned();
+    assert!(token.starts_with("secret-access-"), "{}", first.stdout);
+    assert_eq!(first.stdout.lines().count(), 1);
+    assert!(first.stderr.contains("WDJB-MJHT"), "{}", first.stderr);
+    assert!(first.stderr.contains("/device"), "{}", first.stderr);
+    for secret in provider.secrets() {
+        assert!(!first.stderr.contains(&secret), "{}", first.stderr);
+    }
+
+    let asked = provider.server().requests().len();
+    let second = run(&home, &provider.issuer()).expect_code(0);
+    assert_eq!(second.stdout, first.stdout);
+    assert_eq!(second.stderr, "");
+    assert_eq!(provider.server().requests().len(), asked);
+    assert_eq!(provider.requests(Endpoint::DeviceAuthorization).len(), 1);
+}
