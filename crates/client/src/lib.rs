@@ -54,9 +54,7 @@ pub use clock::{Clock, SystemClock};
 pub use context::{Context, Directories};
 pub use countersign_jose::Timestamp;
 pub use countersign_oauth::text::printable;
-pub use countersign_oauth::{
-    EndpointOverrides, HttpRequest, HttpResponse, Secret, TransportError,
-};
+pub use countersign_oauth::{EndpointOverrides, HttpRequest, HttpResponse, Secret, TransportError};
 pub use countersign_store::Key as SessionName;
 pub use error::{Error, ExitCategory, LoginRequired};
 pub use login::Login;

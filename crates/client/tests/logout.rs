@@ -4,12 +4,15 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_client::{ExitCategory, Revocation, TokenSource, logout, userinfo};
-use countersign_oauth::TransportError;
+use countersign_client::{
+    Clock, ExitCategory, Revocation, TokenSource, Transport, logout, userinfo,
+};
+use countersign_oauth::{HttpRequest, HttpResponse, TransportError};
 use serde_json::json;
-use support::{Fault, World};
+use support::{FakeClock, Fault, Server, World};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -92,30 +95,24 @@ fn a_server_without_revocation_is_reported_as_that() {
     assert!(!report.is_complete());
 }
 
+/// A server that takes all the time it is given.
+struct Slow(Arc<FakeClock>, Arc<Server>);
+
+impl Transport for Slow {
+    fn send(&self, request: &HttpRequest, limit: Duration) -> Result<HttpResponse, TransportError> {
+        assert!(limit <= LIMIT);
+        self.0.sleep(limit);
+        self.1.send(request, limit)
+    }
+}
+
 #[test]
 fn the_limit_is_for_the_whole_logout() {
     let world = World::signed_in();
     world
         .server
         .always("/revoke", Fault::Transport(TransportError::Timeout));
-    // The server takes longer for its first answer than there is time for all of them.
-    let clock = std::sync::Arc::clone(&world.clock);
-    struct Slow(
-        std::sync::Arc<support::FakeClock>,
-        std::sync::Arc<support::Server>,
-    );
-    impl countersign_client::Transport for Slow {
-        fn send(
-            &self,
-            request: &countersign_oauth::HttpRequest,
-            limit: Duration,
-        ) -> Result<countersign_oauth::HttpResponse, TransportError> {
-            assert!(limit <= LIMIT);
-            countersign_client::Clock::sleep(&*self.0, limit);
-            self.1.send(request, limit)
-        }
-    }
-    let slow = std::sync::Arc::new(Slow(clock, std::sync::Arc::clone(&world.server)));
+    let slow = Arc::new(Slow(Arc::clone(&world.clock), Arc::clone(&world.server)));
     let context = world.context.clone().with_transport(slow);
     let before = world.clock.seconds();
     let report = logout(&context, &World::name(), LIMIT).unwrap();
