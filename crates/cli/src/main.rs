@@ -24,6 +24,7 @@ mod question;
 mod redact;
 mod rows;
 mod settings;
+mod sheet;
 mod term;
 mod time;
 mod wire;

@@ -17,10 +17,11 @@ use crate::args::When;
 use crate::duration;
 use crate::output::{Paint, Voice, message};
 use crate::qr::Qr;
+use crate::sheet::{Approval, CODE, Line};
 use crate::term::Terminal;
 
-/// Rows that must stay free for the code and the address above a QR code.
-const ROWS_BESIDE_QR: usize = 4;
+/// Rows below the instructions: the waiting line, and the cursor's.
+const SPARE: usize = 2;
 
 /// Shows a login on standard error.
 #[derive(Debug)]
@@ -44,59 +45,37 @@ impl Screen {
         }
     }
 
-    /// The QR code of `text`, when it is wanted and there is room for it.
-    fn qr(&self, text: &str) -> Option<Qr> {
-        let qr = match self.qr {
-            When::Never => return None,
-            When::Auto | When::Always => Qr::new(text)?,
-        };
-        let fits = match (self.qr, self.terminal) {
-            (When::Always, _) => true,
+    fn instructions(&self, approval: Approval<'_>) -> String {
+        let (qr, size) = match (self.qr, self.terminal) {
             // In a file or a log it would be noise.
-            (_, Terminal::Plain) => false,
-            (_, Terminal::Screen { columns, rows, .. }) => {
-                qr.columns() <= usize::from(columns)
-                    && qr.rows() + ROWS_BESIDE_QR <= usize::from(rows)
+            (When::Never, _) | (When::Auto, Terminal::Plain) => (None, None),
+            (When::Always, _) => (Qr::new(approval.address()), None),
+            (When::Auto, Terminal::Screen { columns, rows, .. }) => {
+                let size = (usize::from(columns), usize::from(rows));
+                (Qr::new(approval.address()), Some(size))
             }
         };
-        fits.then_some(qr)
-    }
-
-    /// How a QR code is coloured: only ever on a terminal.
-    fn qr_paint(&self) -> Paint {
-        match self.terminal {
+        // Colours are only ever for a terminal: a camera would read the escape sequences.
+        let qr_paint = match self.terminal {
             Terminal::Plain => Paint::Plain,
             Terminal::Screen { .. } => self.voice.paint(),
-        }
-    }
-
-    fn instructions(&self, device: &DevicePrompt) -> String {
-        let paint = self.voice.paint();
-        let link = |address: &str| self.terminal.hyperlink(address, address);
-        let mut text = String::new();
-        let _ = writeln!(
-            text,
-            "Your one-time code: {}\n",
-            paint.bold(&device.user_code)
-        );
-        let Some(complete) = &device.verification_uri_complete else {
-            let _ = writeln!(text, "Open this page and enter the code:\n");
-            let _ = writeln!(text, "{}\n", link(&device.verification_uri));
-            if let Some(qr) = self.qr(&device.verification_uri) {
-                let _ = writeln!(text, "{}", qr.draw(self.qr_paint()));
-            }
-            return text;
         };
-        let _ = writeln!(
-            text,
-            "Open this page and check that it shows the same code:\n"
-        );
-        let _ = writeln!(text, "{}\n", link(complete));
-        if let Some(qr) = self.qr(complete) {
-            let _ = writeln!(text, "{}", qr.draw(self.qr_paint()));
+        let mut text = String::new();
+        for line in approval.lines(qr.as_ref(), size, SPARE) {
+            match line {
+                Line::Text(words) => text.push_str(&words),
+                Line::Code(code, words) => {
+                    let _ = write!(text, "{CODE}{}{words}", self.voice.paint().bold(code));
+                }
+                Line::Address(address) => text.push_str(&self.terminal.hyperlink(address, address)),
+                Line::Qr => {
+                    let drawing = qr.as_ref().map(|qr| qr.draw(qr_paint)).unwrap_or_default();
+                    text.push_str(drawing.trim_end_matches('\n'));
+                }
+                Line::Blank => {}
+            }
+            text.push('\n');
         }
-        let _ = writeln!(text, "Or enter the code on any device at\n");
-        let _ = writeln!(text, "{}\n", link(&device.verification_uri));
         text
     }
 
@@ -113,7 +92,11 @@ impl Prompt for Screen {
     fn show_device(&mut self, device: &DevicePrompt) {
         self.user_code.clone_from(&device.user_code);
         // Also with --quiet: without it nobody can sign in.
-        message(&self.instructions(device));
+        message(&self.instructions(Approval {
+            user_code: &device.user_code,
+            verification_uri: &device.verification_uri,
+            verification_uri_complete: device.verification_uri_complete.as_deref(),
+        }));
         if self.terminal == Terminal::Plain {
             let left = duration::text(device.expires_in);
             self.voice.say(&format!(
@@ -169,38 +152,36 @@ fn waiting_line(user_code: &str, remaining: Duration) -> String {
 mod tests {
     use super::*;
 
-    fn screen(columns: u16, rows: u16, qr: When) -> Screen {
-        let terminal = Terminal::Screen {
-            columns,
-            rows,
-            hyperlinks: false,
-        };
-        Screen::new(Voice::new(false, 0, When::Never), terminal, qr)
+    const APPROVAL: Approval<'_> = Approval {
+        user_code: "BCDF-GHJK",
+        verification_uri: "https://id.example.com/device",
+        verification_uri_complete: Some("https://id.example.com/device?user_code=BCDF-GHJK"),
+    };
+
+    fn shown(terminal: Terminal, color: When, qr: When) -> String {
+        Screen::new(Voice::new(false, 0, color), terminal, qr).instructions(APPROVAL)
     }
 
-    const ADDRESS: &str = "https://id.example.com/device?user_code=BCDF-GHJK";
+    const SCREEN: Terminal = Terminal::Screen {
+        columns: 80,
+        rows: 50,
+        hyperlinks: true,
+    };
 
     #[test]
-    fn a_qr_code_needs_room_in_both_directions() {
-        assert!(screen(80, 40, When::Auto).qr(ADDRESS).is_some());
-        assert!(screen(30, 40, When::Auto).qr(ADDRESS).is_none());
-        assert!(screen(80, 20, When::Auto).qr(ADDRESS).is_none());
-        assert!(screen(30, 20, When::Always).qr(ADDRESS).is_some());
-        assert!(screen(80, 40, When::Never).qr(ADDRESS).is_none());
+    fn a_log_gets_a_qr_code_only_when_it_asks_and_colours_never() {
+        assert!(!shown(Terminal::Plain, When::Never, When::Auto).contains('▀'));
+        let asked = shown(Terminal::Plain, When::Never, When::Always);
+        assert!(asked.contains('▀') && !asked.contains('\x1b'));
+        assert!(!shown(Terminal::Plain, When::Always, When::Always).contains("48;5"));
     }
 
     #[test]
-    fn a_log_gets_a_qr_code_only_when_it_asks() {
-        let log = |qr| Screen::new(Voice::new(false, 0, When::Always), Terminal::Plain, qr);
-        assert!(log(When::Auto).qr(ADDRESS).is_none());
-        let asked = log(When::Always);
-        assert!(
-            !asked
-                .qr(ADDRESS)
-                .unwrap()
-                .draw(asked.qr_paint())
-                .contains('\x1b')
-        );
+    fn a_screen_gets_colours_links_and_a_qr_code_unless_it_says_no() {
+        let shown_there = shown(SCREEN, When::Always, When::Auto);
+        assert!(shown_there.contains("\x1b[38;5;16;48;5;231m"));
+        assert!(shown_there.contains("\x1b]8;;https://id.example.com/device\x1b\\"));
+        assert!(!shown(SCREEN, When::Always, When::Never).contains('▀'));
     }
 
     #[test]

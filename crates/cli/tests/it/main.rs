@@ -11,3 +11,4 @@ mod leaks;
 mod login;
 mod scrub;
 mod session;
+mod terminal;
