@@ -79,12 +79,18 @@ impl Screen {
         text
     }
 
-    /// Takes the waiting line away, if there is one.
-    fn clear(&mut self) {
+    /// What takes the waiting line away, if there is one: up to it, to its start, and away with
+    /// everything below.
+    fn eraser(&mut self) -> &'static str {
         if self.shown.take().is_some() {
-            // Up to the line, to its start, and away with everything below.
-            message("\x1b[A\r\x1b[J");
+            "\x1b[A\r\x1b[J"
+        } else {
+            ""
         }
+    }
+
+    fn clear(&mut self) {
+        message(self.eraser());
     }
 }
 
@@ -117,8 +123,9 @@ impl Prompt for Screen {
         if line.chars().count() >= usize::from(columns) {
             return;
         }
-        self.clear();
-        message(&format!("{}\n", self.voice.paint().faint(&line)));
+        // In one piece, so that nothing flickers.
+        let eraser = self.eraser();
+        message(&format!("{eraser}{}\n", self.voice.paint().faint(&line)));
         self.shown = Some(remaining.as_secs());
     }
 
