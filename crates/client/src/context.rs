@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_store::FileStore;
 
+use crate::drive::Until;
 use crate::{
     Clock, Error, HttpOptions, HttpTransport, Session, SessionName, SystemClock, Transport,
 };
@@ -130,6 +132,12 @@ impl Context {
     /// The session called `name`, as it is on disk; `None` when there is none.
     pub fn session(&self, name: &SessionName) -> Result<Option<Session>, Error> {
         self.store().load(name).map_err(Error::Storage)
+    }
+
+    /// The same, but all requests together end within `limit`, which begins now.
+    pub(crate) fn hurried(&self, limit: Duration) -> Self {
+        let until = Until::new(Arc::clone(&self.transport), Arc::clone(&self.clock), limit);
+        self.clone().with_transport(Arc::new(until))
     }
 
     pub(crate) fn store(&self) -> FileStore {

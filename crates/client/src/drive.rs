@@ -1,6 +1,6 @@
 //! Runs the machines of `countersign-oauth`: sends what they ask for and waits when they say so.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_oauth::{Flow, HttpRequest, HttpResponse, Method, Step, TransportError};
@@ -60,25 +60,26 @@ pub(crate) fn drive<F: Flow>(
 }
 
 /// A transport that gives up at a point in time, however many requests are left.
-pub(crate) struct Until<'a> {
-    inner: &'a dyn Transport,
-    clock: &'a dyn Clock,
+pub(crate) struct Until {
+    inner: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
     /// By the monotonic clock.
     deadline: Duration,
 }
 
-impl<'a> Until<'a> {
+impl Until {
     /// Gives up after `limit`, which begins now.
-    pub(crate) fn new(inner: &'a dyn Transport, clock: &'a dyn Clock, limit: Duration) -> Self {
+    pub(crate) fn new(inner: Arc<dyn Transport>, clock: Arc<dyn Clock>, limit: Duration) -> Self {
+        let deadline = clock.monotonic().saturating_add(limit);
         Self {
             inner,
             clock,
-            deadline: clock.monotonic().saturating_add(limit),
+            deadline,
         }
     }
 }
 
-impl Transport for Until<'_> {
+impl Transport for Until {
     fn send(&self, request: &HttpRequest, limit: Duration) -> Result<HttpResponse, TransportError> {
         let left = self.deadline.saturating_sub(self.clock.monotonic());
         if left.is_zero() {

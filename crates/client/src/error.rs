@@ -100,6 +100,14 @@ pub enum Error {
     /// A token cannot be verified.
     #[error("the token cannot be verified")]
     Token(#[source] countersign_jose::Error),
+    /// A token was issued by another server than the one whose keys it was checked with.
+    #[error("issued by {}, expected {expected}", .received.as_deref().unwrap_or("nobody"))]
+    ForeignToken {
+        /// The issuer that was asked.
+        expected: String,
+        /// What the token says, fit to print.
+        received: Option<String>,
+    },
     /// The session could not be read or written.
     #[error("the session could not be read or written")]
     Storage(#[source] StoreError),
@@ -121,6 +129,7 @@ impl Error {
             Self::Configuration { .. } => "configuration",
             Self::Exchange(source) => source.code(),
             Self::Token(source) => source.code(),
+            Self::ForeignToken { .. } => "foreign_token",
             Self::Storage(source) => source.code(),
             Self::LockTimeout { .. } => "lock_timeout",
         }
@@ -140,6 +149,7 @@ impl Error {
             Self::LoginRequired { .. }
             | Self::LoginTimedOut { .. }
             | Self::Cancelled
+            | Self::ForeignToken { .. }
             | Self::Configuration { .. } => Vec::new(),
         }
     }
@@ -152,7 +162,7 @@ impl Error {
             Self::Cancelled => ExitCategory::Interrupted,
             Self::Configuration { .. } => ExitCategory::Configuration,
             Self::Exchange(source) => exchange_category(source),
-            Self::Token(_) => ExitCategory::Failure,
+            Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
             Self::Storage(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
         }
     }

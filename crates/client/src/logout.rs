@@ -5,9 +5,9 @@ use std::time::Duration;
 use countersign_oauth::{Error as ExchangeError, RevocationFlow, TokenTypeHint};
 use countersign_store::{Lock, Purpose};
 
-use crate::drive::{Asleep, Until, drive};
+use crate::drive::{Asleep, drive};
 use crate::refresh::wait_for_lock;
-use crate::{Context, Error, Provider, Secret, Session, SessionName, Transport};
+use crate::{Context, Error, Provider, Secret, Session, SessionName};
 
 /// How long a renewal that is under way may delay a logout, at most.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(5);
@@ -67,7 +67,9 @@ pub fn logout(
         wait_for_lock(context, session, Purpose::Refresh, limit.min(RENEWAL_LIMIT)).ok();
     // What cannot be read cannot be revoked, but it can be removed.
     let kept = context.session(session).ok().flatten();
-    let revoked = kept.as_ref().map(|kept| revoke(context, kept, limit));
+    let revoked = kept
+        .as_ref()
+        .map(|kept| revoke(&context.hurried(limit), kept));
     let removed = context.store().remove(session).map_err(Error::Storage)?;
     let (refresh_token, access_token) =
         revoked.unwrap_or((Revocation::NoToken, Revocation::NoToken));
@@ -78,25 +80,20 @@ pub fn logout(
     })
 }
 
-fn revoke(context: &Context, session: &Session, limit: Duration) -> (Revocation, Revocation) {
-    let clock = context.clock();
-    let until = Until::new(context.transport(), clock, limit);
-    let both = |outcome: Revocation| {
-        let refresh = if session.has_refresh_token() {
-            outcome.clone()
-        } else {
-            Revocation::NoToken
-        };
-        (refresh, outcome)
-    };
+fn revoke(context: &Context, session: &Session) -> (Revocation, Revocation) {
     let endpoints = &session.request().endpoints;
-    let provider = match Provider::discover_by(context, &until, session.issuer(), endpoints) {
+    let provider = match Provider::discover(context, session.issuer(), endpoints) {
         Ok(provider) => provider,
-        Err(error) => return both(failed(&error)),
+        Err(error) => {
+            let refresh = session
+                .refresh_token()
+                .map_or(Revocation::NoToken, |_| failed(&error));
+            return (refresh, failed(&error));
+        }
     };
     let one = |token: Option<&Secret>, hint| match token {
         None => Revocation::NoToken,
-        Some(token) => revoke_one(context, &until, &provider, session, token, hint),
+        Some(token) => revoke_one(context, &provider, session, token, hint),
     };
     (
         one(session.refresh_token(), TokenTypeHint::RefreshToken),
@@ -106,7 +103,6 @@ fn revoke(context: &Context, session: &Session, limit: Duration) -> (Revocation,
 
 fn revoke_one(
     context: &Context,
-    transport: &dyn Transport,
     provider: &Provider,
     session: &Session,
     token: &Secret,
@@ -115,7 +111,7 @@ fn revoke_one(
     let clock = context.clock();
     let outcome = RevocationFlow::new(provider.metadata(), &session.client(), token, hint)
         .map_err(Error::from)
-        .and_then(|mut flow| drive(&mut flow, transport, clock, &mut Asleep(clock)));
+        .and_then(|mut flow| drive(&mut flow, context.transport(), clock, &mut Asleep(clock)));
     match outcome {
         Ok(()) => Revocation::Revoked,
         Err(Error::Exchange(ExchangeError::EndpointMissing(_))) => Revocation::NotOffered,

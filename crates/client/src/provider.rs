@@ -6,14 +6,14 @@ use countersign_jose::crypto::ring;
 use countersign_jose::{Algorithm, Claims, KeySet, Unverified, Verified};
 use countersign_oauth::{
     Discovery, Endpoint, EndpointOverrides, Error as ExchangeError, HttpRequest, HttpResponse,
-    Issuer, Metadata, PeerMisbehaved, id_token,
+    Issuer, Metadata, PeerMisbehaved, id_token, text::printable,
 };
 
 use crate::cache::Cache;
 use crate::drive::{Asleep, Attentive, drive};
 use crate::offset::Offset;
 use crate::session::CheckedIdToken;
-use crate::{Context, Error, Identity, Secret, Transport};
+use crate::{Context, Error, Identity, Secret};
 
 /// Keys that are younger than this are not fetched again, however unknown the key that is looked for:
 /// otherwise a stream of forged tokens would be a stream of requests.
@@ -42,16 +42,6 @@ impl Provider {
         issuer: &str,
         overrides: &EndpointOverrides,
     ) -> Result<Self, Error> {
-        Self::discover_by(context, context.transport(), issuer, overrides)
-    }
-
-    /// As [`discover`](Self::discover), by another transport than the context's.
-    pub(crate) fn discover_by(
-        context: &Context,
-        transport: &dyn Transport,
-        issuer: &str,
-        overrides: &EndpointOverrides,
-    ) -> Result<Self, Error> {
         let issuer = Issuer::parse(issuer).map_err(ExchangeError::from)?;
         let clock = context.clock();
         let cache = Cache::of(context);
@@ -60,7 +50,7 @@ impl Provider {
         let mut metadata = match kept {
             Some((metadata, _)) if metadata.issuer == issuer => metadata,
             _ => {
-                let attentive = Attentive::new(transport, clock);
+                let attentive = Attentive::new(context.transport(), clock);
                 let mut flow = Discovery::new(&issuer);
                 let metadata = drive(&mut flow, &attentive, clock, &mut Asleep(clock))?;
                 cache.keep(
@@ -98,8 +88,8 @@ impl Provider {
     /// the keys are fetched once more. No claim is looked at but `iss`, which must be this server.
     ///
     /// # Errors
-    /// [`Error::Token`] when the token is not of this server, [`Error::Exchange`] when its keys cannot
-    /// be had.
+    /// [`Error::Token`] and [`Error::ForeignToken`] when the token is not of this server,
+    /// [`Error::Exchange`] when its keys cannot be had.
     pub fn verify(&self, context: &Context, token: &str) -> Result<Verified<Claims>, Error> {
         let unverified = Unverified::<Claims>::parse(token).map_err(Error::Token)?;
         let claims = self.with_keys(context, |keys| {
@@ -108,12 +98,13 @@ impl Provider {
                 (Error::Token(error), stale)
             })
         })?;
-        let issuer = claims.str("iss").map_err(Error::Token)?;
-        if issuer != Some(self.issuer()) {
-            let why = "it was issued by another server".to_owned();
-            return Err(Error::Configuration { what: "token", why });
+        match claims.str("iss").map_err(Error::Token)? {
+            Some(issuer) if issuer == self.issuer() => Ok(claims),
+            other => Err(Error::ForeignToken {
+                expected: self.issuer().to_owned(),
+                received: other.map(printable),
+            }),
         }
-        Ok(claims)
     }
 
     /// Checks an ID token in full (`OpenID` Connect Core, section 3.1.3.7), at the server's time.

@@ -3,6 +3,7 @@
 //! The order is what makes it safe with servers that accept a refresh token a single time: take the
 //! lock, read the session again, use what was read, ask the server, write the answer, let go.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use countersign_oauth::{Error as ExchangeError, RefreshFlow};
@@ -11,9 +12,13 @@ use countersign_store::{Lock, Purpose};
 use crate::drive::{Asleep, Attentive, drive};
 use crate::{Context, Error, LoginRequired, Provider, Secret, Session, SessionName};
 
-/// How long to wait for another process that is renewing the same session. A little more than one
-/// exchange may take, so that who waits does not give up while who works still may succeed.
+/// How long one renewal may take, all its requests together.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(35);
+/// How long to wait for another process that is renewing the same session: a little more, so that who
+/// waits does not give up while who works may still succeed.
 const LOCK_LIMIT: Duration = Duration::from_secs(40);
+/// How often to begin again because the session on disk is another than the one that was refused.
+const ATTEMPTS: u32 = 3;
 /// How often to look whether the other process is done: at first, and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const GREATEST_PAUSE: Duration = Duration::from_millis(100);
@@ -38,30 +43,34 @@ pub(crate) fn renew(
             .ok_or_else(|| required(LoginRequired::NoSession))
     };
 
-    // Another process may have renewed it long ago: then there is nothing to wait for.
-    let session = read()?;
-    if enough(&session) {
-        return Ok(session);
-    }
-    refreshable(&session, name)?;
+    // Another process may have renewed it long ago, or be about to: then there is nothing to do.
+    let awaited = wait_for_lock_or(context, name, Purpose::Refresh, LOCK_LIMIT, || {
+        let session = read()?;
+        if enough(&session) {
+            return Ok(Some(session));
+        }
+        refreshable(&session, name).map(|_| None)
+    })?;
+    let _lock = match awaited {
+        Awaited::Lock(lock) => lock,
+        Awaited::Other(session) => return Ok(session),
+    };
 
-    let _lock = wait_for_lock(context, name, Purpose::Refresh, LOCK_LIMIT)?;
+    let hurried = context.hurried(RENEWAL_LIMIT);
     let mut session = read()?;
-    let mut overtaken = false;
+    let mut attempts = 0;
     loop {
         if enough(&session) {
             return Ok(session);
         }
         let refresh_token = refreshable(&session, name)?.clone();
-        match ask(context, &mut session, &refresh_token) {
+        let rejected = match ask(&hurried, &mut session, &refresh_token) {
             Ok(()) => break,
-            Err(Error::Exchange(ExchangeError::RefreshRejected(_))) => {}
+            Err(error @ Error::Exchange(ExchangeError::RefreshRejected(_))) => error,
             Err(error) => return Err(error),
-        }
-        // A program that takes no locks may have renewed the session, or somebody signed in again.
-        // Then it is the token that was old, not the session that is over.
+        };
         session = read()?;
-        if overtaken || session.refresh_token() == Some(&refresh_token) {
+        if session.refresh_token() == Some(&refresh_token) {
             session.end();
             context
                 .store()
@@ -69,7 +78,12 @@ pub(crate) fn renew(
                 .map_err(Error::Storage)?;
             return Err(required(LoginRequired::Rejected));
         }
-        overtaken = true;
+        // A program that takes no locks has renewed the session, or somebody has signed in again: it
+        // is the token that was old, not the session that is over.
+        attempts += 1;
+        if attempts == ATTEMPTS {
+            return Err(rejected);
+        }
     }
     context
         .store()
@@ -92,16 +106,26 @@ fn ask(context: &Context, session: &mut Session, refresh_token: &Secret) -> Resu
                 provider.check_id_token(context, token, &session.expected(&tokens)?, offset);
             match checked {
                 Ok(checked) => Some(checked),
-                // The refresh token is spent, so an accident here must not cost the session. The ID
-                // token that was verified before stays.
-                Err(error) if error.is_retryable() => None,
-                Err(error) => return Err(error),
+                // It says what it must not. Nothing that came with it is believed.
+                Err(error @ Error::Exchange(ExchangeError::IdToken(_)))
+                    if !is_unknown_key(&error) =>
+                {
+                    return Err(error);
+                }
+                // It could not be checked. It is as if the server had sent none, which it may: the
+                // one that was checked before stays. The refresh token is spent by now, and an
+                // accident with keys must not cost the session.
+                Err(_) => None,
             }
         }
         None => None,
     };
     session.renew(tokens, id_token, attentive.last_sent());
     Ok(())
+}
+
+fn is_unknown_key(error: &Error) -> bool {
+    matches!(error, Error::Exchange(exchange) if exchange.may_be_stale_keys())
 }
 
 /// The refresh token, or why there is nothing to renew the session with.
@@ -123,13 +147,36 @@ pub(crate) fn wait_for_lock(
     purpose: Purpose,
     limit: Duration,
 ) -> Result<Lock, Error> {
+    match wait_for_lock_or(context, name, purpose, limit, || Ok(None::<Infallible>))? {
+        Awaited::Lock(lock) => Ok(lock),
+        Awaited::Other(never) => match never {},
+    }
+}
+
+/// What came first.
+enum Awaited<T> {
+    Lock(Lock),
+    Other(T),
+}
+
+/// Takes a lock of the session, unless `other` happens first. Looks for that before each attempt.
+fn wait_for_lock_or<T>(
+    context: &Context,
+    name: &SessionName,
+    purpose: Purpose,
+    limit: Duration,
+    mut other: impl FnMut() -> Result<Option<T>, Error>,
+) -> Result<Awaited<T>, Error> {
     let clock = context.clock();
     let store = context.store();
     let start = clock.monotonic();
     let mut pause = FIRST_LOOK;
     loop {
+        if let Some(happened) = other()? {
+            return Ok(Awaited::Other(happened));
+        }
         if let Some(lock) = store.try_lock(name, purpose).map_err(Error::Storage)? {
-            return Ok(lock);
+            return Ok(Awaited::Lock(lock));
         }
         let waited = clock.monotonic().saturating_sub(start);
         if waited >= limit {

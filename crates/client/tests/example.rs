@@ -1,6 +1,10 @@
 //! The example is what a program's author copies: it is short, and it works.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -74,4 +78,65 @@ fn the_example_signs_a_person_in_once_and_then_uses_the_session() {
     assert_eq!(second.stderr, "");
     assert_eq!(provider.server().requests().len(), asked);
     assert_eq!(provider.requests(Endpoint::DeviceAuthorization).len(), 1);
+}
+
+#[test]
+fn sixty_four_processes_renew_one_session_once() {
+    let provider = Provider::start();
+    let home = Home::new();
+    // The first token has expired when it arrives; those that replace it live on.
+    let mut first = true;
+    provider.edit(Endpoint::Token, move |answer| {
+        if std::mem::take(&mut first) {
+            answer["expires_in"] = 0.into();
+        }
+    });
+    let issuer = provider.issuer();
+    // Signing in ends with a renewal, because what came with the login is no good.
+    run(&home, &issuer).expect_code(0);
+    assert_eq!(renewals(&provider), 1);
+    // Now everybody at once, with a session that has to be renewed again: this provider accepts a
+    // refresh token a single time, so a second request with the same would be refused.
+    make_old(&home);
+    let example = example();
+    let processes: Vec<_> = (0..64)
+        .map(|_| {
+            Program::new(&example)
+                .home(&home)
+                .env("COUNTERSIGN_NO_BROWSER", "1")
+                .args([&issuer, "rsctl"])
+                .start()
+        })
+        .collect();
+    let said: Vec<String> = processes
+        .into_iter()
+        .map(|process| process.finish().expect_code(0).stdout)
+        .collect();
+    assert_eq!(renewals(&provider), 2);
+    assert!(said.iter().all(|line| *line == said[0]), "{said:?}");
+}
+
+fn renewals(provider: &Provider) -> usize {
+    let asked = provider.requests(Endpoint::Token);
+    let kind = |request: &countersign_testkit::Request| request.form_value("grant_type");
+    asked
+        .iter()
+        .filter(|request| kind(request).as_deref() == Some("refresh_token"))
+        .count()
+}
+
+/// Makes the access token in the kept session expire in 1970.
+fn make_old(home: &Home) {
+    let directory = home.path().join(".local/state/rsctl/sessions");
+    let entries = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let file = entries
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .last()
+        .unwrap();
+    let mut session: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    session["record"]["access_token_life"]["expires_at"] = 1.into();
+    std::fs::write(&file, session.to_string()).unwrap();
 }

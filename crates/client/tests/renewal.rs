@@ -464,16 +464,25 @@ fn an_id_token_about_another_person_is_refused_and_the_session_kept_as_it_was() 
 }
 
 #[test]
-fn keys_that_cannot_be_fetched_do_not_cost_the_session() {
-    let world = World::signed_in();
-    world.clock.pass(2 * 86_400);
-    world.server.rotate_keys();
-    world.server.always("/jwks", Fault::Answer(503, json!({})));
-    assert_eq!(access(&world).unwrap(), "secret-access-2");
-    let kept = world.context.session(&World::name()).unwrap().unwrap();
-    assert_eq!(kept.identity().subject.as_deref(), Some("ada"));
-    world.clock.pass(3600);
-    assert_eq!(access(&world).unwrap(), "secret-access-3");
+fn keys_that_cannot_be_had_do_not_cost_the_session() {
+    for fault in [
+        Fault::Answer(503, json!({})),
+        Fault::Answer(403, json!({})),
+        Fault::Text(200, "<html>sign in to this network</html>"),
+        Fault::Transport(TransportError::Timeout),
+        // Everything as it should be, but the new key is not in it yet.
+        Fault::Answer(200, json!({ "keys": [] })),
+    ] {
+        let world = World::signed_in();
+        world.clock.pass(2 * 86_400);
+        world.server.rotate_keys();
+        world.server.always("/jwks", fault.clone());
+        assert_eq!(access(&world).unwrap(), "secret-access-2", "{fault:?}");
+        let kept = world.context.session(&World::name()).unwrap().unwrap();
+        assert_eq!(kept.identity().subject.as_deref(), Some("ada"));
+        world.clock.pass(3600);
+        assert_eq!(access(&world).unwrap(), "secret-access-3", "{fault:?}");
+    }
 }
 
 #[test]

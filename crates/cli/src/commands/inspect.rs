@@ -118,7 +118,7 @@ fn verdict(app: &App, token: &Secret) -> Verdict {
             match provider.verify(&context, token.expose()) {
                 Ok(_) => Ok(Verdict::Good),
                 // These two speak about the token, the others about the way to the keys.
-                Err(error @ (Error::Token(_) | Error::Configuration { .. })) => {
+                Err(error @ (Error::Token(_) | Error::ForeignToken { .. })) => {
                     Ok(Verdict::Bad(chain(&error)))
                 }
                 Err(error) => Err(chain(&error)),
