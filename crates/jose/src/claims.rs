@@ -166,15 +166,12 @@ impl Claims {
         }
     }
 
-    /// Reads all claims as a type that derives `Deserialize`; a mismatch names no member.
+    /// Reads all claims as a type that derives `Deserialize`.
     ///
-    /// Types with strict fields of their own are the reason for this; for single claims the
-    /// accessors above give better errors.
+    /// The error says only that they do not fit, as serde's would show a value. For single claims
+    /// the accessors above are the better choice: they name the claim.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        T::deserialize(self.values()).map_err(|error| Error::ClaimType {
-            name: printable(&error.to_string()),
-            expected: "as expected",
-        })
+        T::deserialize(self.values()).map_err(|_| Error::ClaimsMismatch)
     }
 }
 
@@ -218,5 +215,158 @@ impl fmt::Debug for Claims {
 impl Serialize for Claims {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.values().serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::json::parse;
+
+    fn claims(value: &Value) -> Claims {
+        parse(value.to_string().as_bytes(), 1024).unwrap()
+    }
+
+    fn claim(text: &str) -> Claims {
+        parse(format!("{{\"x\":{text}}}").as_bytes(), 1024).unwrap()
+    }
+
+    #[test]
+    fn a_claim_of_another_type_is_an_error_and_not_absent() {
+        for other in [
+            "null",
+            "1",
+            "1.5",
+            "true",
+            "[]",
+            "{}",
+            "[\"a\",1]",
+            "[null]",
+            "\"a\"",
+        ] {
+            let claims = claim(other);
+            let is_string = other == "\"a\"";
+            assert_eq!(claims.str("x").is_ok(), is_string, "{other}");
+            assert_eq!(claims.required_str("x").is_ok(), is_string, "{other}");
+            assert_eq!(claims.bool("x").is_ok(), other == "true", "{other}");
+            assert_eq!(claims.u64("x").is_ok(), other == "1", "{other}");
+            let is_date = other == "1" || other == "1.5";
+            assert_eq!(claims.numeric_date("x").is_ok(), is_date, "{other}");
+            let is_list = is_string || other == "[]";
+            assert_eq!(claims.string_or_array("x").is_ok(), is_list, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_absent_claim_is_none_or_an_error_when_it_is_required() {
+        let claims = claims(&json!({}));
+        assert_eq!(claims.str("x"), Ok(None));
+        assert_eq!(claims.bool("x"), Ok(None));
+        assert_eq!(claims.u64("x"), Ok(None));
+        assert_eq!(claims.numeric_date("x"), Ok(None));
+        assert_eq!(claims.string_or_array("x"), Ok(vec![]));
+        assert_eq!(claims.scope(), Ok(vec![]));
+        assert_eq!(claims.get("x"), None);
+        assert!(!claims.contains("x"));
+        let missing = Error::ClaimMissing {
+            name: "x".to_owned(),
+        };
+        assert_eq!(claims.required_str("x"), Err(missing.clone()));
+        assert_eq!(claims.required_numeric_date("x"), Err(missing));
+    }
+
+    #[test]
+    fn dates_are_kept_to_the_millisecond_within_the_calendar() {
+        let date = |text: &str| {
+            claim(text)
+                .numeric_date("x")
+                .map(|date| date.unwrap().as_millis())
+        };
+        assert_eq!(date("0"), Ok(0));
+        assert_eq!(date("1300819380"), Ok(1_300_819_380_000));
+        assert_eq!(date("1300819380.5"), Ok(1_300_819_380_500));
+        assert_eq!(date("1.3e9"), Ok(1_300_000_000_000));
+        assert_eq!(date("0.0009"), Ok(0));
+        assert_eq!(date("253402300799"), Ok(253_402_300_799_000));
+        for text in [
+            "-1",
+            "-0.5",
+            "253402300800",
+            "253402300799.5",
+            "18000000000000000000",
+            "1.8e19",
+            "1e300",
+            "99999999999999999999999999",
+            "\"1300819380\"",
+            "\"never\"",
+        ] {
+            assert!(date(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_string_and_a_list_of_one_are_the_same_audience() {
+        let all = claims(&json!({ "one": "a", "list": ["a"], "two": ["a", "b"] }));
+        assert_eq!(all.string_or_array("one"), all.string_or_array("list"));
+        assert_eq!(all.string_or_array("two"), Ok(vec!["a", "b"]));
+    }
+
+    #[test]
+    fn scopes_are_separated_by_single_spaces_and_nothing_else() {
+        let scope = |scope: &str| {
+            let claims = claims(&json!({ "scope": scope }));
+            claims.scope().map(|values| values.len())
+        };
+        assert_eq!(scope(""), Ok(0));
+        assert_eq!(scope("openid"), Ok(1));
+        assert_eq!(scope("openid https://a.example/x?y=!#$ a:b"), Ok(3));
+        for other in [
+            " ",
+            "a ",
+            " a",
+            "a  b",
+            "a\tb",
+            "a\nb",
+            "a,\u{a0}b",
+            "a\"b",
+            "a\\b",
+            "\u{e4}",
+            "a\0",
+        ] {
+            assert!(scope(other).is_err(), "{other:?}");
+        }
+        assert!(claims(&json!({ "scope": ["a"] })).scope().is_err());
+    }
+
+    #[test]
+    fn escaped_strings_and_names_are_read_as_what_they_mean() {
+        let claims = parse(br#"{"\u0069ss":"a\"\\\n\ud83d\ude00b","sub":"plain"}"#, 99).unwrap();
+        assert_eq!(claims.str("iss"), Ok(Some("a\"\\\n\u{1f600}b")));
+        assert_eq!(claims.str("sub"), Ok(Some("plain")));
+        assert_eq!(claims.names().collect::<Vec<_>>(), ["iss", "sub"]);
+        assert_eq!(claims.get("iss"), Some(&json!("a\"\\\n\u{1f600}b")));
+    }
+
+    #[test]
+    fn claims_are_read_into_types_of_the_caller() {
+        #[derive(serde::Deserialize)]
+        struct Custom {
+            groups: Vec<String>,
+        }
+        let read = claims(&json!({ "groups": ["a", "b"], "other": 1 }));
+        assert_eq!(read.to::<Custom>().unwrap().groups, ["a", "b"]);
+        let wrong = claims(&json!({ "groups": "secret" }));
+        assert_eq!(wrong.to::<Custom>().err(), Some(Error::ClaimsMismatch));
+    }
+
+    #[test]
+    fn debug_shows_names_and_no_values() {
+        let shown = format!(
+            "{:?}",
+            claims(&json!({ "email": "ada@example.com", "sub": "ada" }))
+        );
+        assert_eq!(shown, r#"Claims {"email", "sub"}"#);
     }
 }

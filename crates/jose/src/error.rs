@@ -56,7 +56,7 @@ pub enum Error {
     #[error("token is not three segments separated by dots")]
     NotCompact,
     /// A segment is not strict base64url (RFC 7515, section 2).
-    #[error("{part} is not base64url without padding")]
+    #[error("{part} cannot be decoded")]
     Base64Url {
         /// Which segment.
         part: Part,
@@ -134,6 +134,9 @@ pub enum Error {
         /// What it should have been.
         expected: &'static str,
     },
+    /// The claims do not have the form that the caller asked for.
+    #[error("claims do not have the expected form")]
+    ClaimsMismatch,
     /// The key set holds more than [`crate::jwk::MAX_KEYS`] keys.
     #[error("key set holds {count} keys, more than the {limit} allowed")]
     TooManyKeys {
@@ -178,6 +181,7 @@ impl Error {
             Self::BadSignature => "jose_bad_signature",
             Self::ClaimMissing { .. } => "jose_claim_missing",
             Self::ClaimType { .. } => "jose_claim_type",
+            Self::ClaimsMismatch => "jose_claims_mismatch",
             Self::TooManyKeys { .. } => "jose_too_many_keys",
             Self::NotAKeySet => "jose_not_a_key_set",
             Self::Key(_) => "jose_key",
@@ -249,8 +253,8 @@ pub enum KeyProblem {
     /// An RSA modulus of another length than 2048 to 8192 bits.
     #[error("RSA modulus of {0} bits is not between 2048 and 8192")]
     RsaModulus(usize),
-    /// An RSA exponent that is even, smaller than 65537 or longer than 33 bits.
-    #[error("RSA exponent is not an odd number from 65537 to 2^33 - 1")]
+    /// An RSA exponent that is even, smaller than 3 or longer than 33 bits.
+    #[error("RSA exponent is not an odd number from 3 to 2^33 - 1")]
     RsaExponent,
     /// An RSA modulus that was made by the faulty generator of CVE-2017-15361.
     #[error("RSA modulus was made by a broken generator (CVE-2017-15361)")]
@@ -264,6 +268,28 @@ pub enum KeyProblem {
     /// Private key bytes that are not PKCS#8 for the algorithm.
     #[error("not a PKCS#8 private key for {0}")]
     Pkcs8(Algorithm),
+}
+
+impl KeyProblem {
+    /// A short name of the problem that stays the same from release to release, for counting.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotAnObject => "not_an_object",
+            Self::DuplicateMember => "duplicate_member",
+            Self::Member(_) => "member",
+            Self::PrivateMember(_) => "private_member",
+            Self::NotForVerifying(_) => "not_for_verifying",
+            Self::Algorithm(_) => "algorithm",
+            Self::Type(_) => "type",
+            Self::Provider { .. } => "provider",
+            Self::RsaModulus(_) => "rsa_modulus",
+            Self::RsaExponent => "rsa_exponent",
+            Self::RsaWeakModulus => "rsa_weak_modulus",
+            Self::NotAPublicKey => "not_a_public_key",
+            Self::DuplicateKeyId => "duplicate_kid",
+            Self::Pkcs8(_) => "pkcs8",
+        }
+    }
 }
 
 /// The crypto provider could not do what was asked.
@@ -303,4 +329,84 @@ pub(crate) fn printable(text: &str) -> String {
         out.push_str("...");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::error::Error as _;
+
+    use super::*;
+
+    fn one_of_each() -> Vec<Error> {
+        let (member, algorithm) = ("alg", Algorithm::Es256);
+        let text = || "name".to_owned();
+        vec![
+            Error::TokenTooLarge {
+                length: 2,
+                limit: 1,
+            },
+            Error::NotCompact,
+            Error::Base64Url {
+                part: Part::Header,
+                source: InvalidBase64Url,
+            },
+            Error::Json {
+                part: Part::Payload,
+                source: JsonError::TooDeep,
+            },
+            Error::HeaderMember { member },
+            Error::UnsupportedExtension { member },
+            Error::UnsupportedAlgorithm { name: text() },
+            Error::AlgorithmNotAllowed { algorithm },
+            Error::UnknownKey { kid: Some(text()) },
+            Error::AlgorithmMismatch { algorithm },
+            Error::AmbiguousKey { candidates: 5 },
+            Error::BadSignature,
+            Error::ClaimMissing { name: text() },
+            Error::ClaimType {
+                name: text(),
+                expected: "a string",
+            },
+            Error::ClaimsMismatch,
+            Error::TooManyKeys {
+                count: 65,
+                limit: 64,
+            },
+            Error::NotAKeySet,
+            Error::Key(KeyProblem::RsaExponent),
+            Error::Crypto(CryptoError::Random),
+            Error::NotAnObject,
+        ]
+    }
+
+    #[test]
+    fn every_error_has_a_code_of_its_own_and_a_line_without_its_source() {
+        let errors = one_of_each();
+        let codes: BTreeSet<&str> = errors.iter().map(Error::code).collect();
+        assert_eq!(codes.len(), errors.len());
+        for error in errors {
+            let line = error.to_string();
+            assert!(
+                !line.is_empty() && !line.contains('\n') && !line.ends_with('.'),
+                "{line}"
+            );
+            assert!(line.starts_with(|c: char| c.is_ascii_lowercase()), "{line}");
+            if let Some(source) = error.source() {
+                assert!(!line.contains(&source.to_string()), "{line}");
+            }
+            assert_eq!(
+                error.may_be_stale_keys(),
+                error.code() == "jose_unknown_key"
+            );
+        }
+    }
+
+    #[test]
+    fn names_from_outside_are_cut_and_cannot_steer_a_terminal() {
+        assert_eq!(printable("kid-1 a/b"), "kid-1 a/b");
+        assert_eq!(printable("a\x1b[2J\u{202e}\r\n\u{e9}"), "a?[2J????");
+        assert_eq!(printable(&"k".repeat(64)), "k".repeat(64));
+        assert_eq!(printable(&"k".repeat(65)), format!("{}...", "k".repeat(64)));
+    }
 }

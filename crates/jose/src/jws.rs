@@ -82,21 +82,27 @@ impl Header {
     /// Whether `typ` is this media type. Case does not matter, nor does a leading `application/`
     /// (RFC 7515, section 4.1.9).
     pub fn is_type(&self, expected: &str) -> bool {
-        let bare = |typ: &str| match typ.split_at_checked(12) {
-            Some((prefix, rest))
-                if prefix.eq_ignore_ascii_case("application/") && !rest.contains('/') =>
-            {
-                rest.to_ascii_lowercase()
-            }
-            _ => typ.to_ascii_lowercase(),
-        };
-        self.typ().is_some_and(|typ| bare(typ) == bare(expected))
+        self.typ()
+            .is_some_and(|typ| subtype(typ).eq_ignore_ascii_case(subtype(expected)))
     }
 
     /// Whether the token came with a key or the address of one (`jwk`, `jku`, `x5c`, `x5u`). It
     /// was ignored; honest issuers have little reason to send it, so it is worth counting.
     pub fn carries_key(&self) -> bool {
         self.carries_key
+    }
+}
+
+/// A media type without the `application/` that `typ` may leave out; one with parameters or another
+/// slash keeps it, as RFC 7515, section 4.1.9 asks.
+fn subtype(typ: &str) -> &str {
+    match typ.split_at_checked("application/".len()) {
+        Some((prefix, rest))
+            if prefix.eq_ignore_ascii_case("application/") && !rest.contains('/') =>
+        {
+            rest
+        }
+        _ => typ,
     }
 }
 
@@ -261,4 +267,39 @@ pub(crate) fn signing_input(
     out.push('.');
     out.push_str(&base64url::encode(payload));
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_compared_without_case_and_prefix() {
+        let is = |typ: &str, expected: &str| {
+            let header = format!(r#"{{"alg":"ES256","typ":"{typ}"}}"#);
+            Header::from_json(header.as_bytes())
+                .unwrap()
+                .is_type(expected)
+        };
+        for typ in [
+            "at+jwt",
+            "AT+JWT",
+            "application/at+jwt",
+            "Application/At+JWT",
+        ] {
+            assert!(is(typ, "at+jwt") && is(typ, "application/at+jwt"), "{typ}");
+        }
+        for typ in [
+            "",
+            "jwt",
+            "at+jwt ",
+            "application/",
+            "application/x/at+jwt",
+            "text/at+jwt",
+        ] {
+            assert!(!is(typ, "at+jwt"), "{typ}");
+        }
+        let without = Header::from_json(br#"{"alg":"ES256"}"#).unwrap();
+        assert!(!without.is_type("") && !without.is_type("at+jwt"));
+    }
 }

@@ -306,10 +306,7 @@ impl<'de> Visitor<'de> for &mut Reader<'_> {
         self.depth -= 1;
         let repeats = self.repeats(&members);
         self.has_repeats |= repeats;
-        Ok(Node::Object(Object {
-            members: members.into(),
-            repeats,
-        }))
+        Ok(Node::Object(Object { members, repeats }))
     }
 }
 
