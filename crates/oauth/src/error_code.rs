@@ -95,21 +95,6 @@ error_codes! {
     InsufficientUserAuthentication = "insufficient_user_authentication",
 }
 
-impl ErrorCode {
-    /// The status that belongs to the code in a direct answer: 401 where authentication failed
-    /// (RFC 6749, section 5.2; RFC 6750, section 3.1; RFC 9470, section 3), 403 for a valid token that
-    /// is not enough, 500 and 503 for the server's own trouble, otherwise 400.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::InvalidClient | Self::InvalidToken | Self::InsufficientUserAuthentication => 401,
-            Self::InsufficientScope => 403,
-            Self::ServerError => 500,
-            Self::TemporarilyUnavailable => 503,
-            _ => 400,
-        }
-    }
-}
-
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -125,39 +110,6 @@ impl Serialize for ErrorCode {
 impl<'de> Deserialize<'de> for ErrorCode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|name| Self::from_name(&name))
-    }
-}
-
-/// The body of an error answer (RFC 6749, section 5.2), for servers that send one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ErrorResponse {
-    /// The code.
-    pub error: ErrorCode,
-    /// A sentence for the developer of the client.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_description: Option<String>,
-    /// A page that explains more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error_uri: Option<String>,
-}
-
-impl ErrorResponse {
-    /// An answer with a code alone.
-    pub fn new(error: ErrorCode) -> Self {
-        Self {
-            error,
-            error_description: None,
-            error_uri: None,
-        }
-    }
-
-    /// Adds a sentence for the developer of the client. Characters that RFC 6749, section 5.2 does not
-    /// allow in it are left out.
-    #[must_use]
-    pub fn describe(mut self, description: &str) -> Self {
-        let allowed = |c: &char| matches!(c, ' '..='~') && *c != '"' && *c != '\\';
-        self.error_description = Some(description.chars().filter(allowed).collect());
-        self
     }
 }
 
@@ -179,25 +131,5 @@ mod tests {
         assert_eq!(code.as_str(), "device_[0mnot_found");
         assert_eq!(code.known_name(), None);
         assert_eq!(ErrorCode::from_name("Access_Denied").known_name(), None);
-    }
-
-    #[test]
-    fn statuses_tell_authentication_from_permission() {
-        assert_eq!(ErrorCode::InvalidClient.status(), 401);
-        assert_eq!(ErrorCode::InvalidToken.status(), 401);
-        assert_eq!(ErrorCode::InsufficientScope.status(), 403);
-        assert_eq!(ErrorCode::AuthorizationPending.status(), 400);
-        assert_eq!(ErrorCode::TemporarilyUnavailable.status(), 503);
-    }
-
-    #[test]
-    fn an_error_answer_has_only_what_was_given() {
-        let answer = ErrorResponse::new(ErrorCode::InvalidGrant);
-        assert_eq!(
-            serde_json::to_string(&answer).unwrap(),
-            r#"{"error":"invalid_grant"}"#
-        );
-        let answer = answer.describe("it \"was\"\u{7} used");
-        assert_eq!(answer.error_description.as_deref(), Some("it was used"));
     }
 }

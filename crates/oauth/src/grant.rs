@@ -1,7 +1,5 @@
 //! The names of grants on the wire.
 
-/// `authorization_code` (RFC 6749, section 4.1.3).
-pub const AUTHORIZATION_CODE: &str = "authorization_code";
 /// `refresh_token` (RFC 6749, section 6).
 pub const REFRESH_TOKEN: &str = "refresh_token";
 /// The device code grant (RFC 8628, section 3.4).

@@ -256,7 +256,7 @@ impl fmt::Debug for HttpResponse {
 /// Why a request got no answer, in the driver's words.
 ///
 /// The strings come from the driver's libraries, may quote the peer, and are filtered when shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
     /// No connection, or no complete answer, within the time limit.
@@ -348,6 +348,13 @@ impl fmt::Display for TransportError {
     }
 }
 
+/// As `Display`, with its code: the address of a redirect may hold a secret.
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TransportError({}: {self})", self.code())
+    }
+}
+
 impl std::error::Error for TransportError {}
 
 /// `location` up to its query or fragment, in which codes and tokens travel.
@@ -357,4 +364,102 @@ pub(crate) fn without_query(location: &str) -> String {
         .next()
         .unwrap_or_default()
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(headers: &[(&str, &str)], body: &str) -> HttpResponse {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        HttpResponse {
+            status: 200,
+            headers: headers.iter().map(owned).collect(),
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn header_names_have_no_case_and_the_first_field_counts() {
+        let answer = answer(&[("X-A", "1"), ("x-a", "2")], "");
+        assert_eq!(answer.header("x-A"), Some("1"));
+        assert_eq!(answer.headers_named("X-a").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(answer.header("x-b"), None);
+    }
+
+    #[test]
+    fn retry_after_is_read_in_seconds_only() {
+        let wait = |value| answer(&[("Retry-After", value)], "").retry_after();
+        assert_eq!(wait("30"), Some(Duration::from_secs(30)));
+        assert_eq!(wait(" 0 "), Some(Duration::ZERO));
+        assert!(wait("99999999999999999999").unwrap() > Duration::from_secs(1 << 31));
+        for value in [
+            "",
+            "-1",
+            "+1",
+            "1.5",
+            "soon",
+            "Wed, 21 Oct 2026 07:28:00 GMT",
+        ] {
+            assert_eq!(wait(value), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn max_age_is_found_among_other_directives_and_no_store_wins() {
+        let age = |value| answer(&[("cache-control", value)], "").max_age();
+        assert_eq!(age("public, Max-Age=600"), Some(Duration::from_secs(600)));
+        assert_eq!(age("max-age=\"7\""), Some(Duration::from_secs(7)));
+        assert_eq!(age("max-age=600, no-store"), Some(Duration::ZERO));
+        assert_eq!(age("no-cache"), Some(Duration::ZERO));
+        assert_eq!(age("private"), None);
+        assert_eq!(age("max-age=x, s-maxage=5"), None);
+        let fields = [("Cache-Control", "public"), ("Cache-Control", "max-age=5")];
+        assert_eq!(answer(&fields, "").max_age(), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_web_page_is_known_by_its_media_type_or_its_first_character() {
+        let html = |media_type, body| answer(&[("Content-Type", media_type)], body).is_html();
+        assert!(html("text/HTML; charset=utf-8", "{}"));
+        assert!(html("", " \n<!DOCTYPE html>"));
+        assert!(html("text/plain", "<html>"));
+        assert!(!html("application/json", "<html>"));
+        assert!(!html("text/plain", "{}"));
+        assert!(!html("", ""));
+    }
+
+    #[test]
+    fn what_a_transport_error_quotes_is_fit_for_a_terminal() {
+        let location = Some("https://x.example/a?code=canary#canary\u{1b}[31m".to_owned());
+        let error = TransportError::Redirect { location };
+        assert_eq!(
+            error.to_string(),
+            "the answer is a redirect to https://x.example/a"
+        );
+        assert!(!format!("{error:?}").contains("canary"));
+        let reason = "bad\r\n\u{1b}[2Jcertificate".to_owned();
+        let shown = TransportError::Tls { reason }.to_string();
+        assert_eq!(shown, "TLS failed: bad [2Jcertificate");
+    }
+
+    #[test]
+    fn only_failures_that_may_pass_are_retryable() {
+        let reason = String::new;
+        assert!(TransportError::Timeout.is_retryable());
+        assert!(TransportError::Closed.is_retryable());
+        assert!(TransportError::Connect { reason: reason() }.is_retryable());
+        assert!(!TransportError::Tls { reason: reason() }.is_retryable());
+        assert!(!TransportError::TooLarge.is_retryable());
+        assert!(!TransportError::Interrupted.is_retryable());
+    }
+
+    #[test]
+    fn a_request_shows_its_address_without_what_could_be_secret() {
+        let url = Url::parse("https://ada:canary@id.example/x?y=canary#canary").unwrap();
+        let request = HttpRequest::get(url).bearer(&Secret::new("canary"));
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("canary"), "{shown}");
+        assert!(shown.contains("https://id.example/x"), "{shown}");
+    }
 }

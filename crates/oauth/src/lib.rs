@@ -127,7 +127,7 @@ pub use device::{
 };
 pub use discovery::Discovery;
 pub use error::{Endpoint, Error, Misuse, Origin, PeerMisbehaved, Refusal};
-pub use error_code::{ErrorCode, ErrorResponse};
+pub use error_code::ErrorCode;
 pub use flow::{Flow, Step};
 pub use http::{HeaderValue, HttpRequest, HttpResponse, MAX_BODY, Method, TransportError};
 pub use id_token::{IdToken, IdTokenError};

@@ -28,15 +28,6 @@ impl TokenTypeHint {
             Self::RefreshToken => "refresh_token",
         }
     }
-
-    /// Reads the value on the wire; a server ignores those it does not know (RFC 7009, section 2.1).
-    pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "access_token" => Some(Self::AccessToken),
-            "refresh_token" => Some(Self::RefreshToken),
-            _ => None,
-        }
-    }
 }
 
 /// The machine that revokes one token. A token that the server does not know counts as revoked
