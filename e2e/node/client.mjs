@@ -1,11 +1,11 @@
 // npm's openid-client as a client of countersign-issuer. Walks through everything a client does and
 // prints one line of JSON per step; the test approves the device in between and judges the lines.
 //
-// Arguments: the issuer, and the client id.
+// Arguments: the issuer, the client id, and the client's secret if it has one.
 
 import * as client from 'openid-client';
 
-const [issuer, clientId] = process.argv.slice(2);
+const [issuer, clientId, secret] = process.argv.slice(2);
 const say = (step, facts) => console.log(JSON.stringify({ step, ...facts }));
 
 /** The error that the server sent, as the library understood it. */
@@ -17,7 +17,8 @@ const refused = async (promise) => {
   }
 };
 
-const config = await client.discovery(new URL(issuer), clientId, undefined, client.None(), {
+const authentication = secret ? client.ClientSecretBasic(secret) : client.None();
+const config = await client.discovery(new URL(issuer), clientId, undefined, authentication, {
   // Loopback has no TLS; and ID token signatures are checked, although they came straight from the
   // token endpoint.
   execute: [client.allowInsecureRequests, client.enableNonRepudiationChecks],

@@ -46,7 +46,7 @@ const provider = new Provider(issuer, {
   ],
   jwks: {
     keys: [
-      jwk('rsa', { modulusLength: 2048 }, { kid: 'rsa', alg: 'RS256', use: 'sig' }),
+      jwk('rsa', { modulusLength: 2048 }, { kid: 'rsa', use: 'sig' }),
       jwk('ec', { namedCurve: 'P-256' }, { kid: 'ec', alg: 'ES256', use: 'sig' }),
       jwk('ed25519', {}, { kid: 'ed', alg: 'EdDSA', use: 'sig' }),
     ],

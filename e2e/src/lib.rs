@@ -1,7 +1,11 @@
-//! What the end-to-end tests share: the strangers, started; and the person at their pages.
+//! What the end-to-end tests share: the real programs, the strangers, and the person at their pages.
 //!
 //! Nothing here links a crate under test: Countersign is met as a user meets it, as programs.
 
+mod cli;
+mod issuer;
 mod stranger;
 
-pub use stranger::{NodeProvider, node, python};
+pub use cli::{Cli, Waiting};
+pub use issuer::Issuer;
+pub use stranger::{NodeProvider, Steps, node, python};

@@ -79,6 +79,25 @@ impl NodeProvider {
         self.process.stderr()
     }
 
+    /// What it says about a token, when the client asks (RFC 7662).
+    ///
+    /// # Panics
+    /// When it does not answer with JSON.
+    pub fn introspect(&self, token: &str) -> Value {
+        let done = Program::new("curl")
+            .args([
+                "--silent",
+                "--data-urlencode",
+                "client_id=cli",
+                "--data-urlencode",
+            ])
+            .arg(format!("token={token}"))
+            .arg(format!("{}/token/introspection", self.issuer))
+            .run()
+            .expect_code(0);
+        serde_json::from_str(&done.stdout).expect("introspection answers with JSON")
+    }
+
     /// Plays the person: opens the complete verification address, confirms the code, signs in as
     /// this account and consents. Returns the last page.
     ///
@@ -114,5 +133,49 @@ impl NodeProvider {
         let page = browser.get(verification_uri_complete);
         let page = browser.submit(&page, &page.form_with("user_code"), &[]);
         browser.submit(&page, &page.form_with("confirm"), &[("abort", "yes")])
+    }
+}
+
+/// A stranger that plays a client: a script that prints one line of JSON for each step.
+#[derive(Debug)]
+pub struct Steps {
+    process: Running,
+    read: usize,
+}
+
+impl Steps {
+    /// Starts the script.
+    pub fn start(script: Program) -> Self {
+        Self {
+            process: script.start(),
+            read: 0,
+        }
+    }
+
+    /// The next line, which must be of this step.
+    ///
+    /// # Panics
+    /// When another step comes, or none.
+    pub fn expect(&mut self, step: &str) -> Value {
+        let at = self.read;
+        let line = self.process.wait_for_stdout(|text| {
+            let whole = text.rsplit_once('\n').map(|(lines, _)| lines)?;
+            whole.lines().nth(at).map(str::to_owned)
+        });
+        self.read += 1;
+        let facts: Value = match serde_json::from_str(&line) {
+            Ok(facts) => facts,
+            Err(error) => panic!("{error} in {line}"),
+        };
+        assert_eq!(facts.get("step"), Some(&Value::from(step)), "{line}");
+        facts
+    }
+
+    /// Waits for the script's good end.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn finish(self) {
+        self.process.finish().expect_code(0);
     }
 }

@@ -15,7 +15,17 @@ pub(crate) fn root() -> PathBuf {
 
 /// The cargo that runs this command.
 pub(crate) fn cargo() -> Command {
-    program(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+    let mut cargo = program(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    for (name, _) in env::vars_os() {
+        // Cargo tells this program about its package in these. Build scripts that look at them
+        // (ring's) would be run again, and all above them built again, after each change between
+        // `cargo xtask` and plain cargo.
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// A program on the `PATH`, in the root, that can never wait for someone to type.

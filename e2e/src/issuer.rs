@@ -1,0 +1,136 @@
+//! The real `countersign-issuer`, with one user, and that user at its pages.
+
+use std::time::{Duration, Instant};
+
+use countersign_testkit::{Browser, Page, Program, Running, bin};
+use tempfile::TempDir;
+
+const PASSWORD: &str = "a sentence nobody guesses";
+
+/// A running issuer on a free loopback port; it ends with the value.
+#[derive(Debug)]
+pub struct Issuer {
+    state: TempDir,
+    process: Running,
+    origin: String,
+}
+
+impl Issuer {
+    /// Starts an issuer with durable storage that knows the user `ada` and the client `cli`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start() -> Self {
+        let state = tempfile::tempdir().expect("a temporary directory");
+        Program::new(bin("countersign-issuer"))
+            .args([
+                "user",
+                "add",
+                "ada",
+                "--name",
+                "Ada Lovelace",
+                "--email",
+                "ada@example.com",
+            ])
+            .arg("--state-dir")
+            .arg(state.path())
+            .stdin(format!("{PASSWORD}\n"))
+            .run()
+            .expect_code(0);
+        let process = serve(&state, "127.0.0.1:0");
+        let origin = process.wait_for_stdout(|text| {
+            let line = text.lines().find_map(|line| line.strip_prefix("issuer="))?;
+            text.ends_with('\n').then(|| line.to_owned())
+        });
+        Self {
+            state,
+            process,
+            origin,
+        }
+    }
+
+    /// The issuer identifier.
+    pub fn issuer(&self) -> &str {
+        &self.origin
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Waits until it can sign with RS256: it makes that key after its start, in the background.
+    ///
+    /// # Panics
+    /// When that takes more than a minute.
+    pub fn wait_for_rs256(&self) {
+        let begin = Instant::now();
+        let address = format!("{}/.well-known/openid-configuration", self.origin);
+        while !Browser::new().get(&address).body.contains("RS256") {
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "no RS256 after a minute"
+            );
+        }
+    }
+
+    /// Runs an administrator's command (`client add …`, arguments separated by spaces) and returns
+    /// what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn administer(&self, arguments: &str) -> String {
+        Program::new(bin("countersign-issuer"))
+            .args(arguments.split_whitespace())
+            .arg("--state-dir")
+            .arg(self.state.path())
+            .run()
+            .expect_code(0)
+            .stdout
+    }
+
+    /// Plays the person: opens the address, signs in, compares the code and approves.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next, or shows another code.
+    pub fn approve(&self, address: &str, code: &str) -> Page {
+        self.decide(address, code, "approve")
+    }
+
+    /// As `approve`, but the person denies.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next, or shows another code.
+    pub fn deny(&self, address: &str, code: &str) -> Page {
+        self.decide(address, code, "deny")
+    }
+
+    fn decide(&self, address: &str, code: &str, decision: &str) -> Page {
+        assert!(
+            address.starts_with(&self.origin),
+            "{address} is not the issuer's"
+        );
+        let mut browser = Browser::new();
+        let page = browser.get(address);
+        let credentials = [("username", "ada"), ("password", PASSWORD)];
+        let page = browser.submit(&page, &page.form_with("username"), &credentials);
+        assert!(
+            page.text().contains(code),
+            "another code is shown: {}",
+            page.text()
+        );
+        browser.submit(
+            &page,
+            &page.form_with("decision"),
+            &[("decision", decision)],
+        )
+    }
+}
+
+fn serve(state: &TempDir, listen: &str) -> Running {
+    Program::new(bin("countersign-issuer"))
+        .args(["serve", "--listen", listen, "--state-dir"])
+        .arg(state.path())
+        .limit(Duration::from_secs(300))
+        .start()
+}
