@@ -97,6 +97,33 @@ fn serving_needs_no_configuration_and_ends_when_it_is_told_to() {
     assert_eq!(fs::read(state.join("running")).unwrap(), b"");
 }
 
+/// A request that is being answered is answered, whatever was signalled.
+#[test]
+fn a_running_request_is_finished_before_the_server_ends() {
+    let directory = TempDir::new().unwrap();
+    let mut server = serve(directory.path());
+    let address = address(&server);
+    let body = "grant_type=refresh_token&client_id=cli&refresh_token=x";
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST /token HTTP/1.1\r\nhost: {address}\r\nexpect: 100-continue\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+    server.signal(rustix::process::Signal::TERM);
+    eventually(|| TcpStream::connect(address).err());
+    let answer = ask(stream, body);
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("invalid_grant"),
+        "{answer}"
+    );
+    server.finish().expect_code(0);
+}
+
 #[test]
 fn keys_and_clients_outlive_the_server() {
     let directory = TempDir::new().unwrap();

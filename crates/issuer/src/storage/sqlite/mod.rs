@@ -12,6 +12,7 @@
 //! file; the server sees it with its next look.
 
 mod records;
+mod rows;
 mod schema;
 mod writer;
 

@@ -1,0 +1,189 @@
+//! A record of each kind, as a row.
+
+use std::net::IpAddr;
+
+use countersign_jose::{Algorithm, Timestamp};
+use countersign_oauth::ScopeSet;
+use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use crate::core::{
+    Account, Audiences, Client, ClientAuthentication, Device, DeviceState, Grant, GrantType,
+    PasswordHash, Rotation, Session,
+};
+
+pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        id: row.get("id")?,
+        username: row.get("username")?,
+        name: row.get("name")?,
+        email: row.get("email")?,
+        groups: list(row, "groups")?,
+        password: PasswordHash(row.get("password")?),
+        disabled: row.get("disabled")?,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+pub(super) fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
+    Ok(Client {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        authentication: match row.get("secret")? {
+            None => ClientAuthentication::Public,
+            Some(digest) => ClientAuthentication::Secret(digest),
+        },
+        // A grant type that only another version knows is not granted.
+        grant_types: list(row, "grant_types")?
+            .iter()
+            .filter_map(|name| GrantType::from_name(name))
+            .collect(),
+        audiences: match row.get("audiences")? {
+            None => Audiences::Any,
+            Some(List(list)) => Audiences::Listed(list),
+        },
+        signing_algorithm: row.get::<_, Known<Algorithm>>("signing_algorithm")?.0,
+        created_at: time(row, "created_at")?,
+    })
+}
+
+pub(super) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
+    Ok(Device {
+        code: row.get("code")?,
+        user_code: row.get("user_code")?,
+        client_id: row.get("client_id")?,
+        scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
+        audiences: list(row, "audiences")?,
+        requested_from: row
+            .get::<_, Option<Known<IpAddr>>>("requested_from")?
+            .map(|Known(address)| address),
+        claimed_host: row.get("claimed_host")?,
+        claimed_command: row.get("claimed_command")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+        state: match row.get_ref("state")?.as_str()? {
+            "pending" => DeviceState::Pending,
+            "approved" => DeviceState::Approved {
+                account_id: row.get("account_id")?,
+                auth_time: time(row, "auth_time")?,
+            },
+            "denied" => DeviceState::Denied,
+            // The table admits no other; redeemed is the one that gives nothing.
+            _ => DeviceState::Redeemed,
+        },
+    })
+}
+
+pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    Ok(Grant {
+        id: row.get("id")?,
+        account_id: row.get("account_id")?,
+        client_id: row.get("client_id")?,
+        scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
+        audiences: list(row, "audiences")?,
+        auth_time: time(row, "auth_time")?,
+        created_at: time(row, "created_at")?,
+        expires_at: time(row, "expires_at")?,
+        rotation: match row.get("generation")? {
+            None => None,
+            Some(generation) => Some(Rotation {
+                generation,
+                rotated_at: time(row, "rotated_at")?,
+            }),
+        },
+    })
+}
+
+pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get("id")?,
+        account_id: row.get("account_id")?,
+        authenticated_at: time(row, "authenticated_at")?,
+        expires_at: time(row, "expires_at")?,
+    })
+}
+
+pub(super) fn state_columns(state: &DeviceState) -> (&'static str, Option<&str>, Option<Millis>) {
+    match state {
+        DeviceState::Pending => ("pending", None, None),
+        DeviceState::Approved {
+            account_id,
+            auth_time,
+        } => ("approved", Some(account_id), Some(Millis(*auth_time))),
+        DeviceState::Denied => ("denied", None, None),
+        DeviceState::Redeemed => ("redeemed", None, None),
+    }
+}
+
+pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
+    row.get::<_, Millis>(column).map(|Millis(at)| at)
+}
+
+fn list(row: &Row<'_>, column: &str) -> rusqlite::Result<Vec<String>> {
+    row.get::<_, List>(column).map(|List(list)| list)
+}
+
+/// A time as a column.
+pub(super) struct Millis(pub(super) Timestamp);
+
+impl ToSql for Millis {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_millis().into())
+    }
+}
+
+impl FromSql for Millis {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value
+            .as_i64()
+            .map(|millis| Self(Timestamp::from_millis(millis)))
+    }
+}
+
+/// A list as a column.
+pub(super) struct List(pub(super) Vec<String>);
+
+impl ToSql for List {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let json = serde_json::to_string(&self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(json.into())
+    }
+}
+
+impl FromSql for List {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+/// A value that rests under its name.
+struct Known<T>(T);
+
+impl FromSql for Known<Algorithm> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Algorithm::from_name(value.as_str()?)
+            .map(Self)
+            .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl FromSql for Known<IpAddr> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value
+            .as_str()?
+            .parse()
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+impl FromSql for Known<ScopeSet> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        ScopeSet::parse(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
