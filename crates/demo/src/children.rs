@@ -1,0 +1,286 @@
+//! The programs that the demo builds and runs: the real ones, as a user would
+//! get them, with directories of their own. None of them outlives the demo.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+use url::Url;
+
+use crate::{
+    failure::{Failure, because},
+    person::Person,
+};
+
+/// Where the built programs are.
+#[derive(Debug)]
+pub(crate) struct Programs {
+    countersign: PathBuf,
+    issuer: PathBuf,
+}
+
+impl Programs {
+    /// Builds both, each alone: built together, the client would get the
+    /// features that only the server asks for, and nobody ships that.
+    pub(crate) async fn build() -> Result<Self, Failure> {
+        Ok(Self {
+            countersign: build("countersign").await?,
+            issuer: build("countersign-issuer").await?,
+        })
+    }
+}
+
+async fn build(package: &str) -> Result<PathBuf, Failure> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--quiet", "--package", package, "--bin", package])
+        .arg("--message-format=json-render-diagnostics")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(because("cargo cannot be run"))?;
+    if !output.status.success() {
+        return Err(Failure::new(format!("{package} does not build"))
+            .with_detail(&String::from_utf8_lossy(&output.stderr)));
+    }
+    // One JSON object a line; the one that names an executable is the last but
+    // one. The target directory is cargo's business, and it may be anywhere.
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == package)
+        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+        .ok_or_else(|| Failure::new(format!("cargo does not say where {package} is")))
+}
+
+/// The issuer, serving on a port of its own choice.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    /// Its name, as tokens carry it.
+    pub(crate) name: String,
+    child: Child,
+    /// Kept, so that the issuer never writes to a closed pipe.
+    _stdout: Lines<BufReader<ChildStdout>>,
+}
+
+impl Issuer {
+    /// Makes Ada's account the way an administrator would.
+    pub(crate) async fn add(
+        programs: &Programs,
+        home: &Path,
+        person: &Person,
+    ) -> Result<(), Failure> {
+        let mut child = program(&programs.issuer, home)
+            .args(["user", "add", &person.username, "--name", &person.name])
+            .args(["--email", &person.email])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(because("countersign-issuer cannot be run"))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            let line = format!("{}\n", person.password);
+            // An issuer that ends before it has read says why.
+            let _ = stdin.write_all(line.as_bytes()).await;
+        }
+        let output = child.wait_with_output().await;
+        succeeded(
+            "countersign-issuer user add",
+            &output.map_err(because("no end"))?,
+        )?;
+        Ok(())
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) async fn start(programs: &Programs, home: &Path) -> Result<Self, Failure> {
+        let log = File::create(log_file(home)).map_err(because("the log cannot be written"))?;
+        let mut child = program(&programs.issuer, home)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            // Ctrl-C is for the demo, which then ends the issuer.
+            .process_group(0)
+            .spawn()
+            .map_err(because("countersign-issuer cannot be run"))?;
+        let stdout = child.stdout.take();
+        let stdout = stdout.ok_or_else(|| Failure::new("the issuer has no standard output"))?;
+        let mut lines = BufReader::new(stdout).lines();
+        loop {
+            let line = lines.next_line().await;
+            let Some(line) = line.map_err(because("the issuer cannot be heard"))? else {
+                return Err(Failure::new("the issuer ended before it listened"));
+            };
+            if let Some(name) = line.strip_prefix("issuer=") {
+                return Ok(Self {
+                    name: name.to_owned(),
+                    child,
+                    _stdout: lines,
+                });
+            }
+        }
+    }
+
+    /// Ends it and waits until it is gone. Its state is thrown away, so there
+    /// is nothing for it to finish.
+    pub(crate) async fn stop(mut self) {
+        // Fails only when it has ended already.
+        let _ = self.child.kill().await;
+    }
+}
+
+/// Where the issuer's messages go.
+pub(crate) fn log_file(home: &Path) -> PathBuf {
+    home.join("issuer.log")
+}
+
+/// The real `countersign`, for one person with a home of their own.
+#[derive(Debug)]
+pub(crate) struct Cli<'a> {
+    programs: &'a Programs,
+    home: &'a Path,
+}
+
+impl<'a> Cli<'a> {
+    pub(crate) fn new(programs: &'a Programs, home: &'a Path) -> Self {
+        Self { programs, home }
+    }
+
+    /// Runs it to its end, whatever that is, with nobody at the keyboard.
+    pub(crate) async fn try_run(&self, arguments: &[&str]) -> Result<Output, Failure> {
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(because("countersign cannot be run"))
+    }
+
+    /// Runs it and gives what it printed; anything but success is a failure.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Result<Printed, Failure> {
+        let command = format!("countersign {}", arguments.join(" "));
+        succeeded(&command, &self.try_run(arguments).await?)
+    }
+
+    /// Runs it on the demo's own terminal, for the person who sits there.
+    pub(crate) async fn run_at_terminal(&self, arguments: &[&str]) -> Result<(), Failure> {
+        let mut child = self
+            .command(arguments)
+            .spawn()
+            .map_err(because("countersign cannot be run"))?;
+        let status = child.wait().await.map_err(because("no end"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("countersign login: {status}")))
+        }
+    }
+
+    /// Signs in while `person` plays the person at the browser.
+    pub(crate) async fn login_with(
+        &self,
+        arguments: &[&str],
+        person: &Person,
+    ) -> Result<(), Failure> {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(because("countersign cannot be run"))?;
+        let stderr = child.stderr.take();
+        let stderr = stderr.ok_or_else(|| Failure::new("countersign has no standard error"))?;
+        let mut lines = BufReader::new(stderr).lines();
+        let mut seen = String::new();
+        let mut approved = false;
+        while let Some(line) = lines
+            .next_line()
+            .await
+            .map_err(because("countersign cannot be heard"))?
+        {
+            seen.push_str(&line);
+            seen.push('\n');
+            if !approved && let Some(page) = page_in(&line) {
+                person.approve(&page).await?;
+                approved = true;
+            }
+        }
+        let status = child.wait().await.map_err(because("no end"))?;
+        if status.success() && approved {
+            return Ok(());
+        }
+        Err(Failure::new(format!("countersign login: {status}")).with_detail(&seen))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = program(&self.programs.countersign, self.home);
+        command.args(arguments);
+        command
+    }
+}
+
+/// The address in a line, when it is one that brings the code along.
+fn page_in(line: &str) -> Option<Url> {
+    let url = Url::parse(line.trim()).ok()?;
+    let mut names = url.query_pairs().map(|(name, _)| name);
+    names.any(|name| name == "user_code").then(|| url.clone())
+}
+
+/// One of our programs, in directories below `home` whatever the environment
+/// of the demo says, and killed when nobody waits for it any more.
+fn program(path: &Path, home: &Path) -> Command {
+    let mut command = Command::new(path);
+    for (name, _) in env::vars_os() {
+        if is_ours(&name) || is_proxy(&name) {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("COUNTERSIGN_CONFIG_DIR", home.join("config"))
+        .env("COUNTERSIGN_STATE_DIR", home.join("state"))
+        .env("COUNTERSIGN_CACHE_DIR", home.join("cache"))
+        .env("COUNTERSIGN_ISSUER_STATE_DIR", home.join("issuer"))
+        .kill_on_drop(true);
+    command
+}
+
+/// A setting for the person's own sessions; whether a browser may open is also
+/// a wish for this one.
+fn is_ours(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"COUNTERSIGN_") && name != "COUNTERSIGN_NO_BROWSER"
+}
+
+/// Everything here is on this machine; no proxy knows the way.
+fn is_proxy(name: &OsStr) -> bool {
+    name.to_ascii_lowercase()
+        .as_encoded_bytes()
+        .ends_with(b"_proxy")
+}
+
+/// What a program that succeeded has printed.
+#[derive(Debug)]
+pub(crate) struct Printed {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+fn succeeded(command: &str, output: &Output) -> Result<Printed, Failure> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    if output.status.success() {
+        Ok(Printed { stdout, stderr })
+    } else {
+        Err(Failure::new(format!("{command}: {}", output.status)).with_detail(&stderr))
+    }
+}
