@@ -9,7 +9,7 @@ use std::{
     process::{Output, Stdio},
 };
 
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -54,14 +54,25 @@ async fn build(package: &str) -> Result<PathBuf, Failure> {
         return Err(Failure::new(format!("{package} does not build"))
             .with_detail(&String::from_utf8_lossy(&output.stderr)));
     }
-    // One JSON object a line; the one that names an executable is the last but
-    // one. The target directory is cargo's business, and it may be anywhere.
+    // Where the target directory is, is cargo's business; it may be anywhere.
     String::from_utf8_lossy(&output.stdout)
         .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == package)
-        .find_map(|message| Some(PathBuf::from(message["executable"].as_str()?)))
+        .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+        .find(|artifact| artifact.target.name == package)
+        .map(|artifact| artifact.executable)
         .ok_or_else(|| Failure::new(format!("cargo does not say where {package} is")))
+}
+
+/// The one kind of cargo's messages, each a line of JSON, that names a program.
+#[derive(Deserialize)]
+struct Artifact {
+    target: Target,
+    executable: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
 }
 
 /// The issuer, serving on a port of its own choice.

@@ -159,19 +159,12 @@ fn unescape(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         out.push_str(before);
-        rest = match after
+        let known = after
             .split_once(';')
-            .and_then(|(name, after)| Some((entity(name)?, after)))
-        {
-            Some((character, after)) => {
-                out.push(character);
-                after
-            }
-            None => {
-                out.push('&');
-                after
-            }
-        };
+            .and_then(|(name, after)| Some((entity(name)?, after)));
+        let character;
+        (character, rest) = known.unwrap_or(('&', after));
+        out.push(character);
     }
     out.push_str(rest);
     out
