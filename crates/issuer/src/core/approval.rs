@@ -10,8 +10,7 @@ use countersign_jose::Timestamp;
 
 use super::limits::{Counter, Limited};
 use super::{
-    BrowserSession, CodeLookup, Core, Decision, Device, DeviceState, Error, PendingDevice,
-    user_code,
+    BrowserSession, CodeLookup, Core, Decision, DeviceState, Error, PendingDevice, user_code,
 };
 use crate::storage::{Records, StorageError};
 
@@ -39,14 +38,13 @@ impl Core {
             // counts, as it costs a person at most one of five attempts.
             return Ok(CodeLookup::Unknown);
         };
-        let found = self.store.read(|records| pending(records, &code, now))?;
-        Ok(match found {
-            Some((_, shown)) => {
-                attempt.give_back();
-                CodeLookup::Found(shown)
-            }
-            None => CodeLookup::Unknown,
-        })
+        let found = self.store.read(|records| find(records, &code, now))?;
+        if !matches!(found, CodeLookup::Unknown) {
+            // A code that exists is no guess, also when it comes late: a page
+            // that is reloaded after its time must not lock its reader out.
+            attempt.give_back();
+        }
+        Ok(found)
     }
 
     /// Approves the login of a user code in the name of the session's account.
@@ -88,8 +86,10 @@ impl Core {
         // The same limits as for looking up, or this would be the way to guess.
         match self.lookup_user_code(user_code, session, peer, now)? {
             CodeLookup::Found(_) => {}
-            CodeLookup::Unknown => return Ok(Decision::Gone),
             CodeLookup::Limited { retry_after } => return Ok(Decision::Limited { retry_after }),
+            CodeLookup::Expired | CodeLookup::Decided | CodeLookup::Unknown => {
+                return Ok(Decision::Gone);
+            }
         }
         let Some(code) = user_code::normalise(user_code) else {
             return Ok(Decision::Gone);
@@ -101,32 +101,35 @@ impl Core {
             if account.is_none_or(|account| account.disabled) {
                 return Ok(None);
             }
-            let Some((device, shown)) = pending(records, &code, now)? else {
+            let CodeLookup::Found(shown) = find(records, &code, now)? else {
                 return Ok(None);
             };
-            records.set_device_state(&device.code, &state)?;
+            records.set_device_state(&shown.device, &state)?;
             Ok(Some(shown))
         });
         Ok(decided.await?.map_or(Decision::Gone, Decision::Recorded))
     }
 }
 
-/// The login of a user code, if it waits for a decision.
-fn pending(
+/// What there is to say about a user code now.
+fn find(
     records: &(impl Records + ?Sized),
     code: &str,
     now: Timestamp,
-) -> Result<Option<(Device, PendingDevice)>, StorageError> {
+) -> Result<CodeLookup, StorageError> {
     let Some(device) = records.device_with_user_code(code)? else {
-        return Ok(None);
+        return Ok(CodeLookup::Unknown);
     };
-    if device.state != DeviceState::Pending || now >= device.expires_at {
-        return Ok(None);
+    if device.state != DeviceState::Pending {
+        return Ok(CodeLookup::Decided);
+    }
+    if now >= device.expires_at {
+        return Ok(CodeLookup::Expired);
     }
     let Some(client) = records.client(&device.client_id)? else {
-        return Ok(None);
+        return Ok(CodeLookup::Unknown);
     };
-    let shown = PendingDevice {
+    Ok(CodeLookup::Found(PendingDevice {
         user_code: user_code::display(&device.user_code),
         client_id: client.id,
         client_name: client.name,
@@ -137,6 +140,6 @@ fn pending(
         claimed_command: device.claimed_command.clone(),
         created_at: device.created_at,
         expires_at: device.expires_at,
-    };
-    Ok(Some((device, shown)))
+        device: device.code,
+    }))
 }

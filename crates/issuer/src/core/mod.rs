@@ -30,7 +30,7 @@ mod refusal;
 mod renewal;
 mod sessions;
 mod token;
-mod user_code;
+pub(crate) mod user_code;
 mod users;
 
 use std::fmt;
@@ -95,7 +95,9 @@ pub struct Lifetimes {
     pub login: Duration,
     /// Device and user code.
     pub device_code: Duration,
-    /// A signed-in browser.
+    /// A signed-in browser that nobody uses.
+    pub session_idle: Duration,
+    /// A signed-in browser, however much it is used.
     pub session: Duration,
     /// The link that makes the first account.
     pub setup_link: Duration,
@@ -109,6 +111,7 @@ impl Default for Lifetimes {
             login_idle: Duration::from_secs(30 * 24 * HOUR),
             login: Duration::from_secs(365 * 24 * HOUR),
             device_code: Duration::from_secs(600),
+            session_idle: Duration::from_secs(HOUR),
             session: Duration::from_secs(12 * HOUR),
             setup_link: Duration::from_secs(HOUR),
         }

@@ -61,7 +61,7 @@ pub struct BrowserSession {
     pub account: Account,
     /// When the password was given: the `auth_time` of what is approved now.
     pub authenticated_at: Timestamp,
-    /// When the browser has to sign in again.
+    /// When the browser has to sign in again, unless it is used before.
     pub expires_at: Timestamp,
     /// The value that every form of this session must carry.
     pub csrf_token: String,
@@ -94,6 +94,8 @@ pub struct PendingDevice {
     pub created_at: Timestamp,
     /// When it ends without a decision.
     pub expires_at: Timestamp,
+    /// The key under which the login rests.
+    pub(crate) device: Digest,
 }
 
 /// An application that may ask for tokens.

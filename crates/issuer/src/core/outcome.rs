@@ -38,7 +38,11 @@ pub struct NewSession {
 pub enum CodeLookup {
     /// The code belongs to a login that waits for a decision.
     Found(PendingDevice),
-    /// No such code, or it has expired or was decided already.
+    /// There was a login with this code, and its time is over.
+    Expired,
+    /// The login was approved or denied already.
+    Decided,
+    /// No such code, or one that is forgotten already.
     Unknown,
     /// Too many wrong codes from this session, this address or everywhere.
     Limited {

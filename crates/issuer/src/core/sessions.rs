@@ -3,10 +3,15 @@
 //! A session's cookie and its forms' CSRF value are both derived secrets: the
 //! first rests as a digest, the second is a MAC of the first and rests nowhere.
 
+use std::time::Duration;
+
 use countersign_jose::{Timestamp, base64url, constant_time_eq};
 use countersign_oauth::Secret;
 
 use super::{BrowserSession, Core, Error, NewSession, Session};
+
+/// A session that is used is not written down at every page of it.
+const WORTH_A_WRITE: Duration = Duration::from_secs(60);
 
 const CSRF_DOMAIN: &[u8] = b"countersign form v1\0";
 
@@ -30,6 +35,30 @@ impl Core {
             csrf_token: self.csrf_token(token),
             id,
         }))
+    }
+
+    /// Lets a session that is in use last on, up to the end that its sign-in
+    /// has set. To be called with every request of its browser.
+    pub async fn keep_session(
+        &self,
+        session: &BrowserSession,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let until = self.session_end(session.authenticated_at, now);
+        if until.since(session.expires_at) < WORTH_A_WRITE {
+            return Ok(());
+        }
+        let id = session.id;
+        let extended = self
+            .store
+            .write(move |records| records.extend_session(&id, until));
+        Ok(extended.await?)
+    }
+
+    /// When a session ends that is used `now` and not again.
+    fn session_end(&self, authenticated_at: Timestamp, now: Timestamp) -> Timestamp {
+        let last = authenticated_at + self.lifetimes.session;
+        last.min(now + self.lifetimes.session_idle)
     }
 
     /// Ends a browser session.
@@ -70,7 +99,7 @@ impl Core {
             id: self.digest(token.expose()),
             account_id: account_id.to_owned(),
             authenticated_at: now,
-            expires_at: now + self.lifetimes.session,
+            expires_at: self.session_end(now, now),
         };
         let expires_at = session.expires_at;
         self.store

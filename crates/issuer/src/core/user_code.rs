@@ -30,7 +30,7 @@ pub(super) fn generate(provider: &CryptoProvider) -> Result<String, CryptoError>
 
 /// What was typed, as the code rests: upper case, without dashes, spaces or
 /// anything else that is no letter or digit. `None` when it cannot be a code.
-pub(super) fn normalise(input: &str) -> Option<String> {
+pub(crate) fn normalise(input: &str) -> Option<String> {
     // A bound, so that nobody has a megabyte normalised.
     if input.len() > 64 {
         return None;
@@ -45,7 +45,7 @@ pub(super) fn normalise(input: &str) -> Option<String> {
 }
 
 /// The code as it is shown: `XXXX-XXXX`.
-pub(super) fn display(code: &str) -> String {
+pub(crate) fn display(code: &str) -> String {
     match code.split_at_checked(LENGTH / 2) {
         Some((left, right)) => format!("{left}-{right}"),
         None => code.to_owned(),

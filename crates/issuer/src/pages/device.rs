@@ -52,6 +52,8 @@ pub(super) async fn show(
         .lookup_user_code(&code.shown, session, peer, now)?
     {
         CodeLookup::Found(pending) => confirm(&pages, &visitor, session, pending),
+        CodeLookup::Expired => Err(Refusal::CodeExpired),
+        CodeLookup::Decided => Err(Refusal::CodeDecided),
         CodeLookup::Unknown => enter_code(
             &pages,
             &visitor,
@@ -140,8 +142,8 @@ pub(super) fn redirect(pages: &Pages, code: &Code) -> Response {
 
 const NOT_A_CODE: &str =
     "That is not a code: it has eight letters, such as WDJB-MJHT, none of them a vowel.";
-const UNKNOWN: &str = "No sign-in waits for this code. Look at the terminal again: it may have \
-                       expired or been used, and then the command has to be started anew.";
+const UNKNOWN: &str = "No terminal waits with this code. Compare it letter by letter; if it has been \
+                       there for a while, start the command again and use its new code.";
 
 fn enter_code(
     pages: &Pages,

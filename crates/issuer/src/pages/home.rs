@@ -27,7 +27,7 @@ pub(super) async fn show(
         email: account.email.clone(),
         groups: account.groups.join(", "),
         since: words::ago(now.since(session.authenticated_at)),
-        remaining: words::span(session.expires_at.since(now)),
+        remaining: words::wait(session.expires_at.since(now)),
     };
     pages.page(&visitor, StatusCode::OK, &home)
 }

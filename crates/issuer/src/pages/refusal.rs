@@ -30,6 +30,10 @@ pub(super) enum Refusal {
     Misdirected,
     /// The set-up link was used, is too old, or was never made.
     SetupLink,
+    /// The login's time was over before anybody decided.
+    CodeExpired,
+    /// Somebody decided on the login already.
+    CodeDecided,
     /// Too many wrong codes.
     CodesLimited(Duration),
     /// Too many wrong passwords.
@@ -68,6 +72,7 @@ impl Refusal {
             Self::MalformedForm => StatusCode::BAD_REQUEST,
             Self::FormExpired | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::CodeExpired | Self::CodeDecided => StatusCode::GONE,
             Self::CodesLimited(_) | Self::SignInsLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Other(status) => *status,
@@ -129,6 +134,19 @@ impl Refusal {
                     }),
                 )
             },
+            Self::CodeExpired => plain(
+                "This code has expired",
+                "Nothing was approved. Start the command in your terminal again and use its new \
+                 code.",
+                Some(CODE),
+            ),
+            Self::CodeDecided => plain(
+                "This code was used already",
+                "A code takes one decision, and this one was approved or denied. If that was you, \
+                 all is well: look at your terminal. If not, tell whoever looks after your \
+                 sign-in.",
+                Some(CODE),
+            ),
             Self::CodesLimited(retry_after) => plain(
                 "Too many wrong codes",
                 &format!(

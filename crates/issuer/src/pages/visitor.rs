@@ -21,12 +21,16 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    fn recognise(pages: &Pages, parts: &Parts) -> Result<Self, Refusal> {
+    async fn recognise(pages: &Pages, parts: &Parts) -> Result<Self, Refusal> {
         let core = pages.core();
         match pages.jar.read(&parts.headers) {
             Some(value) => {
                 let cookie = Secret::from(value.to_owned());
-                let session = core.session(&cookie, pages.app.now())?;
+                let now = pages.app.now();
+                let session = core.session(&cookie, now)?;
+                if let Some(session) = &session {
+                    core.keep_session(session, now).await?;
+                }
                 Ok(Self {
                     cookie,
                     fresh: false,
@@ -51,7 +55,7 @@ impl FromRequestParts<Pages> for Visitor {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, pages: &Pages) -> Result<Self, Refusal> {
-        Self::recognise(pages, parts)
+        Self::recognise(pages, parts).await
     }
 }
 

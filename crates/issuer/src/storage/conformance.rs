@@ -298,6 +298,31 @@ async fn a_rotation_changes_the_generation_and_nothing_else(store: Store) {
     );
 }
 
+async fn extending_a_session_changes_its_end_alone(store: Store) {
+    store
+        .write(|records| {
+            records.add_session(&session(1))?;
+            records.add_session(&session(2))?;
+            records.extend_session(&[1; 32], after(5_000))?;
+            // One that is gone does not come back.
+            records.extend_session(&[3; 32], after(5_000))
+        })
+        .await
+        .unwrap();
+    let extended = Session {
+        expires_at: after(5_000),
+        ..session(1)
+    };
+    store
+        .read(|records| {
+            assert_eq!(records.session(&[1; 32])?, Some(extended));
+            assert_eq!(records.session(&[2; 32])?, Some(session(2)));
+            assert_eq!(records.session(&[3; 32])?, None);
+            Ok(())
+        })
+        .unwrap();
+}
+
 async fn an_account_goes_with_its_logins_and_a_client_with_its_own(store: Store) {
     store
         .write(|records| {
@@ -477,6 +502,7 @@ suite!(
     a_failed_operation_leaves_nothing_behind,
     names_and_user_codes_are_taken_once,
     a_rotation_changes_the_generation_and_nothing_else,
+    extending_a_session_changes_its_end_alone,
     an_account_goes_with_its_logins_and_a_client_with_its_own,
     what_is_over_is_forgotten_in_portions,
     of_many_at_once_exactly_one_finds_a_login_unredeemed,

@@ -285,6 +285,17 @@ impl Transaction for Tables {
         Ok(())
     }
 
+    fn extend_session(&mut self, id: &Digest, until: Timestamp) -> Result<(), StorageError> {
+        if let Some(session) = self.sessions.row(id).cloned() {
+            let extended = Session {
+                expires_at: until,
+                ..session
+            };
+            self.sessions.put(*id, extended);
+        }
+        Ok(())
+    }
+
     fn remove_session(&mut self, id: &Digest) -> Result<(), StorageError> {
         self.sessions.remove(id);
         Ok(())

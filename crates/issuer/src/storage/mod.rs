@@ -128,6 +128,8 @@ pub trait Transaction: Records {
 
     /// Adds a browser session.
     fn add_session(&mut self, session: &Session) -> Result<(), StorageError>;
+    /// Lets a browser session end at another time.
+    fn extend_session(&mut self, id: &Digest, until: Timestamp) -> Result<(), StorageError>;
     /// Removes a browser session.
     fn remove_session(&mut self, id: &Digest) -> Result<(), StorageError>;
     /// Replaces the set-up link; `None` removes it.

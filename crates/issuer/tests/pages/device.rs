@@ -206,7 +206,7 @@ async fn wrong_codes_are_limited_with_the_time_to_wait() {
     for last in ["B", "C", "D", "F", "G"] {
         let page = browser.get(&link(&format!("BBBB-BBB{last}"))).await;
         assert_eq!(page.status, StatusCode::NOT_FOUND);
-        assert!(page.shows("No sign-in waits for this code."));
+        assert!(page.shows("No terminal waits with this code."));
     }
     for code in ["BBBB-BBBH", &device.user_code] {
         let page = browser.get(&link(code)).await;
@@ -323,12 +323,31 @@ async fn nobody_is_shown_approved_by_a_link() {
 }
 
 #[tokio::test]
-async fn an_expired_login_is_not_shown() {
+async fn a_code_that_came_too_late_is_told_from_a_wrong_one() {
     let site = Site::new().await;
     let device = site.device().await;
     let mut browser = site.signed_in().await;
     site.wait(Duration::from_secs(600));
-    let page = browser.get(&link(&device.user_code)).await;
-    assert_eq!(page.status, StatusCode::NOT_FOUND);
-    assert!(page.shows("may have expired"));
+    for _ in 0..20 {
+        let page = browser.get(&link(&device.user_code)).await;
+        assert_eq!(page.status, StatusCode::GONE, "a reload is no guess");
+        assert!(page.shows("This code has expired"));
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_was_decided_is_said_to_be_used() {
+    let site = Site::new().await;
+    let device = site.device().await;
+    let mut browser = site.signed_in().await;
+    let values = [
+        ("user_code", device.user_code.as_str()),
+        ("decision", "approve"),
+    ];
+    browser.post("/device/decision", &values).await;
+    for _ in 0..20 {
+        let page = browser.get(&link(&device.user_code)).await;
+        assert_eq!(page.status, StatusCode::GONE);
+        assert!(page.shows("This code was used already"));
+    }
 }

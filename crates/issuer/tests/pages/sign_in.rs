@@ -80,10 +80,28 @@ async fn a_get_signs_nobody_out() {
 }
 
 #[tokio::test]
-async fn a_session_ends_with_its_lifetime() {
+async fn a_session_that_nobody_uses_ends_after_an_hour() {
     let site = Site::new().await;
     let mut browser = site.signed_in().await;
-    site.wait(Duration::from_secs(12 * 3600));
+    site.wait(Duration::from_secs(3_599));
+    assert!(browser.is_signed_in().await);
+    site.wait(Duration::from_secs(3_599));
+    assert!(browser.is_signed_in().await);
+    site.wait(Duration::from_secs(3_600));
+    assert!(!browser.is_signed_in().await);
+}
+
+#[tokio::test]
+async fn a_session_in_use_ends_twelve_hours_after_the_password() {
+    let site = Site::new().await;
+    let mut browser = site.signed_in().await;
+    for _ in 0..23 {
+        site.wait(Duration::from_secs(1_800));
+        assert!(browser.is_signed_in().await);
+    }
+    site.wait(Duration::from_secs(1_799));
+    assert!(browser.is_signed_in().await);
+    site.wait(Duration::from_secs(1));
     assert!(!browser.is_signed_in().await);
 }
 

@@ -12,7 +12,8 @@ use crate::fixture::{Fixture, PASSWORD, PEER, core, policy};
 use crate::over_both;
 
 over_both!(
-    a_session_lasts_twelve_hours_or_until_signing_out,
+    a_session_in_use_lasts_twelve_hours_or_until_signing_out,
+    a_session_that_nobody_uses_lasts_an_hour,
     disabling_an_account_ends_its_sessions_at_once,
     a_new_password_ends_all_sessions_and_logins,
     forms_are_bound_to_their_browser,
@@ -20,7 +21,7 @@ over_both!(
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
-async fn a_session_lasts_twelve_hours_or_until_signing_out(f: Fixture) {
+async fn a_session_in_use_lasts_twelve_hours_or_until_signing_out(f: Fixture) {
     let outcome = f
         .core
         .sign_in("  ADA ", &Secret::new(PASSWORD), PEER, f.now())
@@ -32,9 +33,17 @@ async fn a_session_lasts_twelve_hours_or_until_signing_out(f: Fixture) {
     let session = || f.core.session(&new.token, f.now()).unwrap();
     assert_eq!(session().unwrap().account.username, "ada");
     assert_eq!(session().unwrap().authenticated_at, f.now());
-    f.advance_secs(12 * 3_600 - 1);
+    for _ in 0..23 {
+        f.advance_secs(1_800);
+        let used = session().unwrap();
+        f.core.keep_session(&used, f.now()).await.unwrap();
+    }
+    f.advance_secs(1_799);
     let last = session().unwrap();
-    assert_eq!(last.expires_at, new.expires_at);
+    assert_eq!(
+        last.expires_at.since(last.authenticated_at).as_secs(),
+        12 * 3_600
+    );
     f.advance_secs(1);
     assert!(session().is_none());
 
@@ -55,6 +64,21 @@ async fn a_session_lasts_twelve_hours_or_until_signing_out(f: Fixture) {
             .unwrap()
             .is_none()
     );
+}
+
+async fn a_session_that_nobody_uses_lasts_an_hour(f: Fixture) {
+    let outcome = f
+        .core
+        .sign_in("ada", &Secret::new(PASSWORD), PEER, f.now())
+        .await
+        .unwrap();
+    let SignIn::Accepted(new) = outcome else {
+        panic!("{outcome:?}")
+    };
+    f.advance_secs(3_599);
+    assert!(f.core.session(&new.token, f.now()).unwrap().is_some());
+    f.advance_secs(1);
+    assert!(f.core.session(&new.token, f.now()).unwrap().is_none());
 }
 
 async fn disabling_an_account_ends_its_sessions_at_once(f: Fixture) {

@@ -57,7 +57,7 @@ async fn a_decision_is_made_once(f: Fixture) {
     assert!(matches!(denied, Decision::Recorded(_)));
     let approved = f.core.approve(code, &session, PEER, f.now()).await.unwrap();
     assert!(matches!(approved, Decision::Gone));
-    assert!(matches!(f.look_up(code, &session), CodeLookup::Unknown));
+    assert!(matches!(f.look_up(code, &session), CodeLookup::Decided));
     assert_eq!(code_of(f.poll(&started).await), "access_denied");
 }
 
@@ -67,7 +67,7 @@ async fn a_code_is_gone_when_it_expires(f: Fixture) {
     f.advance_secs(600);
     assert!(matches!(
         f.look_up(&started.user_code, &session),
-        CodeLookup::Unknown
+        CodeLookup::Expired
     ));
     let approved = f
         .core

@@ -298,6 +298,14 @@ impl Transaction for Rows<'_> {
         Ok(())
     }
 
+    fn extend_session(&mut self, id: &Digest, until: Timestamp) -> Result<(), StorageError> {
+        self.change(
+            "UPDATE sessions SET expires_at = ? WHERE id = ?",
+            params![Millis(until), id],
+        )?;
+        Ok(())
+    }
+
     fn remove_session(&mut self, id: &Digest) -> Result<(), StorageError> {
         self.change("DELETE FROM sessions WHERE id = ?", [id])?;
         Ok(())
