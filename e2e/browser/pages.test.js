@@ -103,8 +103,9 @@ test("a login is denied, and the device is told", async () => {
   assert.equal(await person.heading(), "Denied");
   await looksRight(person, "denied");
   assert.equal((await terminal.poll()).body.error, "access_denied");
-  await person.open(terminal.link, { status: 404 });
-  await looksRight(person, "unknown-code");
+  await person.open(terminal.link, { status: 410 });
+  assert.equal(await person.heading(), "This code was used already");
+  await looksRight(person, "used-code");
   await person.leave();
 });
 
@@ -188,6 +189,7 @@ test("guessing codes is stopped, with the time to wait", async () => {
     person.expectedStatus = 404;
     const response = await person.page.goto(`${ISSUER}/device?user_code=BBBB-BBB${"BCDFGHJKLMNP"[guess]}`);
     stopped = response.status() === 429;
+    if (guess === 0) await looksRight(person, "unknown-code");
     if (stopped) assert.ok(Number(response.headers()["retry-after"]) > 0);
     person.complaints = person.complaints.filter((line) => !line.includes("status of 429"));
   }
