@@ -8,13 +8,13 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use countersign_client::{
-    Clock, Context, Directories, Error, ExitCategory, HttpOptions, LoginRequired, TokenSource,
-    Transport, logout,
+    Clock, Context, Directories, Error, ExitCategory, HttpOptions, LoginRequired, Timestamp,
+    TokenSource, Transport, logout,
 };
 use countersign_oauth::{HttpRequest, HttpResponse, TransportError};
 use countersign_store::{FileStore, Purpose};
@@ -217,7 +217,7 @@ fn sixty_four_sources_with_one_session_make_one_request() {
 struct Real(Arc<support::FakeClock>);
 
 impl Clock for Real {
-    fn now(&self) -> countersign_client::Timestamp {
+    fn now(&self) -> Timestamp {
         self.0.now()
     }
 
@@ -388,6 +388,58 @@ fn what_another_process_renewed_is_used_without_asking_again() {
         "secret-access-2"
     );
     assert_eq!(renewals(&world), 1);
+}
+
+/// A clock that lets another process renew the session at the nth time it is looked at.
+struct Meddling {
+    world: World,
+    looks_left: AtomicUsize,
+}
+
+impl Clock for Meddling {
+    fn now(&self) -> Timestamp {
+        if self.looks_left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // When the lock is held already, the other could do nothing but wait.
+            let store = FileStore::open(&self.world.home.path().join("state/sessions"));
+            let free = store
+                .try_lock(&World::name(), Purpose::Refresh)
+                .unwrap()
+                .is_some();
+            if free {
+                access(&self.world).unwrap();
+            }
+        }
+        self.world.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.world.clock.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.world.clock.sleep(duration);
+    }
+}
+
+#[test]
+fn another_process_may_renew_at_any_moment_and_no_token_is_used_twice() {
+    // Before the first look, after it, between the look and the lock, under the lock: this server ends
+    // the session if one refresh token reaches it twice.
+    for look in 1..=12 {
+        let world = World::signed_in();
+        world.clock.pass(3600);
+        let context = world.context.clone();
+        let clock = Arc::new(Meddling {
+            world,
+            looks_left: AtomicUsize::new(1000),
+        });
+        let context = context.with_clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let tokens = TokenSource::open(&context, &World::name()).unwrap();
+        clock.looks_left.store(look, Ordering::SeqCst);
+        let token = tokens.access_token(MINUTE).unwrap();
+        assert_eq!(token.expose(), "secret-access-2", "look {look}");
+        assert_eq!(renewals(&clock.world), 1, "look {look}");
+    }
 }
 
 #[test]
