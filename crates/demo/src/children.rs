@@ -193,7 +193,9 @@ impl<'a> Cli<'a> {
         if status.success() {
             Ok(())
         } else {
-            Err(Failure::new(format!("countersign login: {status}")))
+            Err(Failure::new(format!(
+                "countersign login ended with {status}"
+            )))
         }
     }
 
@@ -231,7 +233,7 @@ impl<'a> Cli<'a> {
         if status.success() && approved {
             return Ok(());
         }
-        Err(Failure::new(format!("countersign login: {status}")).with_detail(&seen))
+        Err(Failure::new(format!("countersign login ended with {status}")).with_detail(&seen))
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -292,6 +294,6 @@ fn succeeded(command: &str, output: &Output) -> Result<Printed, Failure> {
     if output.status.success() {
         Ok(Printed { stdout, stderr })
     } else {
-        Err(Failure::new(format!("{command}: {}", output.status)).with_detail(&stderr))
+        Err(Failure::new(format!("{command} ended with {}", output.status)).with_detail(&stderr))
     }
 }

@@ -94,14 +94,15 @@ async fn perform(player: Player) -> Result<Ending, Failure> {
     ending
 }
 
-/// What the issuer said last, for whoever looks for the fault.
+/// What the issuer complained of, for whoever looks for the fault.
 fn with_log(failure: Failure, home: &Path) -> Failure {
     let log = fs::read_to_string(log_file(home)).unwrap_or_default();
-    let lines: Vec<&str> = log.lines().collect();
-    let last = lines.len().saturating_sub(5);
-    lines.into_iter().skip(last).fold(failure, |failure, line| {
-        failure.with_detail(&format!("issuer: {line}"))
-    })
+    log.lines()
+        .filter(|line| line.starts_with("error"))
+        .take(5)
+        .fold(failure, |failure, line| {
+            failure.with_detail(&format!("issuer: {line}"))
+        })
 }
 
 /// The signals that end a program at a terminal.

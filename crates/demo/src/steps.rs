@@ -91,7 +91,8 @@ pub(crate) async fn walk(
         "Signed out: tokens revoked at the issuer, deleted here".to_owned()
     })
     .await?;
-    step(STEP_LIMIT, nothing_is_left(&cli, &api), |()| {
+    heading(player, &format!("countersign curl {} -s", api.hello));
+    step(STEP_LIMIT, nothing_is_left(player, &cli, &api), |()| {
         "Without a session there is no token: a login is asked for (exit code 4)".to_owned()
     })
     .await?;
@@ -131,25 +132,37 @@ async fn sign_in(
     ada: &Person,
 ) -> Result<(), Failure> {
     let audience = api.audience.as_str();
-    let arguments = ["login", "--issuer", issuer, "--resource", audience];
+    let mut arguments = vec!["login", "--issuer", issuer, "--resource", audience];
     let achieved = |(): &()| "Signed in as Ada, approved in the browser".to_owned();
     match player {
         Player::Person => {
             say::line("\nNow sign in. The page will ask who you are; for this run you are\n");
             say::line(format_args!("    username  {}", ada.username));
             say::line(format_args!("    password  {}", ada.password));
+            if !has_room_for_a_qr_code() {
+                arguments.extend(["--qr", "never"]);
+            }
+            // The two long options on a line each.
             heading(
                 player,
-                &format!("countersign login --issuer {issuer} \\\n    --resource {audience}"),
+                &format!(
+                    "countersign {}",
+                    arguments.join(" ").replace(" --r", " \\\n    --r")
+                ),
             );
             step(LOGIN_LIMIT, cli.run_at_terminal(&arguments), achieved).await
         }
         Player::Unattended => {
-            let [login, rest @ ..] = arguments;
-            let arguments = [&[login, "--no-browser"][..], &rest].concat();
+            arguments.push("--no-browser");
             step(STEP_LIMIT, cli.login_with(&arguments, ada), achieved).await
         }
     }
+}
+
+/// Whether a QR code would leave the password on the screen.
+fn has_room_for_a_qr_code() -> bool {
+    const ROWS: u16 = 44;
+    rustix::termios::tcgetwinsize(std::io::stdout()).is_ok_and(|size| size.ws_row >= ROWS)
 }
 
 async fn call_as_a_stranger(api: &Api) -> Result<String, Failure> {
@@ -209,8 +222,9 @@ async fn show(player: Player, cli: &Cli<'_>, arguments: &[&str]) -> Result<(), F
     Ok(())
 }
 
-async fn nothing_is_left(cli: &Cli<'_>, api: &Api) -> Result<(), Failure> {
+async fn nothing_is_left(player: Player, cli: &Cli<'_>, api: &Api) -> Result<(), Failure> {
     let output = cli.try_run(&["curl", api.hello.as_str(), "-s"]).await?;
+    repeat(player, &String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(LOGIN_REQUIRED) && output.stdout.is_empty() {
         Ok(())
     } else {
