@@ -61,7 +61,7 @@ fn sign_in(login: &Login, context: &Context, prompt: &mut dyn Prompt) -> Result<
     let request = DeviceAuthorizationRequest {
         scopes: login.scope_set()?,
         audience: login.request().audience,
-        resource: login.resource_urls()?,
+        resource: login.checked_resources()?,
         extra: login.extra().to_vec(),
     };
     let provider = Provider::discover(context, login.issuer().as_str(), login.overrides())?;

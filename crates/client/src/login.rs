@@ -319,13 +319,21 @@ impl Login {
         Ok(set)
     }
 
-    pub(crate) fn resource_urls(&self) -> Result<Vec<Url>, Error> {
-        let parse = |resource: &String| {
-            Url::parse(resource).map_err(|error| Error::Configuration {
+    /// The resources, which must be absolute URIs without fragment (RFC 8707, section 2). They are
+    /// sent as they were given.
+    pub(crate) fn checked_resources(&self) -> Result<Vec<String>, Error> {
+        let check = |resource: &String| {
+            let wrong = |why: String| Error::Configuration {
                 what: "resource",
-                why: format!("it is not an absolute URI: {error}"),
-            })
+                why,
+            };
+            let url = Url::parse(resource)
+                .map_err(|error| wrong(format!("it is not an absolute URI: {error}")))?;
+            match url.fragment() {
+                None => Ok(resource.clone()),
+                Some(_) => Err(wrong("it has a fragment".to_owned())),
+            }
         };
-        self.resources.iter().map(parse).collect()
+        self.resources.iter().map(check).collect()
     }
 }

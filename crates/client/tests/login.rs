@@ -356,7 +356,7 @@ fn what_is_asked_for_reaches_the_server() {
         .scopes(["openid", "api"])
         .scope("more")
         .audience("https://api.example.com")
-        .resource("urn:example:api")
+        .resource("https://api.example.com")
         .parameter("organization", "acme");
     login.run(&mut Recorder::default()).unwrap();
     let [asked] = &world.server.seen("/device")[..] else {
@@ -365,10 +365,29 @@ fn what_is_asked_for_reaches_the_server() {
     assert_eq!(asked.form["client_id"], "cli");
     assert_eq!(asked.form["scope"], "api more openid");
     assert_eq!(asked.form["audience"], "https://api.example.com");
-    assert_eq!(asked.form["resource"], "urn:example:api");
+    // Letter for letter: no slash is added.
+    assert_eq!(asked.form["resource"], "https://api.example.com");
     assert_eq!(asked.form["organization"], "acme");
     assert!(!asked.form.contains_key("client_secret"));
     assert_eq!(asked.authorization, None);
+}
+
+#[test]
+fn a_resource_or_scope_that_cannot_be_one_is_refused_before_anybody_is_asked() {
+    let world = World::new();
+    for login in [
+        world.login().resource("api"),
+        world.login().resource("https://api.example.com/#part"),
+        world.login().scope("a\"b"),
+    ] {
+        let error = login.run(&mut Recorder::default()).unwrap_err();
+        assert_eq!(
+            error.exit_category(),
+            ExitCategory::Configuration,
+            "{error:?}"
+        );
+    }
+    assert!(world.server.all_seen().is_empty());
 }
 
 #[test]

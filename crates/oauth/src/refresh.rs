@@ -3,7 +3,6 @@
 //! Not responsible for: seeing to it that one refresh token is spent by one process only.
 
 use countersign_jose::Timestamp;
-use url::Url;
 
 use crate::error::Endpoint;
 use crate::flow::Once;
@@ -49,7 +48,7 @@ impl RefreshFlow {
         client: &Client,
         refresh_token: &Secret,
         scopes: &ScopeSet,
-        resources: &[Url],
+        resources: &[String],
     ) -> Result<Self, Error> {
         let mut form = Form::default();
         form.add("grant_type", grant::REFRESH_TOKEN);
@@ -58,7 +57,7 @@ impl RefreshFlow {
             form.add("scope", scopes.to_string());
         }
         for resource in resources {
-            form.add("resource", resource.as_str());
+            form.add("resource", resource);
         }
         let url = metadata.endpoint(Endpoint::Token)?;
         Ok(Self {

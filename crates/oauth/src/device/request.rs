@@ -1,7 +1,6 @@
 //! Asking for a device code and a user code (RFC 8628, section 3.1).
 
 use countersign_jose::Timestamp;
-use url::Url;
 
 use super::DeviceAuthorization;
 use crate::error::{Endpoint, Misuse};
@@ -18,8 +17,9 @@ pub struct DeviceAuthorizationRequest {
     pub scopes: ScopeSet,
     /// `audience`, which Auth0 wants in order to issue a token for an API.
     pub audience: Option<String>,
-    /// `resource` (RFC 8707, section 2), repeated for each.
-    pub resource: Vec<Url>,
+    /// `resource` (RFC 8707, section 2), repeated for each, and sent exactly as given: servers compare
+    /// it letter for letter, and a URL type would turn `https://a.example` into `https://a.example/`.
+    pub resource: Vec<String>,
     /// Further parameters that the server wants, in this order.
     pub extra: Vec<(String, String)>,
 }
@@ -55,7 +55,7 @@ impl DeviceAuthorizationRequest {
             form.add("audience", audience);
         }
         for resource in &self.resource {
-            form.add("resource", resource.as_str());
+            form.add("resource", resource);
         }
         for (name, value) in &self.extra {
             if form.has(name) || matches!(name.as_str(), "client_id" | "client_secret") {
