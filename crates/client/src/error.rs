@@ -184,7 +184,7 @@ fn exchange_category(error: &ExchangeError) -> ExitCategory {
         ExchangeError::DeviceCodeExpired { .. } => ExitCategory::TimedOut,
         ExchangeError::RefreshRejected(_) => ExitCategory::LoginRequired,
         ExchangeError::Unavailable { .. } => ExitCategory::Unreachable,
-        ExchangeError::Transport { source, .. } => match source {
+        ExchangeError::Transport { endpoint, source } => match source {
             TransportError::Timeout
             | TransportError::Connect { .. }
             | TransportError::Proxy { .. }
@@ -193,8 +193,12 @@ fn exchange_category(error: &ExchangeError) -> ExitCategory {
                 ExitCategory::Configuration
             }
             TransportError::Interrupted => ExitCategory::Interrupted,
+            _ if is_published(*endpoint) => ExitCategory::Configuration,
             _ => ExitCategory::Failure,
         },
+        ExchangeError::Refused(refusal) if is_published(refusal.endpoint) => {
+            ExitCategory::Configuration
+        }
         ExchangeError::Refused(refusal) => match &refusal.code {
             Some(
                 ErrorCode::InvalidClient
@@ -207,16 +211,19 @@ fn exchange_category(error: &ExchangeError) -> ExitCategory {
             Some(ErrorCode::InsufficientUserAuthentication) => ExitCategory::StepUp,
             _ => ExitCategory::Failure,
         },
-        // What a server publishes about itself is set up by somebody, not said in passing.
-        ExchangeError::PeerMisbehaved {
-            endpoint: Endpoint::Discovery | Endpoint::Keys,
-            ..
+        ExchangeError::PeerMisbehaved { endpoint, .. } if is_published(*endpoint) => {
+            ExitCategory::Configuration
         }
-        | ExchangeError::Keys(_)
+        ExchangeError::Keys(_)
         | ExchangeError::NoMetadata { .. }
         | ExchangeError::EndpointMissing(_)
         | ExchangeError::InvalidIssuer(_)
         | ExchangeError::InsecureOverride { .. } => ExitCategory::Configuration,
         _ => ExitCategory::Failure,
     }
+}
+
+/// What a server publishes about itself is set up by somebody, not said in passing.
+fn is_published(endpoint: Endpoint) -> bool {
+    matches!(endpoint, Endpoint::Discovery | Endpoint::Keys)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use countersign_jose::crypto::ring;
 use countersign_jose::{Algorithm, Claims, KeySet, Unverified, Verified};
 use countersign_oauth::{
-    Discovery, Endpoint, EndpointOverrides, Error as ExchangeError, HttpRequest, HttpResponse,
-    Issuer, Metadata, PeerMisbehaved, id_token, text::printable,
+    Discovery, Endpoint, EndpointOverrides, Error as ExchangeError, Issuer, KeysFlow, Metadata,
+    id_token, text::printable,
 };
 
 use crate::cache::Cache;
@@ -167,21 +167,14 @@ impl Provider {
     }
 
     fn fetch_keys(&self, context: &Context) -> Result<KeySet, Error> {
-        let url = self.metadata.endpoint(Endpoint::Keys)?;
-        let asked_at = context.clock().now();
-        let answer = context
-            .transport()
-            .send(&HttpRequest::get(url.clone()), Duration::MAX);
-        let answer = answer.map_err(|source| ExchangeError::Transport {
-            endpoint: Endpoint::Keys,
-            source,
-        })?;
-        expect_success(&answer)?;
-        let set = KeySet::from_json(&answer.body, ring::provider()).map_err(ExchangeError::Keys)?;
-        if let Ok(document) = String::from_utf8(answer.body.clone()) {
-            Cache::of(context).keep(&self.about_keys()?, document, answer.max_age(), asked_at);
+        let clock = context.clock();
+        let asked_at = clock.now();
+        let mut flow = KeysFlow::new(&self.metadata, ring::provider())?;
+        let fetched = drive(&mut flow, context.transport(), clock, &mut Asleep(clock))?;
+        if let Ok(document) = String::from_utf8(fetched.json) {
+            Cache::of(context).keep(&self.about_keys()?, document, fetched.max_age, asked_at);
         }
-        Ok(set)
+        Ok(fetched.keys)
     }
 
     fn about_keys(&self) -> Result<String, Error> {
@@ -189,23 +182,5 @@ impl Provider {
             "keys at {}",
             self.metadata.endpoint(Endpoint::Keys)?
         ))
-    }
-}
-
-/// Refuses every answer that is no key set by its status alone.
-fn expect_success(answer: &HttpResponse) -> Result<(), ExchangeError> {
-    let endpoint = Endpoint::Keys;
-    match answer.status {
-        200 => Ok(()),
-        status @ (429 | 500..) => Err(ExchangeError::Unavailable {
-            endpoint,
-            status,
-            retry_after: answer.retry_after(),
-            refusal: None,
-        }),
-        status => Err(ExchangeError::PeerMisbehaved {
-            endpoint,
-            what: PeerMisbehaved::UnexpectedStatus { status },
-        }),
     }
 }
