@@ -1,6 +1,12 @@
 //! npm's `oidc-provider` as the server: an implementation that shares nothing with ours decides
 //! whether `countersign` speaks the protocols.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_e2e::{Cli, NodeProvider};

@@ -1,6 +1,12 @@
 //! The real `countersign-issuer`, used by other people's clients: npm's `openid-client`, and Authlib
 //! from Debian. What they accept is judged by their own reading of the specifications.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
 use countersign_e2e::{Issuer, Steps, node, python};
 use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -207,7 +207,9 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         threads.push(thread::spawn(move || {
             // The peer going away is what many tests are about.
-            let _ = serve(&stream, &shared);
+            if serve(&stream, &shared).is_err_and(|error| error.kind() == ErrorKind::InvalidData) {
+                let _ = (&stream).write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            }
             let _ = stream.shutdown(Shutdown::Both);
             lock(&shared.connections).remove(&id);
         }));
@@ -293,7 +295,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Request>
 }
 
 fn invalid(expected: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("expected {expected}"))
+    io::Error::new(ErrorKind::InvalidData, format!("expected {expected}"))
 }
 
 /// Writes the reply; returns whether the connection can carry another request.

@@ -1,0 +1,129 @@
+//! Everything a server was ever seen to do wrong, done to the real `countersign`.
+//!
+//! A row spoils one thing at a scripted provider and names the error that must come of it. For every
+//! row, whatever it is, the program ends in bounded time with that code, the exit code that belongs
+//! to it and something to do about it; it prints nothing on standard output, no control character, no
+//! panic and no secret; and a login that failed leaves no session.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod fault;
+
+use std::fs;
+
+use countersign_e2e::Cli;
+use countersign_testkit::{Endpoint, Provider};
+use fault::{Fault, Flow, run_all};
+use serde_json::{Value, json};
+
+#[test]
+fn discovery_that_goes_wrong_ends_in_a_named_error() {
+    run_all(Flow::Login, &fault::discovery::ROWS);
+}
+
+#[test]
+fn a_device_authorization_that_goes_wrong_ends_in_a_named_error() {
+    run_all(Flow::Login, &fault::device::ROWS);
+}
+
+#[test]
+fn polling_that_goes_wrong_ends_in_a_named_error() {
+    run_all(Flow::Login, &fault::token::ROWS);
+}
+
+#[test]
+fn an_id_token_that_is_wrong_ends_in_a_named_error() {
+    run_all(Flow::Login, &fault::id_token::ROWS);
+}
+
+#[test]
+fn a_renewal_that_goes_wrong_ends_in_a_named_error() {
+    run_all(Flow::Renewal, &fault::renewal::ROWS);
+}
+
+#[test]
+fn what_real_servers_do_differently_is_tolerated() {
+    fault::tolerated::run_all();
+}
+
+#[test]
+fn keys_that_rotate_in_the_middle_are_fetched_again() {
+    let provider = Provider::start();
+    let cli = Cli::new();
+    let login = format!(
+        "login --issuer {} --client-id cli --no-browser",
+        provider.issuer()
+    );
+    cli.run(&login).expect_code(0);
+    // Keys of this very moment are not fetched again, or forged tokens would cause requests; these
+    // have been kept for a minute when the server rotates its keys, between request and answer.
+    age_cache(&cli, 60_000);
+    provider.pending_polls(1);
+    let waiting = cli.start_login(&provider.issuer(), "cli");
+    provider.rotate_keys();
+    waiting.finish().expect_code(0);
+    assert_eq!(provider.requests(Endpoint::Jwks).len(), 2);
+}
+
+/// Makes everything in the cache older by so many milliseconds.
+fn age_cache(cli: &Cli, milliseconds: i64) {
+    for entry in fs::read_dir(cli.home().cache_dir().join("provider")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let fetched_at = kept["record"]["fetched_at"].as_i64().unwrap();
+        kept["record"]["fetched_at"] = json!(fetched_at - milliseconds);
+        fs::write(&path, kept.to_string()).unwrap();
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    let cli = Cli::new();
+    let port = Provider::start().server().port();
+    let done = cli.run(&format!(
+        "login --issuer http://127.0.0.1:{port} --no-browser"
+    ));
+    assert!(
+        done.stderr.contains("code: connect_failed"),
+        "{}",
+        done.stderr
+    );
+    assert!(done.stderr.contains("\nhint: "), "{}", done.stderr);
+    done.expect_code(3);
+}
+
+#[test]
+fn a_server_without_tls_is_not_spoken_to_without() {
+    let provider = Provider::start();
+    let port = provider.server().port();
+    let done = Cli::new().run(&format!(
+        "login --issuer https://127.0.0.1:{port} --no-browser"
+    ));
+    assert!(done.stderr.contains("code: tls_failed"), "{}", done.stderr);
+    assert!(done.stderr.contains("\nhint: "), "{}", done.stderr);
+    done.expect_code(7);
+    assert_eq!(provider.server().requests().len(), 0);
+}
+
+#[test]
+fn no_two_rows_are_the_same() {
+    let all: Vec<&Fault> = [
+        &fault::discovery::ROWS[..],
+        &fault::device::ROWS,
+        &fault::token::ROWS,
+        &fault::id_token::ROWS,
+        &fault::renewal::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let mut names: Vec<&str> = all.iter().map(|fault| fault.name).collect();
+    names.sort_unstable();
+    let count = names.len();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
