@@ -5,7 +5,7 @@
 //! decided here; that is for the rules of ID tokens and access tokens.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
@@ -13,14 +13,16 @@ use serde_json::{Map, Value};
 
 use crate::Timestamp;
 use crate::error::{Error, printable};
-use crate::json::{Document, Node, Object};
+use crate::json::{Document, Node, Object, Span};
 
 /// The members of a strict JSON object: of the payload of a token, or of any other document that
 /// [`crate::json::parse`] took.
 ///
-/// `Debug` shows the names of the members and not their values.
+/// `Debug` shows the names of the members and not their values. A clone shares everything.
 #[derive(Clone)]
-pub struct Claims {
+pub struct Claims(Arc<Parsed>);
+
+struct Parsed {
     document: Document,
     object: Object,
     values: OnceLock<Map<String, Value>>,
@@ -31,21 +33,29 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Claims {
     pub(crate) fn new(document: Document, object: Object) -> Self {
-        Self {
+        Self(Arc::new(Parsed {
             document,
             object,
             values: OnceLock::new(),
-        }
+        }))
     }
 
     fn node(&self, name: &str) -> Option<&Node> {
-        self.document.member(&self.object, name)
+        self.0.document.member(&self.0.object, name)
+    }
+
+    fn text(&self, span: Span) -> &str {
+        self.0.document.text(span)
     }
 
     /// All claims as they stand, made of the document when somebody asks for it first.
     pub(crate) fn values(&self) -> &Map<String, Value> {
-        self.values
-            .get_or_init(|| self.document.to_map(&self.object))
+        let Parsed {
+            document,
+            object,
+            values,
+        } = &*self.0;
+        values.get_or_init(|| document.to_map(object))
     }
 
     /// The claim as it stands, of whatever type.
@@ -62,17 +72,15 @@ impl Claims {
 
     /// The names of all claims, in the order of the document.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.object
-            .members()
-            .iter()
-            .map(|(name, _)| self.document.text(*name))
+        let members = self.0.object.members().iter();
+        members.map(|(name, _)| self.text(*name))
     }
 
     /// A string claim; `None` when it is absent. `null` is not absent, it is a wrong type.
     pub fn str(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.node(name) {
             None => Ok(None),
-            Some(Node::String(value)) => Ok(Some(self.document.text(*value))),
+            Some(Node::String(value)) => Ok(Some(self.text(*value))),
             Some(_) => Err(wrong_type(name, "a string")),
         }
     }
@@ -131,7 +139,7 @@ impl Claims {
     /// value fails either way. An array with anything but strings in it is refused whole.
     pub fn string_or_array(&self, name: &str) -> Result<Vec<&str>, Error> {
         let text = |node: &Node| match node {
-            Node::String(value) => Ok(self.document.text(*value)),
+            Node::String(value) => Ok(self.text(*value)),
             _ => Err(wrong_type(name, "a string or an array of strings")),
         };
         match self.node(name) {

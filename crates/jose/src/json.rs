@@ -11,7 +11,7 @@ mod tree;
 
 use serde_json::Value;
 
-pub(crate) use self::tree::{Document, Node, Object};
+pub(crate) use self::tree::{Document, Node, Object, Span};
 use crate::Claims;
 
 /// How deep arrays and objects may be nested.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::sync::OnceLock;
 
 use crate::error::{Error, Part};
 use crate::jwk::KeySet;
@@ -21,6 +22,7 @@ pub struct Unverified<T = Claims> {
     signing_input: Box<str>,
     payload: Vec<u8>,
     signature: Vec<u8>,
+    claims: OnceLock<Claims>,
     meant_to_be: PhantomData<fn() -> T>,
 }
 
@@ -33,6 +35,7 @@ impl<T> Unverified<T> {
             signing_input: signing_input.into(),
             payload,
             signature,
+            claims: OnceLock::new(),
             meant_to_be: PhantomData,
         })
     }
@@ -45,12 +48,8 @@ impl<T> Unverified<T> {
     /// What the token says about who issued it, to choose among the key sets of several issuers and
     /// for nothing else. Anybody can write it: after verification, compare `iss` with the issuer
     /// whose keys were chosen.
-    pub fn unverified_issuer(&self) -> Result<String, Error> {
-        let claims = json::parse(&self.payload, MAX_TOKEN_LEN).map_err(|source| Error::Json {
-            part: Part::Payload,
-            source,
-        })?;
-        claims.required_str("iss").map(str::to_owned)
+    pub fn unverified_issuer(&self) -> Result<&str, Error> {
+        self.claims()?.required_str("iss")
     }
 
     /// Checks the signature against `keys` and reads the claims.
@@ -62,14 +61,22 @@ impl<T> Unverified<T> {
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<Verified<Claims>, Error> {
         let input = self.signing_input.as_bytes();
         jws::verify(&self.header, input, &self.signature, keys, allowed)?;
-        let value = json::parse(&self.payload, MAX_TOKEN_LEN).map_err(|source| Error::Json {
+        Ok(Verified {
+            header: self.header.clone(),
+            value: self.claims()?.clone(),
+        })
+    }
+
+    /// The claims, parsed by whoever asks first.
+    fn claims(&self) -> Result<&Claims, Error> {
+        if let Some(claims) = self.claims.get() {
+            return Ok(claims);
+        }
+        let claims = json::parse(&self.payload, MAX_TOKEN_LEN).map_err(|source| Error::Json {
             part: Part::Payload,
             source,
         })?;
-        Ok(Verified {
-            header: self.header.clone(),
-            value,
-        })
+        Ok(self.claims.get_or_init(|| claims))
     }
 }
 

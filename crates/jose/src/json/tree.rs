@@ -1,8 +1,8 @@
 //! A parsed document that shares the text it was read from.
 //!
 //! A token is parsed for every request, mostly to look at a handful of strings. Strings are
-//! therefore kept as places in the text, and copied only when they hold an escape; that costs a
-//! third of building a [`Value`]. Repeated names are noted here and judged by the caller.
+//! therefore kept as places in the text and copied only when they hold an escape. Repeated names
+//! are noted here and judged by the caller.
 
 use std::fmt;
 

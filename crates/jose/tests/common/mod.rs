@@ -1,7 +1,10 @@
 //! What every test of this crate needs: each body runs over both crypto libraries.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+pub(crate) mod issuer;
+
 use std::path::Path;
+use std::sync::OnceLock;
 
 use countersign_jose::{Algorithm, CryptoProvider, KeySet, SigningKey, base64url};
 use serde_json::{Value, json};
@@ -16,34 +19,32 @@ pub(crate) fn providers() -> Vec<&'static CryptoProvider> {
     ]
 }
 
-/// A fresh key of every kind that signs, for each provider. RSA keys are always made by AWS-LC.
+/// A key of every kind that signs, for each provider. The RSA key is made by AWS-LC, once for all
+/// tests of a file because that takes a while; without AWS-LC there is none.
 pub(crate) fn signing_keys() -> Vec<(&'static CryptoProvider, SigningKey)> {
+    static RSA: OnceLock<Option<Vec<u8>>> = OnceLock::new();
+    let generate = |algorithm, provider| {
+        SigningKey::generate(algorithm, provider).map(|key| key.to_pkcs8_der().to_vec())
+    };
+    let rsa = RSA.get_or_init(|| {
+        let mut made = providers()
+            .into_iter()
+            .map(|provider| generate(Algorithm::Rs256, provider));
+        made.find_map(Result::ok)
+    });
     let mut keys = Vec::new();
     for provider in providers() {
         for algorithm in SigningKey::ALGORITHMS {
-            let Some(maker) = maker(algorithm, provider) else {
-                continue;
+            let der = match algorithm {
+                Algorithm::Rs256 => rsa.clone(),
+                algorithm => Some(generate(algorithm, provider).unwrap()),
             };
-            let made = SigningKey::generate(algorithm, maker).unwrap();
-            let der = made.to_pkcs8_der();
-            let key = SigningKey::from_pkcs8_der(algorithm, None, der, provider).unwrap();
+            let Some(der) = der else { continue };
+            let key = SigningKey::from_pkcs8_der(algorithm, None, &der, provider).unwrap();
             keys.push((provider, key));
         }
     }
     keys
-}
-
-fn maker(
-    algorithm: Algorithm,
-    provider: &'static CryptoProvider,
-) -> Option<&'static CryptoProvider> {
-    if algorithm == Algorithm::Rs256 {
-        providers()
-            .into_iter()
-            .find(|provider| provider.name() == "aws-lc-rs")
-    } else {
-        Some(provider)
-    }
 }
 
 /// The set that publishes `keys`.
