@@ -13,7 +13,7 @@ use crate::failure::{Failure, because};
 #[derive(Debug)]
 pub(crate) struct Api {
     /// The identifier that tokens for it carry as `aud`.
-    pub(crate) audience: Url,
+    pub(crate) audience: String,
     /// The one thing it offers.
     pub(crate) hello: Url,
 }
@@ -27,14 +27,12 @@ impl Api {
         let address = listener
             .local_addr()
             .map_err(because("the API has no address"))?;
-        let audience =
-            Url::parse(&format!("http://{address}/")).map_err(because("the API has no URL"))?;
-        let hello = audience
-            .join("hello")
-            .map_err(because("the API has no URL"))?;
+        let audience = format!("http://{address}");
+        let hello =
+            Url::parse(&format!("{audience}/hello")).map_err(because("the API has no URL"))?;
 
         let validator = Validator::builder(issuer)
-            .audience(audience.as_str())
+            .audience(&*audience)
             .required_scope("profile")
             .build()
             .map_err(because("the validator cannot be built"))?;

@@ -131,8 +131,7 @@ async fn sign_in(
     api: &Api,
     ada: &Person,
 ) -> Result<(), Failure> {
-    let audience = api.audience.as_str();
-    let mut arguments = vec!["login", "--issuer", issuer, "--resource", audience];
+    let mut arguments = vec!["login", "--issuer", issuer, "--resource", &api.audience];
     let achieved = |(): &()| "Signed in as Ada, approved in the browser".to_owned();
     match player {
         Player::Person => {
