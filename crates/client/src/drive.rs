@@ -45,13 +45,15 @@ pub(crate) fn drive<F: Flow>(
             Step::WaitUntil(at) => waiting.wait(at.since(now))?,
             Step::Send(request) => match transport.send(&request, Duration::MAX) {
                 Ok(answer) => {
+                    flow.handle(&answer, span.now(clock))?;
                     if answer.status == 429 || answer.status >= 500 {
                         waiting.trouble(&format!("the server answered {}", answer.status));
                     }
-                    flow.handle(&answer, span.now(clock))?;
                 }
                 Err(error) => {
-                    waiting.trouble(&error.to_string());
+                    if error.is_retryable() {
+                        waiting.trouble(&error.to_string());
+                    }
                     flow.transport_failed(error, span.now(clock));
                 }
             },

@@ -57,7 +57,8 @@ impl TokenSource {
     }
 
     /// An access token that is good for at least `min_ttl` more, where the server says how long its
-    /// tokens are good.
+    /// tokens are good. More than half of that is not to be had: otherwise whoever asks for an hour
+    /// of a ten-minute token would have every call renew it.
     ///
     /// When the kept one is good for that long, it is answered at once: no network, no lock between
     /// processes, no thread. Otherwise it is renewed, once, whoever else asks at the same time. If
@@ -201,7 +202,6 @@ impl Current {
         // since the session was read, and the monotonic clock may have stood still.
         let passed = clock.monotonic().saturating_sub(self.read_at_monotonic);
         let left = by_day.min(when_read.saturating_sub(passed));
-        // Whoever asks for more than the server ever gives would have every call renew the session.
         let wanted = min_ttl.min(length / 2);
         (left >= wanted && !left.is_zero()).then(|| token.cloned())?
     }

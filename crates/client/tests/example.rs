@@ -6,6 +6,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -78,6 +79,33 @@ fn the_example_signs_a_person_in_once_and_then_uses_the_session() {
     assert_eq!(second.stderr, "");
     assert_eq!(provider.server().requests().len(), asked);
     assert_eq!(provider.requests(Endpoint::DeviceAuthorization).len(), 1);
+}
+
+#[test]
+fn a_browser_gets_the_address_and_not_our_standard_output() {
+    let provider = Provider::start();
+    let home = Home::new();
+    let (browser, opened) = (home.path().join("browser"), home.path().join("opened"));
+    let script = format!(
+        "#!/bin/sh\necho canary; echo canary >&2; echo \"$@\" >{}\n",
+        opened.display()
+    );
+    std::fs::write(&browser, script).unwrap();
+    std::fs::set_permissions(&browser, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let finished = Program::new(example())
+        .home(&home)
+        .env("BROWSER", &browser)
+        .args([&provider.issuer(), "rsctl"])
+        .run()
+        .expect_code(0);
+    assert!(!finished.stdout.contains("canary"), "{}", finished.stdout);
+    assert!(!finished.stderr.contains("canary"), "{}", finished.stderr);
+    // The login took a second after the browser was started.
+    let opened = std::fs::read_to_string(opened).unwrap();
+    assert_eq!(
+        opened.trim_end(),
+        format!("{}/device?user_code=WDJB-MJHT", provider.issuer())
+    );
 }
 
 #[test]

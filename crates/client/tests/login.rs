@@ -143,6 +143,36 @@ fn trouble_on_the_way_is_reported_once_and_does_not_end_the_login() {
 }
 
 #[test]
+fn trouble_that_ends_the_login_is_not_said_to_be_tried_again() {
+    let world = World::new();
+    let reason = "UnknownIssuer".to_owned();
+    world
+        .server
+        .next("/token", Fault::Transport(TransportError::Tls { reason }));
+    let (outcome, prompt) = run(&world);
+    assert_eq!(
+        outcome.unwrap_err().exit_category(),
+        ExitCategory::Configuration
+    );
+    assert!(
+        !prompt
+            .notices
+            .iter()
+            .any(|n| matches!(n, Notice::Retrying { .. }))
+    );
+}
+
+#[test]
+fn a_renewal_that_hangs_does_not_cost_a_login_that_was_approved() {
+    let world = World::new();
+    let store = FileStore::open(&world.home.path().join("state/sessions"));
+    let lock = store.try_lock(&World::name(), Purpose::Refresh).unwrap();
+    run(&world).0.unwrap();
+    assert!(world.file().exists());
+    drop(lock);
+}
+
+#[test]
 fn a_denial_ends_the_login_as_denied() {
     let world = World::new();
     world.server.next(
