@@ -101,6 +101,16 @@ fn a_server_that_raises_its_bar_with_every_slow_down_is_caught_up_with() {
 }
 
 #[test]
+fn slow_downs_with_an_answer_between_them_are_not_in_a_row() {
+    let mut device = Device::new(5, 600);
+    device.answer(&error("slow_down")).unwrap();
+    device.answer(&error("slow_down")).unwrap();
+    device.answer(&error("authorization_pending")).unwrap();
+    device.answer(&error("slow_down")).unwrap();
+    assert_eq!(device.until_request().unwrap(), 20);
+}
+
+#[test]
 fn slow_down_survives_a_back_off() {
     let mut device = Device::new(5, 600);
     device.answer(&error("slow_down")).unwrap();
@@ -117,7 +127,8 @@ fn a_lost_connection_doubles_the_wait_up_to_a_minute_and_the_next_answer_ends_th
         assert_eq!(device.lose(TransportError::Closed).unwrap(), waited);
     }
     assert_eq!(device.answer(&error("authorization_pending")).unwrap(), 60);
-    assert_eq!(device.answer(&error("authorization_pending")).unwrap(), 5);
+    assert_eq!(device.lose(TransportError::Closed).unwrap(), 5);
+    assert_eq!(device.until_request().unwrap(), 10);
 }
 
 #[test]
