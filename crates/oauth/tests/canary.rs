@@ -173,6 +173,33 @@ fn the_device_flow_shows_no_secret_whatever_the_server_answers() {
     }
 }
 
+/// Tokens that a server gives under the wrong status are not ours yet, and nobody could look for them.
+#[test]
+fn an_answer_that_may_hold_new_tokens_is_not_quoted() {
+    for (media_type, body) in [
+        (
+            "application/json",
+            format!(r#"{{"access_token":"{CANARY}","token_ty"#),
+        ),
+        (
+            "application/json",
+            format!(r#"{{"access_token":"{CANARY}","token_type":"Bearer"}}"#),
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            format!("access_token={CANARY}"),
+        ),
+        ("application/octet-stream", format!("access_token={CANARY}")),
+        ("", format!("access_token: {CANARY}")),
+    ] {
+        for status in [400, 401, 404, 500] {
+            let flow = RefreshFlow::new(&metadata(), &client(), &Secret::new("rt")).unwrap();
+            let error = exchange(flow, &answer(status, media_type, &body)).unwrap_err();
+            assert_clean(&everything(&error));
+        }
+    }
+}
+
 #[test]
 fn tokens_do_not_show_in_a_token_response() {
     let body = format!(

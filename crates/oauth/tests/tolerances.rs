@@ -409,10 +409,10 @@ fn a_body_beyond_the_cap_is_refused_unread() {
         r#"{{"access_token":"at","x":"{}"}}"#,
         "x".repeat(1024 * 1024)
     );
-    assert_eq!(
-        first_poll(&json(200, &large)).unwrap_err().code(),
-        "response_too_large"
-    );
+    for media_type in ["application/json", "application/x-www-form-urlencoded"] {
+        let error = first_poll(&answer(200, media_type, &large)).unwrap_err();
+        assert_eq!(error.code(), "response_too_large", "{media_type}");
+    }
 }
 
 #[test]
