@@ -111,7 +111,16 @@ impl Discovery {
 
     /// Decides what an error at the current place means.
     fn failed(&mut self, error: Error, now: Timestamp) -> Result<(), Error> {
+        let interrupted = matches!(
+            &error,
+            Error::Transport {
+                source: TransportError::Interrupted,
+                ..
+            }
+        );
         let again = match &error {
+            // Nobody waits for a document that only adds to the one at hand.
+            _ if self.found.is_some() => false,
             Error::Unavailable { .. } => true,
             Error::Transport { source, .. } => matches!(source, TransportError::Closed),
             _ => false,
@@ -132,7 +141,7 @@ impl Discovery {
                     ..
                 }
         );
-        if fatal && self.found.is_none() {
+        if interrupted || (fatal && self.found.is_none()) {
             self.state = State::Finished;
             return Err(error);
         }

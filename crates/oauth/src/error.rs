@@ -199,7 +199,7 @@ pub enum Error {
         refusal: Option<Refusal>,
     },
     /// There was no answer.
-    #[error("cannot reach the {endpoint} endpoint")]
+    #[error("{} the {endpoint} endpoint", unanswered(.source))]
     Transport {
         /// Which part of the server.
         endpoint: Endpoint,
@@ -370,5 +370,16 @@ fn refused(refusal: &Refusal) -> String {
             "the authorization server refused the {} request",
             refusal.endpoint
         ),
+    }
+}
+
+fn unanswered(error: &TransportError) -> &'static str {
+    match error {
+        TransportError::Closed
+        | TransportError::Malformed { .. }
+        | TransportError::TooLarge
+        | TransportError::Redirect { .. } => "no usable answer from",
+        TransportError::Interrupted => "stopped while waiting for",
+        _ => "cannot reach",
     }
 }

@@ -289,6 +289,22 @@ fn trouble_that_may_pass_is_tried_three_times_with_growing_pauses() {
 }
 
 #[test]
+fn nobody_waits_for_a_second_document() {
+    let first = document(ISSUER, r#","token_endpoint":"https://id.example.com/t""#);
+    let mut server = Server::new(vec![(OPENID, first), (OAUTH, Ok(empty(503)))]);
+    assert!(server.discover(ISSUER).is_ok());
+    assert_eq!((server.now, server.asked.len()), (T0, 2));
+}
+
+#[test]
+fn an_interruption_ends_it_even_when_a_document_is_at_hand() {
+    let first = document(ISSUER, r#","token_endpoint":"https://id.example.com/t""#);
+    let stopped = Err(TransportError::Interrupted);
+    let mut server = Server::new(vec![(OPENID, first), (OAUTH, stopped)]);
+    assert_eq!(server.discover(ISSUER).unwrap_err().code(), "interrupted");
+}
+
+#[test]
 fn a_server_that_wants_a_long_pause_is_not_waited_for() {
     let busy = with_header(empty(503), "Retry-After", "120");
     let mut server = Server::new(vec![(OPENID, Ok(busy))]);
