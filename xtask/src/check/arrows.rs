@@ -82,7 +82,7 @@ const HOUSE: &[Room] = &[
     Room {
         package: "countersign-demo",
         floor: 4,
-        may_use: &["countersign-resource"],
+        may_use: &["countersign-jose", "countersign-resource"],
         because: "the demo drives the real programs; what it linked it would not be showing",
     },
     Room {
