@@ -79,11 +79,26 @@ struct State {
 /// The last good set.
 struct Held {
     keys: Arc<KeySet>,
+    /// How long the issuer allows them to be kept, within our limits.
+    life: Duration,
     fetched_at: Timestamp,
-    /// From here on a request starts a refresh in the background.
-    refresh_at: Timestamp,
-    /// From here on the keys are too old to be trusted.
-    stale_at: Timestamp,
+    /// The same moment by the monotonic clock.
+    fetched_when: Duration,
+}
+
+impl Held {
+    /// Time since the fetch, by whichever clock has moved further: the time of
+    /// day may be set back, and the monotonic clock stands still while the
+    /// machine sleeps. Neither may keep withdrawn keys alive.
+    fn age(&self, clock: &dyn Clock) -> Duration {
+        let by_monotonic = clock.monotonic().saturating_sub(self.fetched_when);
+        clock.now().since(self.fetched_at).max(by_monotonic)
+    }
+
+    /// Early enough that newer keys are there before these have run out.
+    fn is_due(&self, clock: &dyn Clock) -> bool {
+        self.age(clock) >= self.life / 5 * 4
+    }
 }
 
 /// A picture of the keys at one moment, for readiness checks and logs.
@@ -131,7 +146,7 @@ impl KeyCache {
     ) -> Result<Arc<KeySet>, Rejection> {
         let mut flight = {
             let mut state = self.state();
-            match state.usable(self.clock.now()) {
+            match self.usable(&state) {
                 Some(keys) if wanted(&keys) => {
                     self.refresh_when_due(&mut state);
                     return Ok(keys);
@@ -151,7 +166,7 @@ impl KeyCache {
         while flight.changed().await.is_ok() {}
 
         let state = self.state();
-        match state.usable(self.clock.now()) {
+        match self.usable(&state) {
             Some(keys) if wanted(&keys) => Ok(keys),
             Some(_) => Err(Rejection::UnknownKey),
             None => Err(self.unavailable(&state)),
@@ -160,7 +175,7 @@ impl KeyCache {
 
     pub(crate) fn status(&self) -> KeyStatus {
         let state = self.state();
-        let keys = state.usable(self.clock.now());
+        let keys = self.usable(&state);
         KeyStatus {
             ready: keys.is_some(),
             fetched_at: state.held.as_ref().map(|held| held.fetched_at),
@@ -179,6 +194,13 @@ impl KeyCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The keys, unless they are too old to be trusted.
+    fn usable(&self, state: &State) -> Option<Arc<KeySet>> {
+        let held = state.held.as_ref()?;
+        let trusted = held.life.saturating_add(self.longest_staleness);
+        (held.age(&*self.clock) < trusted).then(|| Arc::clone(&held.keys))
+    }
+
     fn unavailable(&self, state: &State) -> Rejection {
         Rejection::KeysUnavailable {
             retry_after: state.load_not_before.saturating_sub(self.clock.monotonic()),
@@ -190,7 +212,7 @@ impl KeyCache {
         let due = state
             .held
             .as_ref()
-            .is_some_and(|held| held.refresh_at <= self.clock.now());
+            .is_some_and(|held| held.is_due(&*self.clock));
         if due && state.flight_under_way().is_none() {
             // Nobody waits for it: the keys at hand are still good.
             let _ = self.load(state);
@@ -246,18 +268,12 @@ impl KeyCache {
         let mut state = self.state();
         match outcome {
             Ok(fetched) => {
-                let now = self.clock.now();
-                let life = fetched
-                    .max_age
-                    .unwrap_or(DEFAULT_LIFE)
-                    .clamp(SHORTEST_LIFE, LONGEST_LIFE);
+                let life = fetched.max_age.unwrap_or(DEFAULT_LIFE);
                 state.held = Some(Held {
                     keys: Arc::new(fetched.keys),
-                    fetched_at: now,
-                    // Four fifths of the life: early enough that the new set is
-                    // there before the old one has run out.
-                    refresh_at: now + life / 5 * 4,
-                    stale_at: now + life + self.longest_staleness,
+                    life: life.clamp(SHORTEST_LIFE, LONGEST_LIFE),
+                    fetched_at: self.clock.now(),
+                    fetched_when: self.clock.monotonic(),
                 });
                 state.failures_in_a_row = 0;
                 state.last_error = None;
@@ -278,13 +294,6 @@ fn reason_to_skip(key: &SkippedKey) -> String {
 }
 
 impl State {
-    fn usable(&self, now: Timestamp) -> Option<Arc<KeySet>> {
-        self.held
-            .as_ref()
-            .filter(|held| now < held.stale_at)
-            .map(|held| Arc::clone(&held.keys))
-    }
-
     fn flight_under_way(&self) -> Option<watch::Receiver<()>> {
         self.flight
             .clone()

@@ -61,7 +61,7 @@ pub enum Rejection {
 
     /// There are no keys to verify the token with, because they could not be
     /// fetched. It is neither good nor bad.
-    #[error("the issuer's keys could not be fetched")]
+    #[error("there are no keys to verify the token with")]
     KeysUnavailable {
         /// When it makes sense to try again.
         retry_after: Duration,
@@ -241,5 +241,102 @@ impl Rejection {
             headers.insert(RETRY_AFTER, rounded_up.into());
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Rejection> {
+        let scope = |text| ScopeSet::parse(text).unwrap();
+        vec![
+            Rejection::NoCredentials,
+            Rejection::SeveralCredentials,
+            Rejection::MalformedCredentials,
+            Rejection::MalformedToken(jose::Error::NotCompact),
+            Rejection::WrongType {
+                found: String::new(),
+            },
+            Rejection::WrongIssuer {
+                expected: String::new(),
+                found: String::new(),
+            },
+            Rejection::UnknownKey,
+            Rejection::KeysUnavailable {
+                retry_after: Duration::from_millis(1),
+                cause: None,
+            },
+            Rejection::UnfitKey(jose::Error::AmbiguousKey { candidates: 5 }),
+            Rejection::BadSignature,
+            Rejection::MissingClaim("sub"),
+            Rejection::MalformedClaim("sub"),
+            Rejection::WrongAudience {
+                expected: vec![],
+                found: vec![],
+            },
+            Rejection::Expired {
+                ago: Duration::from_secs(61),
+            },
+            Rejection::NotYetValid {
+                ahead: Duration::from_secs(61),
+            },
+            Rejection::IssuedInFuture {
+                ahead: Duration::from_secs(61),
+            },
+            Rejection::SenderConstrained,
+            Rejection::InsufficientScope {
+                required: scope("a b"),
+                missing: scope("b"),
+            },
+        ]
+    }
+
+    /// RFC 6750, section 3.1.
+    #[test]
+    fn the_status_belongs_to_the_error_that_is_told() {
+        for rejection in all() {
+            let code = rejection.code();
+            let challenge = rejection
+                .challenge()
+                .map(|text| BearerChallenge::find([&*text]).expect(code));
+            let status = rejection.status();
+            match challenge {
+                None => assert_eq!(
+                    (code, status),
+                    ("keys_unavailable", StatusCode::SERVICE_UNAVAILABLE)
+                ),
+                Some(BearerChallenge { error: None, .. }) => {
+                    assert_eq!((code, status), ("no_credentials", StatusCode::UNAUTHORIZED));
+                }
+                Some(BearerChallenge {
+                    error: Some(error),
+                    error_description,
+                    ..
+                }) => {
+                    let expected = match error {
+                        ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+                        ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+                        ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
+                        other => panic!("{other:?} is none of RFC 6750"),
+                    };
+                    assert_eq!(status, expected, "{code}");
+                    assert!(error_description.is_some(), "{code}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_rejection_has_a_code_and_a_line_of_its_own() {
+        let mut codes: Vec<_> = all().iter().map(Rejection::code).collect();
+        let mut lines: Vec<_> = all().iter().map(ToString::to_string).collect();
+        assert!(lines.iter().all(|line| !line.contains('\n')));
+        let count = codes.len();
+        codes.sort_unstable();
+        codes.dedup();
+        lines.sort_unstable();
+        lines.dedup();
+        assert_eq!((codes.len(), lines.len()), (count, count));
     }
 }

@@ -25,21 +25,40 @@ pub(crate) const START: i64 = 1_795_219_200;
 
 /// Shows the same time in every clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FakeClock(Arc<Mutex<Duration>>);
+pub(crate) struct FakeClock(Arc<Mutex<Hands>>);
+
+#[derive(Debug, Default)]
+struct Hands {
+    /// By the monotonic clock.
+    passed: Duration,
+    set_back: Duration,
+    asleep: Duration,
+}
 
 impl FakeClock {
     pub(crate) fn advance(&self, by: Duration) {
-        *self.0.lock().unwrap() += by;
+        self.0.lock().unwrap().passed += by;
+    }
+
+    /// Somebody sets the time of day back.
+    pub(crate) fn set_back(&self, by: Duration) {
+        self.0.lock().unwrap().set_back += by;
+    }
+
+    /// The machine sleeps; only the time of day goes on.
+    pub(crate) fn sleep(&self, time: Duration) {
+        self.0.lock().unwrap().asleep += time;
     }
 }
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_secs(START) + self.monotonic()
+        let hands = self.0.lock().unwrap();
+        Timestamp::from_secs(START) + hands.passed + hands.asleep - hands.set_back
     }
 
     fn monotonic(&self) -> Duration {
-        *self.0.lock().unwrap()
+        self.0.lock().unwrap().passed
     }
 }
 

@@ -89,7 +89,7 @@ impl Validator {
         // again among the verified claims.
         let issuer = token.unverified_issuer().map_err(Rejection::of_token)?;
         if issuer != rules.issuer.as_str() {
-            return Err(rules.wrong_issuer(&issuer));
+            return Err(rules.wrong_issuer(issuer));
         }
         let keys = keys.holding(|keys| knows(keys, token.header())).await?;
         token

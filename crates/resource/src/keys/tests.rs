@@ -284,6 +284,24 @@ async fn keys_outlive_an_outage_of_the_issuer_and_then_fail_closed() {
 }
 
 #[tokio::test]
+async fn keys_age_whatever_is_done_to_the_clock() {
+    let set_back = Scene::new();
+    assert_eq!(set_back.try_known().await, "ok");
+    set_back.clock.set_back(10 * HOUR);
+    set_back.clock.advance(HOUR);
+    set_back.issuer.answers(Answer::Down);
+    set_back.try_known().await;
+    set_back.settle().await;
+    assert_eq!(set_back.issuer.fetches(), 2);
+
+    let asleep = Scene::new();
+    assert_eq!(asleep.try_known().await, "ok");
+    asleep.clock.sleep(26 * HOUR);
+    asleep.issuer.answers(Answer::Down);
+    assert_eq!(asleep.try_known().await, "keys_unavailable");
+}
+
+#[tokio::test]
 async fn an_answer_without_a_usable_key_does_not_take_the_good_ones_away() {
     let scene = Scene::new();
     assert_eq!(scene.try_known().await, "ok");
