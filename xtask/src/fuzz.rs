@@ -11,9 +11,6 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::command::{self, cargo, root};
 use crate::steps::{Failure, Steps};
 
-/// How long each target runs as part of the tests, in seconds.
-const BOUNDED_SECONDS: u32 = 5;
-
 /// What the compiler adds so that libFuzzer sees which edges and comparisons an input reaches.
 const COVERAGE: &[&str] = &[
     "-Cpasses=sancov-module",
@@ -39,14 +36,15 @@ pub(crate) fn run(target: &str, options: &[&str]) -> ExitCode {
     steps.finish()
 }
 
-/// Runs every target for a short time, as part of the tests.
-pub(crate) fn run_all_bounded() -> Result<(), Failure> {
+/// Runs every target for so many seconds. What one finds is kept below `target/fuzz/artifacts`; once
+/// mended, it belongs among the seeds, with which every run begins.
+pub(crate) fn run_all(seconds: u32) -> Result<(), Failure> {
     let programs = build()?;
     let mut failures = Vec::new();
     for target in targets()? {
         let mut fuzzer = invocation(&programs, &target)?;
         let output = fuzzer
-            .arg(format!("-max_total_time={BOUNDED_SECONDS}"))
+            .arg(format!("-max_total_time={seconds}"))
             .stdout(Stdio::piped())
             .output()
             .map_err(|error| format!("{target}: {error}"))?;

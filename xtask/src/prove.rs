@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use crate::command::{self, cargo};
-use crate::packages;
 use crate::steps::Steps;
+use crate::{fuzz, packages};
 
 /// How often each random proof is tried; the tests take fewer by themselves.
 const TRIALS: &str = "200";
+
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u32 = 120;
 
 pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::default();
@@ -22,6 +25,7 @@ pub(crate) fn run() -> ExitCode {
                     .env("PROPTEST_CASES", "20000"),
             )
         });
+        steps.run("fuzzing", || fuzz::run_all(FUZZ_SECONDS));
     }
     steps.finish()
 }
