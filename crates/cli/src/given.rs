@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::args::{Cli, Command, Request, When};
+use crate::args::{Command, Request, When, With};
 use crate::settings::{Origin, Setting};
 
 /// What flags and environment say. Absent means that nothing was said.
@@ -31,64 +31,136 @@ pub(crate) struct Overrides {
     pub(crate) qr: Option<Setting<When>>,
 }
 
+/// What every command takes, from before its name and from after it.
+#[derive(Debug, Default)]
+pub(crate) struct Globals {
+    profile: Option<Setting<String>>,
+    issuer: Option<Setting<String>>,
+    client_id: Option<Setting<String>>,
+    timeout: Option<Setting<Duration>>,
+    ca_cert: Vec<PathBuf>,
+    pub(crate) no_input: bool,
+    pub(crate) color: When,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: u8,
+}
+
+impl Globals {
+    /// Reads them from the matches of the whole line and of the command in it.
+    pub(crate) fn look(matches: &ArgMatches) -> Self {
+        let mut innermost = matches;
+        while let Some((_, inner)) = innermost.subcommand() {
+            innermost = inner;
+        }
+        let look = Look {
+            outer: matches,
+            inner: innermost,
+        };
+        Self {
+            profile: look.setting("profile", "--profile", "COUNTERSIGN_PROFILE"),
+            issuer: look.setting("issuer", "--issuer", "COUNTERSIGN_ISSUER"),
+            client_id: look.setting("client_id", "--client-id", "COUNTERSIGN_CLIENT_ID"),
+            timeout: look.setting("timeout", "--timeout", "COUNTERSIGN_TIMEOUT"),
+            ca_cert: look
+                .levels()
+                .flat_map(|level| all(level, "ca_cert"))
+                .collect(),
+            no_input: look.flag("no_input"),
+            color: look
+                .one("color")
+                .map(|(color, _)| color)
+                .unwrap_or_default(),
+            quiet: look.flag("quiet"),
+            verbose: look
+                .levels()
+                .filter_map(|level| one::<u8>(level, "verbose"))
+                .sum(),
+        }
+    }
+}
+
+/// The two places where an argument that every command takes can stand.
+struct Look<'a> {
+    outer: &'a ArgMatches,
+    inner: &'a ArgMatches,
+}
+
+impl<'a> Look<'a> {
+    /// Outer first. Not every command has these arguments.
+    fn levels(&self) -> impl Iterator<Item = &'a ArgMatches> {
+        let inner = (!std::ptr::eq(self.outer, self.inner)).then_some(self.inner);
+        [Some(self.outer), inner].into_iter().flatten()
+    }
+
+    /// What the command line says, the later word before the earlier; else what the environment does.
+    fn one<T: Clone + Send + Sync + 'static>(&self, id: &str) -> Option<(T, ValueSource)> {
+        let mut found = None;
+        for level in self.levels() {
+            let Some(value) = one(level, id) else {
+                continue;
+            };
+            let source = level.value_source(id)?;
+            if found.is_none() || source == ValueSource::CommandLine {
+                found = Some((value, source));
+            }
+        }
+        found
+    }
+
+    fn setting<T: Clone + Send + Sync + 'static>(
+        &self,
+        id: &str,
+        flag: &'static str,
+        variable: &'static str,
+    ) -> Option<Setting<T>> {
+        let (value, source) = self.one(id)?;
+        let origin = origin(source, flag, variable);
+        Some(Setting { value, origin })
+    }
+
+    fn flag(&self, id: &str) -> bool {
+        self.levels().any(|level| one(level, id).unwrap_or(false))
+    }
+}
+
+fn one<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, id: &str) -> Option<T> {
+    matches.try_get_one::<T>(id).ok().flatten().cloned()
+}
+
+fn all(matches: &ArgMatches, id: &str) -> Vec<PathBuf> {
+    let values = matches.try_get_many::<PathBuf>(id).ok().flatten();
+    values.into_iter().flatten().cloned().collect()
+}
+
+fn origin(source: ValueSource, flag: &'static str, variable: &'static str) -> Origin {
+    if source == ValueSource::EnvVariable {
+        Origin::Environment(variable)
+    } else {
+        Origin::Flag(flag)
+    }
+}
+
 impl Overrides {
-    /// Takes the values from `cli`, and where each was said from `matches`.
-    pub(crate) fn new(cli: &Cli, matches: &ArgMatches) -> Self {
-        let global = &cli.global;
-        let own = matches.subcommand().map_or(matches, |(_, own)| own);
+    /// What was said, from what every command takes and from what this one takes.
+    pub(crate) fn new(globals: Globals, command: &Command) -> Self {
         let mut given = Self {
-            profile: said(
-                own,
-                "profile",
-                "--profile",
-                "COUNTERSIGN_PROFILE",
-                global.profile.as_ref(),
-            ),
-            issuer: said(
-                own,
-                "issuer",
-                "--issuer",
-                "COUNTERSIGN_ISSUER",
-                global.issuer.as_ref(),
-            ),
-            client_id: said(
-                own,
-                "client_id",
-                "--client-id",
-                "COUNTERSIGN_CLIENT_ID",
-                global.client_id.as_ref(),
-            ),
-            timeout: said(
-                own,
-                "timeout",
-                "--timeout",
-                "COUNTERSIGN_TIMEOUT",
-                global.timeout.as_ref(),
-            ),
-            ca_cert: global.ca_cert.clone(),
+            profile: globals.profile,
+            issuer: globals.issuer,
+            client_id: globals.client_id,
+            timeout: globals.timeout,
+            ca_cert: globals.ca_cert,
             ..Self::default()
         };
-        match &cli.command {
-            Command::Login(args) => {
+        match command {
+            Command::Login(With { own: args, .. }) => {
                 given.take_request(&args.request);
-                let no_browser = args.no_browser.then_some(&true);
-                given.no_browser = said(
-                    own,
-                    "no_browser",
-                    "--no-browser",
-                    "COUNTERSIGN_NO_BROWSER",
-                    no_browser,
-                );
-                given.login_timeout = said(
-                    own,
-                    "login_timeout",
-                    "--login-timeout",
-                    "COUNTERSIGN_LOGIN_TIMEOUT",
-                    args.login_timeout.as_ref(),
-                );
+                given.no_browser = flag("--no-browser", args.no_browser.then_some(true));
+                given.login_timeout = flag("--login-timeout", args.login_timeout);
                 given.qr = flag("--qr", args.qr);
             }
-            Command::Token(args) => given.min_ttl = flag("--min-ttl", args.min_ttl),
+            Command::Token(With { own: args, .. }) => {
+                given.min_ttl = flag("--min-ttl", args.min_ttl);
+            }
             _ => {}
         }
         given
@@ -111,17 +183,56 @@ fn flag<T>(name: &'static str, value: Option<T>) -> Option<Setting<T>> {
     value.map(|value| Setting { value, origin })
 }
 
-/// A value that can come from either.
-fn said<T: Clone>(
-    matches: &ArgMatches,
-    id: &str,
-    flag: &'static str,
-    variable: &'static str,
-    value: Option<&T>,
-) -> Option<Setting<T>> {
-    let origin = match matches.value_source(id) {
-        Some(ValueSource::EnvVariable) => Origin::Environment(variable),
-        _ => Origin::Flag(flag),
-    };
-    value.cloned().map(|value| Setting { value, origin })
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::args::Cli;
+
+    fn globals(arguments: &str) -> Globals {
+        let words = ["countersign"]
+            .into_iter()
+            .chain(arguments.split_ascii_whitespace());
+        Globals::look(&Cli::command().try_get_matches_from(words).unwrap())
+    }
+
+    fn value<T>(setting: Option<Setting<T>>) -> Option<T> {
+        setting.map(|setting| setting.value)
+    }
+
+    #[test]
+    fn what_every_command_takes_may_stand_before_and_after_its_name() {
+        for arguments in ["-p work --no-input status", "status -p work --no-input"] {
+            let globals = globals(arguments);
+            assert_eq!(
+                value(globals.profile).as_deref(),
+                Some("work"),
+                "{arguments}"
+            );
+            assert!(globals.no_input, "{arguments}");
+        }
+        let nested = globals("-p outer profile list -p inner");
+        assert_eq!(value(nested.profile).as_deref(), Some("inner"));
+    }
+
+    #[test]
+    fn what_adds_up_is_added_up() {
+        let globals = globals("-v --ca-cert a.pem status -vv --ca-cert b.pem");
+        assert_eq!(globals.verbose, 3);
+        assert_eq!(
+            globals.ca_cert,
+            [PathBuf::from("a.pem"), PathBuf::from("b.pem")]
+        );
+    }
+
+    #[test]
+    fn nothing_said_is_nothing_given() {
+        let globals = globals("version");
+        assert_eq!(
+            (globals.verbose, globals.quiet, globals.color),
+            (0, false, When::Auto)
+        );
+        assert!(globals.issuer.is_none() && globals.ca_cert.is_empty());
+    }
 }

@@ -41,17 +41,21 @@ use crate::commands::{
 };
 use crate::config::Config;
 use crate::error::CliError;
-use crate::given::Overrides;
+use crate::given::{Globals, Overrides};
 use crate::output::Voice;
 use crate::rows::Rows;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
-    let matches = Cli::command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    let given = Overrides::new(&cli, &matches);
-    let voice = Voice::new(cli.global.quiet, cli.global.verbose, cli.global.color);
-    match run(&cli, given, voice) {
+    // Never dropped: taking the tree of commands apart again takes time, and the end is near.
+    let command = Box::leak(Box::new(Cli::command()));
+    let mut matches = command
+        .try_get_matches_from_mut(std::env::args_os())
+        .unwrap_or_else(|error| error.exit());
+    let globals = Globals::look(&matches);
+    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
+    let voice = Voice::new(globals.quiet, globals.verbose, globals.color);
+    match run(&cli.command, globals, voice) {
         Ok(code) => code,
         Err(error) => {
             output::message(&error.render(voice.paint()));
@@ -60,13 +64,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, given: Overrides, voice: Voice) -> Result<ExitCode, CliError> {
+fn run(command: &Command, globals: Globals, voice: Voice) -> Result<ExitCode, CliError> {
     // These two need no configuration, and must work when it is broken.
-    match &cli.command {
+    match command {
         Command::Version => return version::run().map(|()| ExitCode::SUCCESS),
         Command::Completion(args) => return completion::run(args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
+    let no_input = globals.no_input;
+    let given = Overrides::new(globals, command);
     let config = Config::load()?;
     let settings = Settings::resolve(&config, &given)?;
     if voice.tells(2) {
@@ -79,16 +85,16 @@ fn run(cli: &Cli, given: Overrides, voice: Voice) -> Result<ExitCode, CliError> 
         config,
         given,
         settings,
-        no_input: cli.global.no_input,
+        no_input,
     };
-    let done = match &cli.command {
+    let done = match command {
         Command::Login(_) => login::run(&mut app),
-        Command::Token(args) => token::run(&app, args),
-        Command::Status(args) => status::run(&app, args),
-        Command::Whoami(args) => whoami::run(&app, args),
-        Command::Logout(args) => logout::run(&app, args),
-        Command::Curl(args) => return curl::run(&app, args),
-        Command::Inspect(args) => return inspect::run(&app, args),
+        Command::Token(args) => token::run(&app, &args.own),
+        Command::Status(args) => status::run(&app, &args.own),
+        Command::Whoami(args) => whoami::run(&app, &args.own),
+        Command::Logout(args) => logout::run(&app, &args.own),
+        Command::Curl(args) => return curl::run(&app, &args.own),
+        Command::Inspect(args) => return inspect::run(&app, &args.own),
         Command::Profile(args) => profile::run(&app, args),
         Command::Version | Command::Completion(_) => Ok(()),
     };

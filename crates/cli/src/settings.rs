@@ -203,7 +203,7 @@ impl Settings {
             .why(format!("there are: {}", names.join(", ")))
             .hint("countersign profile use NAME")
             .hint("or name one each time: countersign -p NAME …")),
-            _ => Err(no_profile()),
+            name => Err(no_profile(name)),
         }
     }
 }
@@ -235,14 +235,17 @@ pub(crate) fn unknown_profile(config: &Config, name: &str) -> CliError {
 }
 
 /// The error for a program that was never set up.
-fn no_profile() -> CliError {
+fn no_profile(name: Option<&str>) -> CliError {
+    let profile = name.map_or_else(String::new, |name| format!("-p {} ", shell_word(name)));
     CliError::new(
         countersign_client::ExitCategory::Configuration,
         "no_profile",
         "countersign has not been told where you sign in",
     )
     .why("there is no profile, and no --issuer")
-    .hint("countersign login --issuer URL --client-id ID")
+    .hint(format!(
+        "countersign {profile}login --issuer URL --client-id ID"
+    ))
 }
 
 fn default<T>(value: T) -> Setting<T> {

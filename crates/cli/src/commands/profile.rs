@@ -16,11 +16,11 @@ use countersign_client::printable;
 
 pub(crate) fn run(app: &App, args: &Profile) -> Result<(), CliError> {
     match args {
-        Profile::Add(args) => add(app, args),
-        Profile::List(args) => list(app, args),
-        Profile::Show(args) => show(app, args),
-        Profile::Use(args) => make_default(app, args),
-        Profile::Rm(args) => remove(app, args),
+        Profile::Add(args) => add(app, &args.own),
+        Profile::List(args) => list(app, &args.own),
+        Profile::Show(args) => show(app, &args.own),
+        Profile::Use(args) => make_default(app, &args.own),
+        Profile::Rm(args) => remove(app, &args.own),
     }
 }
 

@@ -38,11 +38,12 @@ pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
         (Kind::Access, token.map_err(|error| app.explain(error))?)
     };
     check_token(token.expose())?;
-    let session = tokens.session();
-    if kind == Kind::Access {
-        warn_if_short(app, &session);
+    if kind == Kind::Access && matches!(app.settings.min_ttl.origin, Origin::Flag(_)) {
+        warn_if_short(app, &tokens.session());
     }
-    output::artefact(&render(args.output, kind, &token, Some(&session)))
+    let session =
+        matches!(args.output, TokenFormat::Json | TokenFormat::Env).then(|| tokens.session());
+    output::artefact(&render(args.output, kind, &token, session.as_ref()))
 }
 
 fn id_token(app: &App, tokens: &TokenSource) -> Result<Secret, CliError> {
@@ -61,10 +62,8 @@ fn id_token(app: &App, tokens: &TokenSource) -> Result<Secret, CliError> {
 /// Says so when a token is handed out that has less life left than was asked for in so many words,
 /// which happens when the server is down or issues nothing longer.
 fn warn_if_short(app: &App, session: &Session) {
-    let wanted = &app.settings.min_ttl;
     if let Some(left) = session.remaining(time::now())
-        && left < wanted.value
-        && matches!(wanted.origin, Origin::Flag(_))
+        && left < app.settings.min_ttl.value
     {
         let left = duration::text(left);
         app.voice

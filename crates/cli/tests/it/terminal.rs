@@ -1,6 +1,8 @@
 //! What a person sees at a terminal: the real program on a pseudo-terminal, and a screen that shows
 //! what it wrote.
 
+#![expect(clippy::unwrap_used, reason = "what is set up for a test may panic")]
+
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::num::NonZero;
@@ -43,7 +45,7 @@ impl Seat {
         };
         tcsetwinsize(&controller, size).unwrap();
         let name = ptsname(&controller, Vec::new()).unwrap();
-        let side = OpenOptions::new()
+        let programs_end = OpenOptions::new()
             .read(true)
             .write(true)
             .open(name.to_str().unwrap())
@@ -60,8 +62,8 @@ impl Seat {
             .envs(desk.home.environment())
             .env("TERM", "xterm-256color")
             .env("COUNTERSIGN_TEST_SYSTEM_CONFIG_DIR", "/nowhere")
-            .stdin(Stdio::from(side.try_clone().unwrap()))
-            .stderr(Stdio::from(side))
+            .stdin(Stdio::from(programs_end.try_clone().unwrap()))
+            .stderr(Stdio::from(programs_end))
             .stdout(Stdio::null());
         let child = command.spawn().unwrap();
         // The command holds the program's side of the terminal: as long as it does, there is no end.
@@ -78,7 +80,10 @@ impl Seat {
                 let mut piece = [0_u8; 4096];
                 // Once nobody has the other side open, reading is an error.
                 while let Ok(count @ 1..) = output.read(&mut piece) {
-                    screen.lock().unwrap().process(&piece[..count]);
+                    screen
+                        .lock()
+                        .unwrap()
+                        .process(piece.get(..count).unwrap_or_default());
                 }
             }
         });
