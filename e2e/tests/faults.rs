@@ -46,6 +46,16 @@ fn a_renewal_that_goes_wrong_ends_in_a_named_error() {
 }
 
 #[test]
+fn userinfo_that_goes_wrong_ends_in_a_named_error() {
+    run_all(Flow::WhoAmI, &fault::userinfo::ROWS);
+}
+
+#[test]
+fn a_session_is_gone_from_here_whatever_the_server_does() {
+    fault::userinfo::sign_out_from_all();
+}
+
+#[test]
 fn what_real_servers_do_differently_is_tolerated() {
     fault::tolerated::run_all();
 }
@@ -117,6 +127,7 @@ fn no_two_rows_are_the_same() {
         &fault::token::ROWS,
         &fault::id_token::ROWS,
         &fault::renewal::ROWS,
+        &fault::userinfo::ROWS,
     ]
     .into_iter()
     .flatten()

@@ -6,6 +6,7 @@ pub(crate) mod id_token;
 pub(crate) mod renewal;
 pub(crate) mod token;
 pub(crate) mod tolerated;
+pub(crate) mod userinfo;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,8 @@ pub(crate) enum Flow {
     Login,
     /// `countersign token --force-refresh`, in a session that was begun in good order.
     Renewal,
+    /// `countersign whoami --verify`, in such a session.
+    WhoAmI,
 }
 
 /// Runs all rows, and then says which failed.
@@ -103,11 +106,14 @@ fn run(flow: Flow, row: &Fault) -> Result<(), String> {
             (row.spoil)(&provider);
             cli.run(&login)
         }
-        Flow::Renewal => {
+        Flow::Renewal | Flow::WhoAmI => {
             cli.run(&login).expect_code(0);
             assert_eq!(records(&cli.home().state_dir()).len(), 1);
             (row.spoil)(&provider);
-            cli.run("token --force-refresh --timeout 1s")
+            cli.run(match flow {
+                Flow::WhoAmI => "whoami --verify --timeout 1s",
+                _ => "token --force-refresh --timeout 1s",
+            })
         }
     };
     let shown = format!("\n--- stdout\n{}--- stderr\n{}", done.stdout, done.stderr);
@@ -120,7 +126,7 @@ fn run(flow: Flow, row: &Fault) -> Result<(), String> {
                 return Err(format!("a session was kept: {sessions:?}"));
             }
         }
-        Flow::Renewal => {
+        Flow::Renewal | Flow::WhoAmI => {
             // The access token is as good as before, and that is enough.
             let after = cli.run("token --timeout 1s");
             if after.code() != Some(0) || after.stdout.lines().count() != 1 {
