@@ -142,8 +142,9 @@ pub(crate) fn sweep(directory: &Directory, name: &str) -> Result<(), StoreError>
         let Ok(Some(file)) = directory.open_entry(&leftover, OFlags::RDONLY) else {
             continue;
         };
-        // Who is still writing holds the lock.
-        if file.try_lock().is_ok() && directory.still_names(&leftover, &file) {
+        // Who is still writing holds the lock. A directory of that name is none of ours.
+        let ours = file.metadata().is_ok_and(|found| found.is_file());
+        if ours && file.try_lock().is_ok() && directory.still_names(&leftover, &file) {
             directory.remove(&leftover)?;
         }
     }

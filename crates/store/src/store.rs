@@ -124,7 +124,9 @@ impl FileStore {
         let directory = Directory::open_or_create(&self.path)?;
         let name = file_name(key);
         file::replace(&directory, &name, &bytes)?;
-        file::sweep(&directory, &name)
+        // The record is safe. What is left of killed writers can wait for the next one.
+        let _ = file::sweep(&directory, &name);
+        Ok(())
     }
 
     /// Removes the record of `key` and everything that may hold a copy of it: damaged files that were

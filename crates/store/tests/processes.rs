@@ -113,6 +113,15 @@ fn what_another_writer_has_open_is_not_swept_away() {
 }
 
 #[test]
+fn a_name_that_looks_like_a_leftover_and_is_none_is_in_nobodys_way() {
+    let (_parent, store) = with_record();
+    std::fs::create_dir(path_in(&store, ".default.json.1.0.tmp")).unwrap();
+    store.save(&key(), &note("ours")).unwrap();
+    assert!(store.remove(&key()).unwrap());
+    assert_eq!(listing(&store), [".default.json.1.0.tmp"]);
+}
+
+#[test]
 fn a_lock_excludes_everybody_else_until_it_is_dropped() {
     let (_parent, store) = fresh();
     let lock = store.try_lock(&key(), Purpose::Refresh).unwrap().unwrap();
