@@ -44,7 +44,10 @@ test("the set-up link makes the first account, once", async () => {
 
 test("a code is typed, the sign-in asked for, the request shown and approved", async () => {
   const person = await visit();
-  const terminal = await Terminal.begin(ISSUER);
+  const terminal = await Terminal.begin(ISSUER, {
+    countersign_host: "ada-laptop",
+    countersign_command: "countersign login",
+  });
   await person.open(ISSUER);
   await looksRight(person, "welcome");
   await person.open(terminal.address);
@@ -60,7 +63,8 @@ test("a code is typed, the sign-in asked for, the request shown and approved", a
   await person.press("Sign in");
   assert.equal(await person.heading(), "Approve this sign-in?");
   const shown = await person.text();
-  for (const part of [terminal.code, "cli", "Ada Lovelace", "See your email address", "127.0.0.1"]) {
+  const parts = ["cli", "Ada Lovelace", "See your email address", "127.0.0.1", "ada-laptop", "claimed"];
+  for (const part of [terminal.code, ...parts]) {
     assert.ok(shown.includes(part), `the confirmation shows ${part}:\n${shown}`);
   }
   await looksRight(person, "confirm");
@@ -106,6 +110,19 @@ test("a login is denied, and the device is told", async () => {
   await person.open(terminal.link, { status: 410 });
   assert.equal(await person.heading(), "This code was used already");
   await looksRight(person, "used-code");
+  await person.leave();
+});
+
+test("what a stranger makes up cannot break the page or leave its place", async () => {
+  const person = await signedIn();
+  const terminal = await Terminal.begin(ISSUER, {
+    countersign_host: "x".repeat(200),
+    countersign_command: `"><img src=//evil.example/x><script>alert(1)</script>${"W".repeat(140)}`,
+  });
+  await person.open(terminal.link);
+  assert.ok((await person.text()).includes("<script>alert(1)</script>"), "shown as text");
+  await looksRight(person, "confirm-hostile");
+  await person.press("Deny");
   await person.leave();
 });
 

@@ -10,7 +10,8 @@ use countersign_jose::Timestamp;
 
 use super::limits::{Counter, Limited};
 use super::{
-    BrowserSession, CodeLookup, Core, Decision, DeviceState, Error, PendingDevice, user_code,
+    BrowserSession, CodeLookup, Core, Decision, Device, DeviceState, Error, PendingDevice,
+    user_code,
 };
 use crate::storage::{Records, StorageError};
 
@@ -38,7 +39,12 @@ impl Core {
             // counts, as it costs a person at most one of five attempts.
             return Ok(CodeLookup::Unknown);
         };
-        let found = self.store.read(|records| find(records, &code, now))?;
+        let found = self
+            .store
+            .read(|records| match records.device_with_user_code(&code)? {
+                Some(device) => standing(records, &device, now),
+                None => Ok(CodeLookup::Unknown),
+            })?;
         if !matches!(found, CodeLookup::Unknown) {
             // A code that exists is no guess, also when it comes late: a page
             // that is reloaded after its time must not lock its reader out.
@@ -101,25 +107,25 @@ impl Core {
             if account.is_none_or(|account| account.disabled) {
                 return Ok(None);
             }
-            let CodeLookup::Found(shown) = find(records, &code, now)? else {
+            let Some(device) = records.device_with_user_code(&code)? else {
                 return Ok(None);
             };
-            records.set_device_state(&shown.device, &state)?;
+            let CodeLookup::Found(shown) = standing(records, &device, now)? else {
+                return Ok(None);
+            };
+            records.set_device_state(&device.code, &state)?;
             Ok(Some(shown))
         });
         Ok(decided.await?.map_or(Decision::Gone, Decision::Recorded))
     }
 }
 
-/// What there is to say about a user code now.
-fn find(
+/// What there is to say about a device login to the one who has its code.
+fn standing(
     records: &(impl Records + ?Sized),
-    code: &str,
+    device: &Device,
     now: Timestamp,
 ) -> Result<CodeLookup, StorageError> {
-    let Some(device) = records.device_with_user_code(code)? else {
-        return Ok(CodeLookup::Unknown);
-    };
     if device.state != DeviceState::Pending {
         return Ok(CodeLookup::Decided);
     }
@@ -140,6 +146,5 @@ fn find(
         claimed_command: device.claimed_command.clone(),
         created_at: device.created_at,
         expires_at: device.expires_at,
-        device: device.code,
     }))
 }

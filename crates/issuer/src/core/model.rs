@@ -94,8 +94,6 @@ pub struct PendingDevice {
     pub created_at: Timestamp,
     /// When it ends without a decision.
     pub expires_at: Timestamp,
-    /// The key under which the login rests.
-    pub(crate) device: Digest,
 }
 
 /// An application that may ask for tokens.

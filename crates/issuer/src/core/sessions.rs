@@ -70,6 +70,15 @@ impl Core {
             .await?)
     }
 
+    /// Ends every session and every login of a session's account.
+    pub async fn sign_out_everywhere(&self, session: &BrowserSession) -> Result<(), Error> {
+        let account_id = session.account.id.clone();
+        let ended = self
+            .store
+            .write(move |records| records.end_logins_of(&account_id));
+        Ok(ended.await?)
+    }
+
     /// A fresh value for a cookie that marks a browser before sign-in, so that
     /// the sign-in and set-up forms can be bound to it.
     pub fn browser_mark(&self) -> Result<Secret, Error> {

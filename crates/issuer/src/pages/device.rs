@@ -174,11 +174,7 @@ fn confirm(
         client_id: pending.client_id,
         account_name: session.account.display_name().to_owned(),
         account_username: session.account.username.clone(),
-        scopes: pending
-            .scopes
-            .iter()
-            .map(|scope| words::scope(scope).into_owned())
-            .collect(),
+        scopes: words::scopes(&pending.scopes),
         audiences: pending.audiences,
         address: pending
             .requested_from

@@ -153,7 +153,7 @@ impl Refusal {
                     "To keep codes from being guessed, none is accepted for now. Try again in {}.",
                     words::wait(*retry_after)
                 ),
-                Some(CODE),
+                None,
             ),
             Self::SignInsLimited(retry_after) => plain(
                 "Too many attempts",

@@ -68,13 +68,18 @@ pub(super) async fn submit(
     }
 }
 
-/// `POST /sign-out`; with `user_code`, to come back to that login as somebody else.
+/// `POST /sign-out`; `everywhere`, or with `user_code` to come back to that login as somebody
+/// else.
 pub(super) async fn sign_out(
     State(pages): State<Pages>,
     Post { visitor, fields }: Post,
 ) -> Result<Response, Refusal> {
     if let Some(session) = &visitor.session {
-        pages.core().sign_out(session).await?;
+        if fields.text("everywhere") == "yes" {
+            pages.core().sign_out_everywhere(session).await?;
+        } else {
+            pages.core().sign_out(session).await?;
+        }
     }
     let next = match Code::parse(fields.text("user_code")) {
         Some(code) => format!("/sign-in?user_code={}", code.shown),

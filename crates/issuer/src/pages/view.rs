@@ -3,6 +3,8 @@
 //! Askama escapes every value for HTML; nothing here is marked as safe. Which page is shown
 //! when is the handlers' business.
 
+use std::borrow::Cow;
+
 use askama::Template;
 
 use super::words::Code;
@@ -89,7 +91,7 @@ pub(super) struct Confirm {
     pub(super) client_id: String,
     pub(super) account_name: String,
     pub(super) account_username: String,
-    pub(super) scopes: Vec<String>,
+    pub(super) scopes: Vec<Cow<'static, str>>,
     pub(super) audiences: Vec<String>,
     pub(super) address: String,
     pub(super) hostname: Option<String>,

@@ -12,7 +12,7 @@ use crate::core::user_code;
 ///
 /// A scope this issuer has no sentence for is shown by its own name: hiding it would hide
 /// what is being granted.
-pub(super) fn scope(scope: &str) -> Cow<'static, str> {
+fn scope(scope: &str) -> Cow<'static, str> {
     Cow::Borrowed(match scope {
         "openid" => "Know which account you are",
         "profile" => "See your name and username",
@@ -23,6 +23,19 @@ pub(super) fn scope(scope: &str) -> Cow<'static, str> {
         "offline_access" => "Stay signed in until you sign it out",
         other => return Cow::Owned(format!("Use the permission “{other}”")),
     })
+}
+
+/// Says what granting `scopes` allows, the most personal first and what outlasts today last.
+pub(super) fn scopes(scopes: &[String]) -> Vec<Cow<'static, str>> {
+    const ORDER: [&str; 6] = ["openid", "profile", "email", "groups", "address", "phone"];
+    let rank = |name: &String| match ORDER.iter().position(|known| known == name) {
+        Some(rank) => rank,
+        None if name == "offline_access" => usize::MAX,
+        None => ORDER.len(),
+    };
+    let mut sorted: Vec<&String> = scopes.iter().collect();
+    sorted.sort_by_key(|name| rank(name));
+    sorted.into_iter().map(|name| scope(name)).collect()
 }
 
 /// Says how long ago something happened, coarsely enough to be read at a glance.
@@ -113,6 +126,20 @@ mod tests {
     #[test]
     fn an_unknown_scope_is_shown_by_its_own_name() {
         assert_eq!(scope("deploy:prod"), "Use the permission “deploy:prod”");
+    }
+
+    #[test]
+    fn scopes_are_told_in_an_order_for_people() {
+        let asked = ["deploy", "email", "offline_access", "openid"].map(str::to_owned);
+        assert_eq!(
+            scopes(&asked),
+            [
+                "Know which account you are",
+                "See your email address",
+                "Use the permission “deploy”",
+                "Stay signed in until you sign it out",
+            ]
+        );
     }
 
     #[test]

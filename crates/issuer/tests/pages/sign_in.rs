@@ -69,6 +69,33 @@ async fn signing_out_ends_the_session_for_every_copy_of_its_cookie() {
 }
 
 #[tokio::test]
+async fn signing_out_everywhere_ends_every_browser_and_every_terminal_of_the_account() {
+    let site = Site::new().await;
+    site.add("bob").await;
+    let mut bob = site.browser();
+    bob.sign_in("bob").await;
+    let of_bob = site.log_in_a_terminal(&mut bob).await;
+    let mut here = site.signed_in().await;
+    let mut there = site.signed_in().await;
+    let of_ada = site.log_in_a_terminal(&mut there).await;
+    assert!(site.renews(&of_ada).await && site.renews(&of_bob).await);
+    let answer = here.post("/sign-out", &[("everywhere", "yes")]).await;
+    assert_eq!(answer.location(), "/");
+    assert!(!here.is_signed_in().await && !there.is_signed_in().await);
+    assert!(!site.renews(&of_ada).await);
+    assert!(bob.is_signed_in().await && site.renews(&of_bob).await);
+}
+
+#[tokio::test]
+async fn signing_out_of_a_browser_leaves_the_terminals_it_approved() {
+    let site = Site::new().await;
+    let mut browser = site.signed_in().await;
+    let token = site.log_in_a_terminal(&mut browser).await;
+    browser.post("/sign-out", &[]).await;
+    assert!(site.renews(&token).await);
+}
+
+#[tokio::test]
 async fn a_get_signs_nobody_out() {
     let site = Site::new().await;
     let mut browser = site.signed_in().await;

@@ -120,6 +120,32 @@ impl Site {
         json["error"].as_str().unwrap_or("tokens").to_owned()
     }
 
+    /// Approves a new device login in `browser` and redeems it: the refresh token.
+    pub(crate) async fn log_in_a_terminal(&self, browser: &mut Browser<'_>) -> Secret {
+        let device = self.device().await;
+        let code = ("user_code", device.user_code.as_str());
+        browser
+            .post("/device/decision", &[code, ("decision", "approve")])
+            .await;
+        let tokens = self
+            .core
+            .redeem_device(&credentials(), device.device_code.expose(), &[], self.now())
+            .await
+            .unwrap();
+        tokens.refresh_token.unwrap()
+    }
+
+    /// Whether a terminal can renew its login with this token. Asking twice is no reuse: the
+    /// clock stands still, so the second answer falls into the grace of the first.
+    pub(crate) async fn renews(&self, token: &Secret) -> bool {
+        let now = self.now();
+        let renewed = self
+            .core
+            .refresh(&credentials(), token.expose(), None, &[], now)
+            .await;
+        renewed.is_ok()
+    }
+
     /// A browser that was never here.
     pub(crate) fn browser(&self) -> Browser<'_> {
         Browser {
