@@ -188,6 +188,18 @@ async fn another_sites_link_has_to_be_compared_first_and_spends_no_guess() {
 }
 
 #[tokio::test]
+async fn a_link_with_two_codes_has_none() {
+    let site = Site::new().await;
+    let page = site
+        .signed_in()
+        .await
+        .get("/device?user_code=BBBB-BBBB&user_code=CCCC-CCCC")
+        .await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.shows("Enter the code") && !page.shows("BBBB") && !page.shows("CCCC"));
+}
+
+#[tokio::test]
 async fn a_stranger_cannot_try_codes() {
     let site = Site::new().await;
     let device = site.device().await;
