@@ -409,7 +409,11 @@ fn a_body_beyond_the_cap_is_refused_unread() {
         r#"{{"access_token":"at","x":"{}"}}"#,
         "x".repeat(1024 * 1024)
     );
-    for media_type in ["application/json", "application/x-www-form-urlencoded"] {
+    for media_type in [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/html",
+    ] {
         let error = first_poll(&answer(200, media_type, &large)).unwrap_err();
         assert_eq!(error.code(), "response_too_large", "{media_type}");
     }
