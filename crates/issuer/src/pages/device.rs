@@ -26,7 +26,7 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let Some(typed) = query(&uri, "user_code").filter(|typed| !typed.is_empty()) else {
-        return enter_code(&pages, &visitor, StatusCode::OK, String::new(), None);
+        return enter_code(&pages, &visitor, StatusCode::OK, "", None);
     };
     let Some(code) = Code::parse(&typed) else {
         return enter_code(
@@ -74,7 +74,6 @@ pub(super) async fn enter(
     if let Some(code) = Code::parse(typed) {
         return Ok(redirect(&pages, &code));
     }
-    let typed = typed.chars().take(64).collect();
     enter_code(
         &pages,
         &visitor,
@@ -149,12 +148,13 @@ fn enter_code(
     pages: &Pages,
     visitor: &Visitor,
     status: StatusCode,
-    typed: String,
+    typed: impl AsRef<str>,
     problem: Option<&'static str>,
 ) -> Result<Response, Refusal> {
     let form = EnterCode {
         frame: pages.frame(visitor),
-        typed,
+        // No more than the field takes: what is longer was not typed there.
+        typed: typed.as_ref().chars().take(64).collect(),
         problem,
     };
     pages.page(visitor, status, &form)

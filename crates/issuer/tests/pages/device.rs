@@ -1,4 +1,4 @@
-//! The device page: the law of `SECURITY.md`, "The device page", line by line.
+//! The device page: what a link, a click and a guess can do there, and what they cannot.
 
 use std::time::Duration;
 
