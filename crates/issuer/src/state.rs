@@ -101,6 +101,8 @@ impl Running {
         file.read_to_string(&mut mark).map_err(failed)?;
         if mark.is_empty() {
             file.write_all(b"running\n").map_err(failed)?;
+            // It is a power cut, above all, that it has to outlive.
+            file.sync_all().map_err(failed)?;
         }
         Ok(Self {
             file,
