@@ -10,34 +10,34 @@ use std::path::PathBuf;
 use countersign_oauth::{Issuer, text};
 
 /// Where the server listens unless it is told otherwise.
-pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8628);
+pub(crate) const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8628);
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-pub struct Requested {
+pub(crate) struct Requested {
     /// The address to listen on; port 0 for any free one.
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
     /// The issuer; `None` for `http://` and the address.
-    pub issuer: Option<String>,
+    pub(crate) issuer: Option<String>,
     /// Certificate chain and key, PEM.
-    pub tls: Option<TlsFiles>,
+    pub(crate) tls: Option<TlsFiles>,
     /// Proxies that do TLS and tell requesters' addresses.
-    pub trusted_proxies: Vec<IpAddr>,
+    pub(crate) trusted_proxies: Vec<IpAddr>,
 }
 
 /// Where the server's certificate is.
 #[derive(Clone, Debug)]
-pub struct TlsFiles {
+pub(crate) struct TlsFiles {
     /// The certificate chain, PEM, the server's own first.
-    pub certificates: PathBuf,
+    pub(crate) certificates: PathBuf,
     /// Its private key, PEM.
-    pub key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Refused {
+pub(crate) enum Refused {
     /// The issuer is not an acceptable URL.
     #[error("{issuer} cannot be an issuer")]
     Issuer {
@@ -76,7 +76,7 @@ pub enum Refused {
 
 impl Refused {
     /// What to type instead.
-    pub fn hints(&self) -> Vec<String> {
+    pub(crate) fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Issuer { .. } | Self::IssuerPath => {
                 "an issuer looks like https://id.example.com, as clients write it"
@@ -99,7 +99,7 @@ impl Refused {
 
 /// Checks what was asked for and settles the issuer. `listen` is the address
 /// in use, with the port that the system chose.
-pub fn issuer_for(requested: &Requested, listen: SocketAddr) -> Result<Issuer, Refused> {
+pub(crate) fn issuer_for(requested: &Requested, listen: SocketAddr) -> Result<Issuer, Refused> {
     let has_tls = requested.tls.is_some();
     let Some(text) = &requested.issuer else {
         if has_tls {

@@ -1,8 +1,9 @@
 //! The file that holds the keys.
 //!
 //! JSON, mode 0600, written to a temporary name, synced and renamed, so that
-//! there is always a whole one. It lies apart from the database: a backup of
-//! either alone signs nothing and renews nothing.
+//! there is always a whole one. It lies apart from the database, so that a copy
+//! of the database alone signs nothing and renews nothing. A copy of this file
+//! signs whatever its holder likes.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

@@ -8,23 +8,18 @@
 //!   and opens no file: time is an argument, records are behind a trait;
 //! * [`storage`] keeps the records, in memory or in one `SQLite` file.
 //!
-//! Around them, for the program: [`config`] decides how the server may be
-//! reached, [`keyfile`] keeps its keys, [`tls`] and [`server`] take its
-//! connections.
+//! Beside them, [`keyfile`] keeps the keys. Addresses, TLS, connections and
+//! signals are the program's (`main.rs`).
 //!
 //! This crate is not responsible for signatures (`countersign-jose`) or for
 //! the client's side of any flow (`countersign-oauth`, `countersign-client`).
 
-pub mod config;
 pub mod core;
 pub mod http;
 pub mod keyfile;
 pub mod pages;
 mod private;
-mod proxy;
-pub mod server;
 pub mod storage;
-pub mod tls;
 
 pub use crate::core::Core;
 pub use crate::http::AppState;

@@ -1,8 +1,12 @@
 //! `countersign-issuer`: serves an issuer, and keeps its users and clients.
 
 mod commands;
+mod config;
 mod problem;
+mod proxy;
+mod server;
 mod state;
+mod tls;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -1,9 +1,8 @@
 //! Connections: accepted, bounded in number and time, and let go at the end.
 //!
-//! Not responsible for what is served; see [`crate::http::router`].
+//! Not responsible for what is served: that is a router.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -27,7 +26,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower_service::Service;
 
-use crate::http::Peer;
+use countersign_issuer::http::Peer;
+
 use crate::proxy;
 
 /// The most connections at once. Below the usual limit of 1,024 open files.
@@ -45,31 +45,21 @@ const LONGEST_HEAD: usize = 16 * 1024;
 const FAREWELL_TIME: Duration = Duration::from_secs(10);
 
 /// How connections are taken.
-pub struct Server {
+pub(crate) struct Server {
     /// Where they arrive.
-    pub listener: TcpListener,
+    pub(crate) listener: TcpListener,
     /// TLS, unless a proxy in front does it or nobody but this machine comes.
-    pub tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<TlsAcceptor>,
     /// Proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Arc<[IpAddr]>,
+    pub(crate) trusted_proxies: Arc<[IpAddr]>,
     /// What is served.
-    pub router: Router,
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server")
-            .field("listener", &self.listener)
-            .field("tls", &self.tls.is_some())
-            .field("trusted_proxies", &self.trusted_proxies)
-            .finish_non_exhaustive()
-    }
+    pub(crate) router: Router,
 }
 
 impl Server {
     /// Serves until `ending` is done; then takes no more connections, lets
     /// running requests finish, and returns.
-    pub async fn run(self, ending: impl Future<Output = ()>) -> io::Result<()> {
+    pub(crate) async fn run(self, ending: impl Future<Output = ()>) -> io::Result<()> {
         let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
         let (end, ended) = watch::channel(false);
         let mut connections = JoinSet::new();

@@ -1,10 +1,12 @@
 //! The directory that an issuer's state is in.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
 use countersign_issuer::storage::{Sqlite, StorageError};
+use countersign_jose::Timestamp;
 
 use crate::problem::Problem;
 
@@ -58,28 +60,22 @@ pub(crate) fn key_file(directory: &Path) -> PathBuf {
 
 fn create(directory: &Path) -> Result<(), Problem> {
     let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
+    builder.recursive(true).mode(0o700);
     builder.create(directory).map_err(|error| {
         Problem::new(format!("{} cannot be made", directory.display())).because(error)
     })
 }
 
-/// A server's hold on its state directory.
+/// A server's hold on its state directory, and its sign of life there.
 #[derive(Debug)]
 pub(crate) struct Running {
     file: File,
-    /// Whether the last server did not end by itself.
-    pub(crate) after_crash: bool,
+    crashed: Option<Timestamp>,
 }
 
 impl Running {
     /// Takes the directory, or says that another server has it.
-    pub(crate) fn begin(directory: &Path) -> Result<Self, Problem> {
+    pub(crate) fn begin(directory: &Path, now: Timestamp) -> Result<Self, Problem> {
         create(directory)?;
         let path = directory.join(RUNNING);
         let failed = |error: io::Error| {
@@ -99,19 +95,32 @@ impl Running {
         }
         let mut mark = String::new();
         file.read_to_string(&mut mark).map_err(failed)?;
-        if mark.is_empty() {
-            file.write_all(b"running\n").map_err(failed)?;
-            // It is a power cut, above all, that it has to outlive.
-            file.sync_all().map_err(failed)?;
-        }
-        Ok(Self {
-            file,
-            after_crash: !mark.is_empty(),
-        })
+        let crashed = match mark.trim() {
+            "" => None,
+            // An unreadable mark is one all the same; its time is the past's.
+            millis => Some(Timestamp::from_millis(millis.parse().unwrap_or(0))),
+        };
+        let running = Self { file, crashed };
+        running.is_alive(now).map_err(failed)?;
+        // It is a power cut, above all, that the mark has to outlive.
+        running.file.sync_all().map_err(failed)?;
+        Ok(running)
+    }
+
+    /// The last sign of life of a server that did not end by itself.
+    pub(crate) fn crashed(&self) -> Option<Timestamp> {
+        self.crashed
+    }
+
+    /// Gives a sign of life; to be called now and then.
+    pub(crate) fn is_alive(&self, now: Timestamp) -> io::Result<()> {
+        // Of one length for the next two hundred years, so in one piece.
+        self.file
+            .write_all_at(format!("{}\n", now.as_millis()).as_bytes(), 0)
     }
 
     /// Says that the server ended by itself, all answers sent.
-    pub(crate) fn end(self) -> io::Result<()> {
+    pub(crate) fn end(&self) -> io::Result<()> {
         self.file.set_len(0)
     }
 }

@@ -12,8 +12,7 @@ use crate::config::TlsFiles;
 
 /// Why the certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TlsError {
+pub(crate) enum TlsError {
     /// A file cannot be read, or holds no PEM of its kind.
     #[error("{} cannot be read", path.display())]
     File {
@@ -28,7 +27,7 @@ pub enum TlsError {
 }
 
 /// Takes TLS 1.2 and 1.3 with the provider of our signatures.
-pub fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     let unreadable = |path: &PathBuf| {
         let path = path.clone();
         move |source| TlsError::File { path, source }

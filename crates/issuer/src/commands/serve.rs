@@ -8,20 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use countersign_issuer::config::{DEFAULT_LISTEN, Requested, TlsFiles, issuer_for};
 use countersign_issuer::core::{Core, Keys, Limit, Policy};
 use countersign_issuer::http::{AppState, Settings, router};
 use countersign_issuer::keyfile::{self, KeyFileError};
-use countersign_issuer::server::Server;
 use countersign_issuer::storage::{Memory, Storage};
-use countersign_issuer::tls;
 use countersign_jose::crypto::aws_lc;
+use countersign_oauth::Issuer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{now, print, tell};
+use crate::config::{DEFAULT_LISTEN, Requested, TlsFiles, issuer_for};
 use crate::problem::Problem;
+use crate::server::Server;
 use crate::state::{self, Running};
+use crate::tls;
 
 /// How often what is over is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
@@ -89,7 +90,10 @@ pub(crate) async fn run(
     } else {
         Some(directory?)
     };
-    let running = directory.as_deref().map(Running::begin).transpose()?;
+    let running = match &directory {
+        Some(directory) => Some(Arc::new(Running::begin(directory, now())?)),
+        None => None,
+    };
     let listener = listen(requested.listen).await?;
     let address = listener
         .local_addr()
@@ -103,14 +107,14 @@ pub(crate) async fn run(
         ..policy.limits.starts_per_address
     };
     let core = open(directory.as_deref(), policy)?;
-    let core = match &running {
-        Some(running) if running.after_crash => core.resumed_after_crash(now())?,
-        _ => core,
+    let core = match running.as_ref().and_then(|running| running.crashed()) {
+        Some(last_alive) => core.resumed_after_crash(last_alive, now())?,
+        None => core,
     };
     let core = Arc::new(core);
     core.ensure_default_client(now()).await?;
     make_rsa_key(&core, directory.as_deref().map(state::key_file));
-    tokio::spawn(keep_house(Arc::clone(&core)));
+    let house = tokio::spawn(keep_house(Arc::clone(&core), running.clone()));
 
     let state = AppState::new(
         Arc::clone(&core),
@@ -136,6 +140,7 @@ pub(crate) async fn run(
         .run(ending)
         .await
         .map_err(|error| Problem::new("connections cannot be served").because(error))?;
+    house.abort();
     if let Some(running) = running {
         // Left undone, the next start only gives more grace than needed.
         let _ = running.end();
@@ -143,7 +148,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-fn settle(requested: &Requested, listen: SocketAddr) -> Result<countersign_oauth::Issuer, Problem> {
+fn settle(requested: &Requested, listen: SocketAddr) -> Result<Issuer, Problem> {
     issuer_for(requested, listen).map_err(|refused| {
         let hints = refused.hints();
         let problem = Problem::new(refused.to_string());
@@ -215,11 +220,14 @@ fn make_rsa_key(core: &Arc<Core>, path: Option<PathBuf>) {
     });
 }
 
-async fn keep_house(core: Arc<Core>) {
+async fn keep_house(core: Arc<Core>, running: Option<Arc<Running>>) {
     let mut times = tokio::time::interval(HOUSEKEEPING);
     loop {
         times.tick().await;
         if let Err(error) = core.purge(now()).await {
+            report(&error);
+        }
+        if let Some(Err(error)) = running.as_ref().map(|running| running.is_alive(now())) {
             report(&error);
         }
     }

@@ -105,18 +105,22 @@ impl Core {
             // The account as it is now: a page may have been open for long.
             let account = records.account(&account_id)?;
             if account.is_none_or(|account| account.disabled) {
-                return Ok(None);
+                return Ok(false);
             }
             let Some(device) = records.device_with_user_code(&code)? else {
-                return Ok(None);
+                return Ok(false);
             };
-            let CodeLookup::Found(shown) = standing(records, &device, now)? else {
-                return Ok(None);
+            let CodeLookup::Found(_) = standing(records, &device, now)? else {
+                return Ok(false);
             };
             records.set_device_state(&device.code, &state)?;
-            Ok(Some(shown))
+            Ok(true)
         });
-        Ok(decided.await?.map_or(Decision::Gone, Decision::Recorded))
+        Ok(if decided.await? {
+            Decision::Recorded
+        } else {
+            Decision::Gone
+        })
     }
 }
 

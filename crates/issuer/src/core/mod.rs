@@ -171,12 +171,17 @@ impl Core {
         }
     }
 
-    /// Says that the last process ended without a farewell: answers of its
-    /// last renewals may have been lost, so their grace begins again `now`.
-    pub fn resumed_after_crash(mut self, now: Timestamp) -> Result<Self, Error> {
-        let last = self.store.read(|records| records.last_rotation())?;
-        self.resumed = last.map(|stopped_at| Resumed {
-            stopped_at,
+    /// Says that the last process ended without a farewell, some time after
+    /// its last sign of life: answers to its last renewals may have been lost,
+    /// so their grace begins again `now`.
+    pub fn resumed_after_crash(
+        mut self,
+        last_alive: Timestamp,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let renewed = self.store.read(|records| records.last_rotation())?;
+        self.resumed = Some(Resumed {
+            stopped_at: renewed.map_or(last_alive, |renewed| renewed.max(last_alive)),
             resumed_at: now,
         });
         Ok(self)

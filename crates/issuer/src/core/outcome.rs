@@ -56,7 +56,7 @@ pub enum CodeLookup {
 #[non_exhaustive]
 pub enum Decision {
     /// The decision stands; the device learns it at its next poll.
-    Recorded(PendingDevice),
+    Recorded,
     /// The login expired or was decided meanwhile.
     Gone,
     /// Too many wrong codes from this session, this address or everywhere.

@@ -1,7 +1,7 @@
 //! Signed-in browsers, and the values that bind a form to one.
 //!
-//! A session's cookie and its forms' CSRF value are both derived secrets: the
-//! first rests as a digest, the second is a MAC of the first and rests nowhere.
+//! A session's cookie rests as a digest; the CSRF value of its forms is a MAC of
+//! the cookie and rests nowhere.
 
 use std::time::Duration;
 

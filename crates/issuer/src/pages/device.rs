@@ -101,8 +101,8 @@ pub(super) async fn decide(
         Choice::Deny => rules.deny(&code.shown, session, peer, now).await?,
     };
     let ending = match (decision, choice) {
-        (Decision::Recorded(_), Choice::Approve) => Ending::Approved,
-        (Decision::Recorded(_), Choice::Deny) => Ending::Denied,
+        (Decision::Recorded, Choice::Approve) => Ending::Approved,
+        (Decision::Recorded, Choice::Deny) => Ending::Denied,
         (Decision::Gone, _) => Ending::Gone,
         (Decision::Limited { retry_after }, _) => return Err(Refusal::CodesLimited(retry_after)),
     };

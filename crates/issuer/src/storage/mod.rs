@@ -7,7 +7,7 @@
 //! that the rules above it can be written as plain code.
 //!
 //! [`Memory`] forgets everything with the process; [`Sqlite`] keeps it in one
-//! file. Both pass the same suite (`tests/storage.rs`).
+//! file. Both pass the same suite (`conformance`).
 //!
 //! Not responsible for any rule: a record is stored because it was handed in.
 
@@ -17,6 +17,7 @@ mod memory;
 mod sqlite;
 mod table;
 
+use std::error::Error as StdError;
 use std::fmt;
 
 use countersign_jose::Timestamp;
@@ -35,7 +36,7 @@ pub use sqlite::Sqlite;
 pub enum StorageError {
     /// The database refused an operation.
     #[error("the database failed")]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] Box<dyn StdError + Send + Sync>),
     /// The file could not be made or opened.
     #[error("the database file cannot be used")]
     File(#[source] std::io::Error),
@@ -140,8 +141,7 @@ pub trait Transaction: Records {
     fn purge(&mut self, now: Timestamp, limit: u32) -> Result<u64, StorageError>;
 }
 
-/// One unit of work for a [`Storage`]; see [`Store::write`] for the way the
-/// core makes them.
+/// One unit of work for a [`Storage`]: a closure of the core, as a rule.
 pub trait Operation: Send {
     /// Does the work. An error undoes this operation alone.
     fn run(&mut self, records: &mut dyn Transaction) -> Result<(), StorageError>;

@@ -205,7 +205,7 @@ impl Fixture {
             .approve(code, &session, PEER, self.now())
             .await
             .unwrap();
-        assert!(matches!(decision, Decision::Recorded(_)));
+        assert!(matches!(decision, Decision::Recorded));
     }
 
     pub(crate) async fn log_in(&self, scope: &str) -> Value {

@@ -140,7 +140,7 @@ impl Fixture {
             .core
             .approve(&started.user_code, session, PEER, self.now());
         let decision = decision.await.unwrap();
-        assert!(matches!(decision, Decision::Recorded(_)), "{decision:?}");
+        assert!(matches!(decision, Decision::Recorded), "{decision:?}");
     }
 
     pub(crate) async fn poll(&self, started: &StartedDevice) -> Result<Tokens, Failure> {

@@ -221,10 +221,13 @@ async fn a_crash_between_renewal_and_answer_costs_no_login() {
     let f = Fixture::in_sqlite().await;
     let first = token(f.log_in(SCOPE).await);
     f.refresh(&first).await.unwrap();
+    let last_alive = f.now();
     f.advance_secs(3_600);
     let storage = Box::new(Sqlite::open(&f.database().unwrap()).unwrap());
     let after_crash = Core::new(storage, f.core.keys(), policy());
-    let after_crash = after_crash.resumed_after_crash(f.now()).unwrap();
+    let after_crash = after_crash
+        .resumed_after_crash(last_alive, f.now())
+        .unwrap();
     f.advance_secs(20);
     let tokens = after_crash
         .refresh(&cli(), first.expose(), None, &[], f.now())
@@ -236,4 +239,20 @@ async fn a_crash_between_renewal_and_answer_costs_no_login() {
         .refresh(&cli(), second.expose(), None, &[], f.now())
         .await
         .unwrap();
+}
+
+/// The answer had all its time to arrive; whoever asks again is somebody else.
+#[tokio::test]
+async fn a_crash_long_after_a_renewal_opens_no_new_grace() {
+    let f = Fixture::in_sqlite().await;
+    let first = token(f.log_in(SCOPE).await);
+    f.refresh(&first).await.unwrap();
+    f.advance_secs(3_600);
+    let storage = Box::new(Sqlite::open(&f.database().unwrap()).unwrap());
+    let after_crash = Core::new(storage, f.core.keys(), policy());
+    let after_crash = after_crash.resumed_after_crash(f.now(), f.now()).unwrap();
+    let copy = after_crash
+        .refresh(&cli(), first.expose(), None, &[], f.now())
+        .await;
+    assert_eq!(code_of(copy), "invalid_grant");
 }

@@ -49,13 +49,7 @@ impl Sqlite {
     /// date. The file system must be local: `SQLite`'s log needs shared memory.
     pub fn open(path: &Path) -> Result<Self, StorageError> {
         create_private(path).map_err(StorageError::File)?;
-        let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .map_err(StorageError::Database)?;
-        connection
-            .pragma_update(None, "synchronous", "FULL")
-            .map_err(StorageError::Database)?;
+        let mut connection = open_for_writing(path).map_err(failed)?;
         schema::migrate(&mut connection)?;
         Ok(Self {
             path: path.to_owned(),
@@ -72,7 +66,7 @@ impl Sqlite {
             .pop();
         match idle {
             Some(connection) => Ok(connection),
-            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY),
+            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed),
         }
     }
 
@@ -114,27 +108,32 @@ impl fmt::Debug for Sqlite {
 
 /// Runs a statement without parameters or rows.
 fn run(connection: &Connection, sql: &str) -> Result<(), StorageError> {
-    let mut statement = connection
-        .prepare_cached(sql)
-        .map_err(StorageError::Database)?;
-    statement.execute([]).map_err(StorageError::Database)?;
-    Ok(())
+    let run = || connection.prepare_cached(sql)?.execute([]);
+    run().map(drop).map_err(failed)
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, StorageError> {
+fn open_for_writing(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     // Our pool hands a connection to one thread at a time: SQLite's own lock
     // on it would be a second one.
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(StorageError::Database)?;
-    connection
-        .busy_timeout(BUSY_TIMEOUT)
-        .map_err(StorageError::Database)?;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
     // In KiB when negative. The hot rows are few and the system caches the rest.
-    connection
-        .pragma_update(None, "cache_size", -1024)
-        .map_err(StorageError::Database)?;
+    connection.pragma_update(None, "cache_size", -1024)?;
     Ok(connection)
+}
+
+/// What is known of a database's error outside of this module.
+fn failed(error: rusqlite::Error) -> StorageError {
+    StorageError::Database(error.into())
 }
 
 /// Makes sure that the file is there and nobody else's to read. `SQLite` gives

@@ -3,6 +3,7 @@
 use countersign_jose::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, params};
 
+use super::failed;
 use super::rows::{List, Millis, account, client, device, grant, session, state_columns, time};
 use crate::core::{
     Account, Audiences, Client, ClientAuthentication, Device, DeviceState, Digest, Grant, GrantId,
@@ -20,11 +21,13 @@ impl Rows<'_> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, StorageError> {
-        let mut statement = self.0.prepare_cached(sql).map_err(StorageError::Database)?;
-        statement
-            .query_row(params, read)
-            .optional()
-            .map_err(StorageError::Database)
+        let find = || {
+            self.0
+                .prepare_cached(sql)?
+                .query_row(params, read)
+                .optional()
+        };
+        find().map_err(failed)
     }
 
     fn all<T>(
@@ -32,30 +35,28 @@ impl Rows<'_> {
         sql: &str,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StorageError> {
-        let mut statement = self.0.prepare_cached(sql).map_err(StorageError::Database)?;
-        let rows = statement
-            .query_map([], read)
-            .map_err(StorageError::Database)?;
-        rows.collect::<rusqlite::Result<_>>()
-            .map_err(StorageError::Database)
+        let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
+        let rows = statement.query_map([], read).map_err(failed)?;
+        rows.collect::<rusqlite::Result<_>>().map_err(failed)
+    }
+
+    fn execute(&self, sql: &str, params: impl Params) -> rusqlite::Result<usize> {
+        self.0.prepare_cached(sql)?.execute(params)
     }
 
     /// Changes rows; how many.
     fn change(&self, sql: &str, params: impl Params) -> Result<usize, StorageError> {
-        let mut statement = self.0.prepare_cached(sql).map_err(StorageError::Database)?;
-        statement.execute(params).map_err(StorageError::Database)
+        self.execute(sql, params).map_err(failed)
     }
 
-    /// Adds a row of a kind whose second key must be free as well.
+    /// Adds a row of a kind whose keys must be free.
     fn add(&self, kind: &'static str, sql: &str, params: impl Params) -> Result<(), StorageError> {
-        match self.change(sql, params) {
+        match self.execute(sql, params) {
             Ok(_) => Ok(()),
-            Err(StorageError::Database(error))
-                if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
-            {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
                 Err(StorageError::Exists(kind))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(failed(error)),
         }
     }
 }

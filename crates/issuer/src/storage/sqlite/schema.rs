@@ -6,6 +6,7 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::failed;
 use crate::storage::StorageError;
 
 /// One script per version; never changed once released, only added to.
@@ -90,21 +91,19 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StorageError> {
     // Immediate, so that two programs that open a new file take turns.
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(StorageError::Database)?;
+        .map_err(failed)?;
     let found: u32 = transaction
         .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(StorageError::Database)?;
+        .map_err(failed)?;
     let known = u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX);
     if found > known {
         return Err(StorageError::Newer { found, known });
     }
     for script in MIGRATIONS.iter().skip(found as usize) {
-        transaction
-            .execute_batch(script)
-            .map_err(StorageError::Database)?;
+        transaction.execute_batch(script).map_err(failed)?;
     }
     transaction
         .pragma_update(None, "user_version", known)
-        .map_err(StorageError::Database)?;
-    transaction.commit().map_err(StorageError::Database)
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
 }
