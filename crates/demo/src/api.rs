@@ -1,7 +1,8 @@
 //! A protected API: what somebody writes who has an API and uses
 //! `countersign-resource` in front of it.
 
-use axum::{Extension, Json, Router, routing::get};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
 use countersign_resource::{Caller, Validator, ValidatorLayer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

@@ -1,21 +1,19 @@
 //! A browser as small as the issuer's pages allow: GET, POST, cookies,
 //! redirects within one origin. No scripts, no images; the pages need none.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use url::{Url, form_urlencoded};
 
-use crate::{
-    failure::Failure,
-    forms::{Button, Form, forms_of},
-};
+use crate::failure::Failure;
+use crate::forms::{Button, Form, forms_of};
 
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 const LARGEST_PAGE: usize = 1024 * 1024;

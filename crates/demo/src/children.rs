@@ -1,25 +1,19 @@
 //! The programs that the demo builds and runs: the real ones, as a user would
 //! get them, with directories of their own. None of them outlives the demo.
 
-use std::{
-    env,
-    ffi::OsStr,
-    fs::File,
-    path::{Path, PathBuf},
-    process::{Output, Stdio},
-};
+use std::env;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    process::{Child, ChildStdout, Command},
-};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use url::Url;
 
-use crate::{
-    failure::{Failure, because},
-    person::Person,
-};
+use crate::failure::{Failure, because};
+use crate::person::Person;
 
 /// Where the built programs are.
 #[derive(Debug)]

@@ -17,6 +17,13 @@ impl Failure {
         }
     }
 
+    /// Says before it which step it was.
+    #[must_use]
+    pub(crate) fn in_step(mut self, step: &str) -> Self {
+        self.what = format!("{step}: {}", self.what);
+        self
+    }
+
     /// Adds what a program or page said, line by line below the sentence.
     #[must_use]
     pub(crate) fn with_detail(mut self, text: &str) -> Self {

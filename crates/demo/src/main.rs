@@ -14,7 +14,9 @@ mod person;
 mod say;
 mod steps;
 
-use std::{env, fs, io, path::Path, process::ExitCode};
+use std::path::Path;
+use std::process::ExitCode;
+use std::{env, fs, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

@@ -7,10 +7,8 @@ use axum::http::StatusCode;
 use countersign_jose::crypto::aws_lc;
 use url::Url;
 
-use crate::{
-    browser::{Browser, Page},
-    failure::{Failure, because},
-};
+use crate::browser::{Browser, Page};
+use crate::failure::{Failure, because};
 
 /// Code, sign-in, confirmation, and one to spare.
 const MOST_PAGES: usize = 6;

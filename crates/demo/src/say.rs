@@ -1,9 +1,8 @@
 //! What the demo says, calmly, on standard output; failures on standard error.
 
-use std::{
-    fmt::Display,
-    io::{self, Write},
-};
+use std::fmt::Display;
+use std::io;
+use std::io::Write;
 
 /// A line as it is.
 pub(crate) fn line(text: impl Display) {

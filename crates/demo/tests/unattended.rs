@@ -1,7 +1,10 @@
 //! The demo as a newcomer's machine runs it: the real programs, real sockets,
 //! and the pages filled in.
 
-use std::{env, fs, net::TcpStream, path::Path, time::Duration};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+use std::{env, fs};
 
 use countersign_testkit::Program;
 

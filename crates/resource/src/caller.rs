@@ -1,6 +1,7 @@
 //! The verified caller of a request, as handlers see it.
 
-use std::{ops::Deref, sync::Arc};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use countersign_jose::Verified;
 use http::Extensions;

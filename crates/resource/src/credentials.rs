@@ -5,7 +5,8 @@
 //! the query (section 2.3) ends up in logs. A request that uses the query *as
 //! well* is refused, because section 2 allows one method only.
 
-use http::{HeaderMap, Uri, header::AUTHORIZATION};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Uri};
 
 use crate::Rejection;
 

@@ -5,21 +5,22 @@
 //! safe has been decided there as well; here it is only made certain that an
 //! `https` issuer is never spoken to in the clear.
 
-use std::{error::Error as StdError, fmt, io, sync::Arc, time::Duration};
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use countersign_oauth::{HttpRequest, HttpResponse, Issuer, MAX_BODY, TransportError};
 use http::{Request, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, Error as ClientError, connect::HttpConnector},
-    rt::TokioExecutor,
-};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
-};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client, Error as ClientError};
+use hyper_util::rt::TokioExecutor;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 
 use crate::Error;
 

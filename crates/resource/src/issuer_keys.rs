@@ -14,7 +14,8 @@ use countersign_oauth::{
     TransportError,
 };
 
-use crate::{Clock, Error, FetchFuture, FetchKeys, SystemClock, http_client::HttpClient};
+use crate::http_client::HttpClient;
+use crate::{Clock, Error, FetchFuture, FetchKeys, SystemClock};
 
 /// Everything together: each request has a shorter limit of its own.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);

@@ -11,16 +11,15 @@
 //! - A failed fetch, or an answer without a usable key, never takes away the
 //!   keys that are held; only their age does, in the end.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use countersign_jose::{KeySet, SkippedKey, Timestamp};
-use countersign_oauth::{Error as OAuthError, FetchedKeys, text::printable};
+use countersign_oauth::text::printable;
+use countersign_oauth::{Error as OAuthError, FetchedKeys};
 use tokio::sync::watch;
 
 use crate::{Clock, Error, Rejection};

@@ -3,18 +3,17 @@
 //! Not responsible for the answer's body, nor for what a handler may show to
 //! whom: it lets verified callers in and says who they are.
 
-use std::{
-    fmt, mem,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, mem};
 
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Caller, Rejection, Validator, credentials::bearer_token};
+use crate::credentials::bearer_token;
+use crate::{Caller, Rejection, Validator};
 
 type RejectionHook = Arc<dyn Fn(&Rejection) + Send + Sync>;
 

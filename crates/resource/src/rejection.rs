@@ -5,14 +5,14 @@
 //! fixed sentences and the API's own configuration reach the caller, never a
 //! word of the token.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_jose as jose;
-use countersign_oauth::{ErrorCode, ScopeSet, challenge::BearerChallenge};
-use http::{
-    HeaderValue, Response, StatusCode,
-    header::{CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE},
-};
+use countersign_oauth::challenge::BearerChallenge;
+use countersign_oauth::{ErrorCode, ScopeSet};
+use http::header::{CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
 
 use crate::Error;
 

@@ -1,13 +1,9 @@
 //! A clock that only moves when it is told to, and an issuer without sockets.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use countersign_jose::{KeySet, Timestamp, crypto};
 use countersign_oauth::{Endpoint, Error as OAuthError, TransportError};

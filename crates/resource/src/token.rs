@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use countersign_jose::{Claims, Timestamp};
-use countersign_oauth::{Issuer, ScopeSet, text::printable};
+use countersign_oauth::text::printable;
+use countersign_oauth::{Issuer, ScopeSet};
 
 use crate::Rejection;
 

@@ -3,15 +3,18 @@
 //! Not responsible for where the token was found in the request, nor for the
 //! answer to it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
-use countersign_jose::{self as jose, Algorithm, KeySet, Unverified, Verified};
-use countersign_oauth::{Issuer, ScopeSet, text::printable};
+use countersign_jose::{Algorithm, Header, KeySet, Unverified, Verified};
+use countersign_oauth::text::printable;
+use countersign_oauth::{Issuer, ScopeSet};
 
-use crate::{
-    AccessToken, Clock, Error, FetchKeys, KeyStatus, Rejection, SystemClock,
-    issuer_keys::IssuerKeys, keys::KeyCache, token::Rules,
-};
+use crate::issuer_keys::IssuerKeys;
+use crate::keys::KeyCache;
+use crate::token::Rules;
+use crate::{AccessToken, Clock, Error, FetchKeys, KeyStatus, Rejection, SystemClock};
 
 /// The clocks of two well-kept machines differ by less.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
@@ -117,7 +120,7 @@ impl Validator {
 
 /// Whether the set says anything about the key that a header names; if it does,
 /// a newer set would say the same.
-fn knows(keys: &KeySet, header: &jose::Header) -> bool {
+fn knows(keys: &KeySet, header: &Header) -> bool {
     match header.kid() {
         Some(kid) => {
             keys.keys().iter().any(|key| key.kid() == Some(kid))

@@ -6,10 +6,8 @@
     reason = "helpers of tests fail like tests"
 )]
 
-use std::{
-    error::Error as _,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::error::Error as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use countersign_resource::{Rejection, Validator, ValidatorBuilder};
 use countersign_testkit::{HttpServer, Key, Reply, Signature};
@@ -205,11 +203,10 @@ mod tls {
     use std::sync::Arc;
 
     use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer as CaIssuer, KeyPair};
-    use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
     use tokio_rustls::TlsAcceptor;
 
     use super::*;

@@ -4,9 +4,9 @@ use countersign_testkit::{Key, Signature};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    Validator,
-    testing::{Answer, FakeClock, FakeIssuer, START, answer, claims_with, signed, validator},
+use crate::Validator;
+use crate::testing::{
+    Answer, FakeClock, FakeIssuer, START, answer, claims_with, signed, validator,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -1,10 +1,8 @@
 //! What the layer answers, and whom it lets through to the service behind it.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    sync::Mutex,
-};
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Mutex;
 
 use countersign_testkit::Key;
 use http::{StatusCode, header};

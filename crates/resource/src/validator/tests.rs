@@ -1,5 +1,6 @@
 //! Good tokens, and every kind of bad one with the rejection that it must meet.
 
+use countersign_jose::Timestamp;
 use countersign_testkit::{Key, Signature};
 use serde_json::{Value, json};
 
@@ -70,8 +71,8 @@ async fn a_good_token_passes_and_says_who_calls() {
     assert_eq!(token.audiences(), [AUDIENCE]);
     assert!(token.scope().contains("profile") && !token.scope().contains("prof"));
     assert_eq!(token.jwt_id(), "t-1");
-    assert_eq!(token.issued_at(), jose::Timestamp::from_secs(START));
-    assert_eq!(token.expires_at(), jose::Timestamp::from_secs(START + 600));
+    assert_eq!(token.issued_at(), Timestamp::from_secs(START));
+    assert_eq!(token.expires_at(), Timestamp::from_secs(START + 600));
     assert_eq!(token.claims().str("sub").unwrap(), Some("ada"));
 }
 
