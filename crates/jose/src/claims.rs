@@ -23,7 +23,7 @@ use crate::json::{Document, Node, Object, Span};
 pub struct Claims(Arc<Parsed>);
 
 struct Parsed {
-    document: Document,
+    document: Document<'static>,
     object: Object,
     values: OnceLock<Map<String, Value>>,
 }
@@ -32,7 +32,7 @@ struct Parsed {
 const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Claims {
-    pub(crate) fn new(document: Document, object: Object) -> Self {
+    pub(crate) fn new(document: Document<'static>, object: Object) -> Self {
         Self(Arc::new(Parsed {
             document,
             object,

@@ -56,11 +56,20 @@ pub enum JsonError {
 /// Refuses whatever [`JsonError`] lists. A byte order mark is a syntax error (RFC 8259, section
 /// 8.1).
 pub fn parse(bytes: &[u8], max_len: usize) -> Result<Claims, JsonError> {
+    let (document, object) = parse_borrowed(bytes, max_len)?;
+    Ok(Claims::new(document.into_owned(), object))
+}
+
+/// As [`parse`], for a document that is only looked at.
+pub(crate) fn parse_borrowed(
+    bytes: &[u8],
+    max_len: usize,
+) -> Result<(Document<'_>, Object), JsonError> {
     let (document, object) = tree::parse(bytes, max_len)?;
     if document.has_repeats() {
         Err(JsonError::DuplicateMember)
     } else {
-        Ok(Claims::new(document, object))
+        Ok((document, object))
     }
 }
 

@@ -4,12 +4,15 @@
 //! business. The JSON serialisations do not exist here: a token has one form.
 
 use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use crate::error::{Error, Part, printable};
+use crate::json::{self, Node};
 use crate::jwk::KeySet;
-use crate::{Algorithm, base64url, json};
+use crate::{Algorithm, base64url};
 
 /// The longest token in bytes. Servers refuse longer header fields anyway.
 pub const MAX_TOKEN_LEN: usize = 16 * 1024;
@@ -36,31 +39,32 @@ impl Header {
     /// [`Algorithm`]; and members named twice. `jwk`, `jku`, `x5c` and `x5u` are ignored: a token
     /// does not choose the key it is checked with (RFC 8725, section 3.10).
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
-        let members = json::parse(json, MAX_TOKEN_LEN).map_err(|source| Error::Json {
-            part: Part::Header,
-            source,
-        })?;
+        let (document, members) =
+            json::parse_borrowed(json, MAX_TOKEN_LEN).map_err(|source| Error::Json {
+                part: Part::Header,
+                source,
+            })?;
+        let find = |member| document.member(&members, member);
         for member in ["crit", "b64"] {
-            if members.contains(member) {
+            if find(member).is_some() {
                 return Err(Error::UnsupportedExtension { member });
             }
         }
-        let text = |member: &'static str| {
-            members
-                .str(member)
-                .map_err(|_| Error::HeaderMember { member })
+        let text = |member| match find(member) {
+            None => Ok(None),
+            Some(Node::String(text)) => Ok(Some(document.text(*text))),
+            Some(_) => Err(Error::HeaderMember { member }),
         };
         let name = text("alg")?.ok_or(Error::HeaderMember { member: "alg" })?;
         let algorithm = Algorithm::from_name(name).ok_or_else(|| Error::UnsupportedAlgorithm {
             name: printable(name),
         })?;
+        let mut key_members = ["jwk", "jku", "x5c", "x5u"].into_iter();
         Ok(Self {
             algorithm,
             kid: text("kid")?.map(str::to_owned),
             typ: text("typ")?.map(str::to_owned),
-            carries_key: ["jwk", "jku", "x5c", "x5u"]
-                .iter()
-                .any(|name| members.contains(name)),
+            carries_key: key_members.any(|member| find(member).is_some()),
         })
     }
 
@@ -120,10 +124,26 @@ impl fmt::Debug for Header {
 ///
 /// For signed claims use [`crate::Unverified`]; this type is for payloads of any kind.
 pub struct Jws<'t> {
-    header: Header,
     signing_input: &'t str,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
+    decoded: Decoded,
+}
+
+/// What the three segments hold. Payload and signature share a buffer, because a token is taken
+/// apart for every request.
+pub(crate) struct Decoded {
+    pub(crate) header: Arc<Header>,
+    bytes: Vec<u8>,
+    payload: Range<usize>,
+}
+
+impl Decoded {
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.bytes.get(self.payload.clone()).unwrap_or_default()
+    }
+
+    fn signature(&self) -> &[u8] {
+        self.bytes.get(self.payload.end..).unwrap_or_default()
+    }
 }
 
 impl<'t> Jws<'t> {
@@ -141,20 +161,27 @@ impl<'t> Jws<'t> {
         if payload.contains('.') {
             return Err(Error::NotCompact);
         }
-        let header = Header::from_json(&decode(header, Part::Header)?)?;
-        let payload = decode(payload, Part::Payload)?;
-        let signature = decode(signature, Part::Signature)?;
-        Ok(Self {
-            header,
-            signing_input,
+        let mut bytes = Vec::with_capacity(token.len());
+        decode(header, &mut bytes, Part::Header)?;
+        let header = Header::from_json(&bytes)?;
+        let start = bytes.len();
+        decode(payload, &mut bytes, Part::Payload)?;
+        let payload = start..bytes.len();
+        decode(signature, &mut bytes, Part::Signature)?;
+        let decoded = Decoded {
+            header: Arc::new(header),
+            bytes,
             payload,
-            signature,
+        };
+        Ok(Self {
+            signing_input,
+            decoded,
         })
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.decoded.header
     }
 
     /// Checks the signature and gives the payload.
@@ -163,46 +190,35 @@ impl<'t> Jws<'t> {
     /// `kid`, and it must be allowed to verify this algorithm. Without a `kid`, up to
     /// [`MAX_CANDIDATES`] keys that could have made the signature are tried.
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<&[u8], Error> {
-        verify(
-            &self.header,
-            self.signing_input.as_bytes(),
-            &self.signature,
-            keys,
-            allowed,
-        )?;
-        Ok(&self.payload)
+        verify(&self.decoded, self.signing_input, keys, allowed)?;
+        Ok(self.decoded.payload())
     }
 
-    pub(crate) fn into_parts(self) -> (Header, &'t str, Vec<u8>, Vec<u8>) {
-        (
-            self.header,
-            self.signing_input,
-            self.payload,
-            self.signature,
-        )
+    pub(crate) fn into_parts(self) -> (&'t str, Decoded) {
+        (self.signing_input, self.decoded)
     }
 }
 
 impl fmt::Debug for Jws<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jws")
-            .field("header", &self.header)
+            .field("header", self.header())
             .finish_non_exhaustive()
     }
 }
 
-fn decode(segment: &str, part: Part) -> Result<Vec<u8>, Error> {
-    base64url::decode(segment).map_err(|source| Error::Base64Url { part, source })
+fn decode(segment: &str, out: &mut Vec<u8>, part: Part) -> Result<(), Error> {
+    base64url::decode_onto(segment, out).map_err(|source| Error::Base64Url { part, source })
 }
 
 /// The one place where a signature is accepted.
 pub(crate) fn verify(
-    header: &Header,
-    signing_input: &[u8],
-    signature: &[u8],
+    token: &Decoded,
+    signing_input: &str,
     keys: &KeySet,
     allowed: &[Algorithm],
 ) -> Result<(), Error> {
+    let header = &*token.header;
     let algorithm = header.algorithm;
     if !allowed.contains(&algorithm) {
         return Err(Error::AlgorithmNotAllowed { algorithm });
@@ -214,8 +230,9 @@ pub(crate) fn verify(
     if candidates > MAX_CANDIDATES {
         return Err(Error::AmbiguousKey { candidates });
     }
+    let (message, signature) = (signing_input.as_bytes(), token.signature());
     let mut keys = keys.candidates(header.kid(), algorithm);
-    if keys.any(|key| key.verify(algorithm, signing_input, signature).is_ok()) {
+    if keys.any(|key| key.verify(algorithm, message, signature).is_ok()) {
         Ok(())
     } else {
         Err(Error::BadSignature)

@@ -6,11 +6,11 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Part};
 use crate::jwk::KeySet;
-use crate::jws::{self, Header, Jws, MAX_TOKEN_LEN};
+use crate::jws::{self, Decoded, Header, Jws, MAX_TOKEN_LEN};
 use crate::{Algorithm, Claims, json};
 
 /// A token whose signature is not checked. It has no claims to read.
@@ -18,10 +18,8 @@ use crate::{Algorithm, Claims, json};
 /// `T` says what the token is meant to become, so that an ID token and an access token cannot be
 /// passed for each other; the default is plain [`Claims`].
 pub struct Unverified<T = Claims> {
-    header: Header,
     signing_input: Box<str>,
-    payload: Vec<u8>,
-    signature: Vec<u8>,
+    decoded: Decoded,
     claims: OnceLock<Claims>,
     meant_to_be: PhantomData<fn() -> T>,
 }
@@ -29,12 +27,10 @@ pub struct Unverified<T = Claims> {
 impl<T> Unverified<T> {
     /// Takes a token apart and checks its shape and its header; see [`Jws::parse`].
     pub fn parse(token: &str) -> Result<Self, Error> {
-        let (header, signing_input, payload, signature) = Jws::parse(token)?.into_parts();
+        let (signing_input, decoded) = Jws::parse(token)?.into_parts();
         Ok(Self {
-            header,
             signing_input: signing_input.into(),
-            payload,
-            signature,
+            decoded,
             claims: OnceLock::new(),
             meant_to_be: PhantomData,
         })
@@ -42,7 +38,7 @@ impl<T> Unverified<T> {
 
     /// The header, which is as unverified as the rest.
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.decoded.header
     }
 
     /// What the token says about who issued it, to choose among the key sets of several issuers and
@@ -59,10 +55,9 @@ impl<T> Unverified<T> {
     ///
     /// The token stays as it was, so that after [`Error::UnknownKey`] a newer key set can be tried.
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<Verified<Claims>, Error> {
-        let input = self.signing_input.as_bytes();
-        jws::verify(&self.header, input, &self.signature, keys, allowed)?;
+        jws::verify(&self.decoded, &self.signing_input, keys, allowed)?;
         Ok(Verified {
-            header: self.header.clone(),
+            header: Arc::clone(&self.decoded.header),
             value: self.claims()?.clone(),
         })
     }
@@ -72,10 +67,11 @@ impl<T> Unverified<T> {
         if let Some(claims) = self.claims.get() {
             return Ok(claims);
         }
-        let claims = json::parse(&self.payload, MAX_TOKEN_LEN).map_err(|source| Error::Json {
-            part: Part::Payload,
-            source,
-        })?;
+        let claims =
+            json::parse(self.decoded.payload(), MAX_TOKEN_LEN).map_err(|source| Error::Json {
+                part: Part::Payload,
+                source,
+            })?;
         Ok(self.claims.get_or_init(|| claims))
     }
 }
@@ -83,7 +79,7 @@ impl<T> Unverified<T> {
 impl<T> fmt::Debug for Unverified<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unverified")
-            .field("header", &self.header)
+            .field("header", self.header())
             .finish_non_exhaustive()
     }
 }
@@ -93,7 +89,7 @@ impl<T> fmt::Debug for Unverified<T> {
 /// There is no way to make one but verification.
 #[derive(Clone)]
 pub struct Verified<T> {
-    header: Header,
+    header: Arc<Header>,
     value: T,
 }
 

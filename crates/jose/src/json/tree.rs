@@ -4,6 +4,7 @@
 //! therefore kept as places in the text and copied only when they hold an escape. Repeated names
 //! are noted here and judged by the caller.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -11,21 +12,20 @@ use serde_json::{Map, Number, Value};
 
 use super::{JsonError, MAX_DEPTH};
 
-/// The text that [`Node`]s point into: the document and, behind it, its unescaped strings.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Document {
-    text: String,
+/// The text that [`Node`]s point into: the document and, behind it, its unescaped strings. Without
+/// any it is still the caller's.
+pub(crate) struct Document<'t> {
+    text: Cow<'t, str>,
     has_repeats: bool,
 }
 
 /// A string: a place in the text of the document.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Span {
     start: u32,
     len: u32,
 }
 
-#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Node {
     Null,
     Bool(bool),
@@ -35,13 +35,17 @@ pub(crate) enum Node {
     Object(Object),
 }
 
-#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Object {
     members: Vec<(Span, Node)>,
     repeats: bool,
 }
 
-impl Document {
+impl Document<'_> {
+    pub(crate) fn into_owned(self) -> Document<'static> {
+        let text = Cow::Owned(self.text.into_owned());
+        Document { text, ..self }
+    }
+
     pub(crate) fn text(&self, span: Span) -> &str {
         let start = span.start as usize;
         self.text
@@ -105,7 +109,7 @@ impl Object {
 }
 
 /// Parses `bytes` as one JSON object of at most `max_len` bytes, repeated names and all.
-pub(crate) fn parse(bytes: &[u8], max_len: usize) -> Result<(Document, Object), JsonError> {
+pub(crate) fn parse(bytes: &[u8], max_len: usize) -> Result<(Document<'_>, Object), JsonError> {
     // Places in the text are kept in 32 bits. Unescaping never makes a string longer, so that text
     // and unescaped strings together stay below twice the limit.
     let limit = max_len.min(i32::MAX as usize);
@@ -130,7 +134,11 @@ pub(crate) fn parse(bytes: &[u8], max_len: usize) -> Result<(Document, Object), 
     });
     match parsed {
         Ok(Node::Object(object)) => {
-            let text = [text, &reader.unescaped].concat();
+            let text = if reader.unescaped.is_empty() {
+                Cow::Borrowed(text)
+            } else {
+                Cow::Owned([text, &reader.unescaped].concat())
+            };
             Ok((
                 Document {
                     text,
