@@ -18,7 +18,7 @@ use crate::dirs;
 use crate::error::CliError;
 use crate::given::Overrides;
 use crate::output::{Voice, shell_word};
-use crate::settings::{Origin, Settings};
+use crate::settings::{Origin, Setting, Settings};
 use crate::wire::Told;
 
 /// A client secret is a line; whoever names a larger file has named the wrong one.
@@ -123,13 +123,17 @@ impl App {
         }
     }
 
-    /// A command of ours, as it has to be typed for the same profile.
+    /// A command of ours, as it has to be typed for the same profile and server.
     pub(crate) fn command(&self, command: &str) -> String {
-        let profile = self.settings.profile.as_ref();
-        match profile.filter(|p| matches!(p.origin, Origin::Flag(_))) {
-            Some(profile) => format!("countersign -p {} {command}", shell_word(&profile.value)),
-            None => format!("countersign {command}"),
-        }
+        let flag = |setting: Option<&Setting<String>>, flag: &str| {
+            let given = setting.filter(|setting| matches!(setting.origin, Origin::Flag(_)))?;
+            Some(format!(" {flag} {}", shell_word(&given.value)))
+        };
+        let settings = &self.settings;
+        let profile = flag(settings.profile.as_ref(), "-p").unwrap_or_default();
+        let issuer = flag(settings.issuer.as_ref(), "--issuer").unwrap_or_default();
+        let client_id = flag(Some(&settings.client_id), "--client-id").unwrap_or_default();
+        format!("countersign{profile} {command}{issuer}{client_id}")
     }
 }
 
@@ -181,7 +185,9 @@ pub(crate) fn read_secret(path: &Path) -> Result<Secret, CliError> {
     file.take(MAX_SECRET_BYTES)
         .read_to_string(&mut text)
         .map_err(|error| what().why(error.to_string()))?;
-    let secret = text.trim_end_matches(['\r', '\n']);
+    // Wiped when it goes, like what is made of it.
+    let text = Secret::new(text);
+    let secret = text.expose().trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err(what().why("the file is empty"));
     }

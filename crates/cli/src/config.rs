@@ -175,7 +175,9 @@ fn load(path: &Path) -> Result<Option<Source>, CliError> {
                 .hint(format!("chmod o-w {}", crate::output::shell_word(&quoted))),
         );
     }
-    let mut text = String::new();
+    // In one read, where the size is what it says.
+    let size = metadata.len().min(MAX_BYTES);
+    let mut text = String::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(MAX_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(unreadable)?;

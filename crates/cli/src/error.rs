@@ -71,6 +71,13 @@ impl CliError {
         self
     }
 
+    /// Leaves with another exit code than the error's own.
+    #[must_use]
+    pub(crate) fn leaving_with(mut self, exit: ExitCategory) -> Self {
+        self.exit = exit;
+        self
+    }
+
     /// The category of its exit code.
     pub(crate) fn exit(&self) -> ExitCategory {
         self.exit

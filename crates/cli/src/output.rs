@@ -20,16 +20,19 @@ pub(crate) fn artefact(text: &str) -> Result<(), CliError> {
     let written = stdout
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
-    written.map_err(|error| {
-        let what = match error.kind() {
-            ErrorKind::BrokenPipe => "nobody reads standard output any more",
-            _ => "standard output cannot be written",
-        };
-        CliError::new(ExitCategory::Failure, "output", what).why(error.to_string())
+    written.map_err(|error| match error.kind() {
+        // Whoever reads has had enough, and knows.
+        ErrorKind::BrokenPipe => CliError::silent(ExitCategory::Failure),
+        _ => CliError::new(
+            ExitCategory::Failure,
+            "output",
+            "standard output cannot be written",
+        )
+        .why(error.to_string()),
     })
 }
 
-/// Prints a line of a JSON artefact, indented for people; programs do not mind.
+/// Prints a JSON artefact, indented for people; programs do not mind.
 pub(crate) fn json(value: &serde_json::Value) -> Result<(), CliError> {
     artefact(&format!("{value:#}\n"))
 }

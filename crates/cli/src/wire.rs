@@ -4,8 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use countersign_client::printable;
-use countersign_client::{HttpRequest, HttpResponse, Transport, TransportError};
+use countersign_client::{HttpRequest, HttpResponse, Transport, TransportError, printable};
 
 use crate::output::Voice;
 

@@ -106,23 +106,24 @@ fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
-        // RFC 6761, section 6.3.
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        // Names below it are this computer's by RFC 6761, section 6.3, but curl asks the DNS for them.
+        Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
 }
 
 /// What curl reads from the pipe. The token has been checked to need no quoting.
 fn configuration(url: &Url, token: &Secret) -> Secret {
-    let protocols = if url.scheme() == "https" {
-        "=https"
+    // What is not encrypted stays on this computer, whatever `http_proxy` says.
+    let (protocols, proxy) = if url.scheme() == "https" {
+        ("=https", "")
     } else {
-        "=http,https"
+        ("=http,https", "noproxy = \"*\"\n")
     };
     // As the `url` crate wrote it, so that what was checked is what is called; therefore no globbing.
     let address = url.as_str().replace('\\', "\\\\").replace('"', "\\\"");
     Secret::new(format!(
-        "globoff\nurl = \"{address}\"\nproto = \"{protocols}\"\nproto-redir = \"{protocols}\"\n\
+        "{proxy}globoff\nurl = \"{address}\"\nproto = \"{protocols}\"\nproto-redir = \"{protocols}\"\n\
          header = \"Authorization: Bearer {}\"\n",
         token.expose()
     ))
@@ -185,6 +186,7 @@ mod tests {
         for bad in [
             "http://api.example.com/",
             "http://localhost.example.com/",
+            "http://api.localhost/",
             "http://127.0.0.1.example.com/",
             "http://0.0.0.0/",
             "ftp://api.example.com/",

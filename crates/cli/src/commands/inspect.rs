@@ -86,7 +86,9 @@ fn from_stdin() -> Result<Secret, CliError> {
     read.map_err(|error| {
         CliError::usage("there is no token on standard input").why(error.to_string())
     })?;
-    let text = text.trim();
+    // Wiped when it goes, like what is made of it.
+    let text = Secret::new(text);
+    let text = text.expose().trim();
     // As it is often copied: with the header's name, or its scheme.
     let text = text
         .strip_prefix("Authorization:")

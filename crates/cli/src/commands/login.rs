@@ -1,6 +1,6 @@
 //! `countersign login`: sign a person in, and remember where.
 
-use countersign_client::Browser;
+use countersign_client::{Browser, printable};
 
 use crate::app::{App, read_secret, ready_made_token};
 use crate::commands::whoami::identity_line;
@@ -11,7 +11,6 @@ use crate::prompt::Screen;
 use crate::settings::{self, DEFAULT_CLIENT_ID, DEFAULT_PROFILE, Origin, Setting};
 use crate::term::Terminal;
 use crate::{output, question};
-use countersign_client::printable;
 
 pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
     if ready_made_token()?.is_some() {

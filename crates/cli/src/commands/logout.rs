@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use countersign_client::{Context, ExitCategory, LogoutReport, Revocation, SessionName, logout};
+use countersign_client::{
+    Context, ExitCategory, LogoutReport, Revocation, SessionName, logout, printable,
+};
 
 use crate::app::{App, ready_made_token};
 use crate::args::LogoutArgs;
 use crate::error::CliError;
-use countersign_client::printable;
 
 /// Revoking is a courtesy of two requests; nobody should wait long for it to say goodbye.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use countersign_client::printable;
 use serde_json::json;
 
 use crate::app::App;
@@ -12,7 +13,6 @@ use crate::given::Overrides;
 use crate::output::{self, shell_word};
 use crate::rows::Rows;
 use crate::settings::{self, Origin, Setting, Settings};
-use countersign_client::printable;
 
 pub(crate) fn run(app: &App, args: &Profile) -> Result<(), CliError> {
     match args {

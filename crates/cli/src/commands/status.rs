@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use countersign_client::{ExitCategory, Session, userinfo};
+use countersign_client::{ExitCategory, Session, printable, userinfo};
 use serde_json::{Value, json};
 
 use crate::app::{App, ready_made_token};
@@ -14,7 +14,6 @@ use crate::duration;
 use crate::error::CliError;
 use crate::output;
 use crate::time;
-use countersign_client::printable;
 
 /// What is known about the session.
 enum State {
@@ -78,7 +77,9 @@ pub(crate) fn run(app: &App, args: &StatusArgs) -> Result<(), CliError> {
     }
     match (verified, state) {
         // The server could not be asked, or not about this: neither yes nor no.
-        (Some(Err(error)), State::SignedIn) => Err(app.explain(error)),
+        (Some(Err(error)), State::SignedIn) => {
+            Err(app.explain(error).leaving_with(ExitCategory::Unreachable))
+        }
         (_, State::SignedIn) => Ok(()),
         (_, State::Expired | State::SignedOut) => {
             Err(CliError::silent(ExitCategory::LoginRequired))
@@ -127,8 +128,10 @@ fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
     }
     match confirmed {
         Some(true) => row("Checked", "the server accepts the token".to_owned()),
-        Some(false) => row("Checked", "the server did not confirm the token".to_owned()),
-        None => {}
+        Some(false) if matches!(state, State::SignedIn) => {
+            row("Checked", "no, the server could not be asked".to_owned());
+        }
+        Some(false) | None => {}
     }
     table(&rows)
 }

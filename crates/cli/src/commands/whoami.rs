@@ -1,13 +1,12 @@
 //! `countersign whoami`: who is signed in.
 
-use countersign_client::{ExitCategory, Identity, userinfo};
+use countersign_client::{ExitCategory, Identity, printable, userinfo};
 use serde_json::json;
 
 use crate::app::{App, ready_made_token};
 use crate::args::WhoamiArgs;
 use crate::error::CliError;
 use crate::output;
-use countersign_client::printable;
 
 pub(crate) fn run(app: &App, args: &WhoamiArgs) -> Result<(), CliError> {
     if ready_made_token()?.is_some() {

@@ -112,6 +112,24 @@ fn what_curl_tells_with_v_has_stars_instead_of_the_token() {
 }
 
 #[test]
+fn what_is_not_encrypted_goes_through_no_proxy() {
+    let desk = Desk::signed_in();
+    let (api, proxy) = (api(), HttpServer::start());
+    let url = api.url("/items");
+    for arguments in [
+        format!("curl {url} -s"),
+        format!("curl {url} -s -x {}", proxy.origin()),
+    ] {
+        let done = desk
+            .program(&arguments)
+            .env("http_proxy", proxy.origin())
+            .run();
+        assert_eq!(done.expect_code(0).stdout, "{\"items\":[]}");
+    }
+    assert!(proxy.requests().is_empty());
+}
+
+#[test]
 fn a_redirect_to_another_host_does_not_take_the_token_along() {
     let desk = Desk::signed_in();
     let (api, elsewhere) = (HttpServer::start(), HttpServer::start());

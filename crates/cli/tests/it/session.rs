@@ -117,6 +117,17 @@ fn status_and_whoami_tell_people_and_scripts() {
 }
 
 #[test]
+fn a_server_that_asks_for_a_stronger_login_is_heard() {
+    let mut desk = Desk::signed_in();
+    // RFC 9470, section 3.
+    let challenge = "Bearer error=\"insufficient_user_authentication\", acr_values=\"strong\"";
+    let reply = Reply::new(401).with_header("www-authenticate", challenge);
+    desk.provider.always(Endpoint::Userinfo, reply);
+    desk.run("whoami --verify").expect_code(8);
+    desk.check("step-up");
+}
+
+#[test]
 fn logout_revokes_and_deletes() {
     let mut desk = Desk::signed_in();
     desk.run("logout").expect_code(0);
