@@ -55,13 +55,16 @@ pub(crate) fn run(login: &Login, prompt: &mut dyn Prompt) -> Result<Session, Err
 /// The exchange itself.
 fn sign_in(login: &Login, context: &Context, prompt: &mut dyn Prompt) -> Result<Session, Error> {
     let clock = context.clock();
-    let request = DeviceAuthorizationRequest {
+    let mut request = DeviceAuthorizationRequest {
         scopes: login.scope_set()?,
         audience: login.request().audience,
         resource: login.checked_resources()?,
         extra: login.extra().to_vec(),
     };
     let provider = Provider::discover(context, login.issuer().as_str(), login.overrides())?;
+    if provider.metadata().countersign_requester_supported == Some(true) {
+        add_requester(login, &mut request.extra);
+    }
     let client = client(login, provider.metadata());
     let attentive = Attentive::new(context.transport(), clock);
 
@@ -99,6 +102,24 @@ fn sign_in(login: &Login, context: &Context, prompt: &mut dyn Prompt) -> Result<
         id_token,
         attentive.last_sent(),
     ))
+}
+
+/// Says where and by what command this login was started, for the confirmation page. It is a claim
+/// like any other a device makes; it helps a person to recognise what is not theirs.
+fn add_requester(login: &Login, parameters: &mut Vec<(String, String)>) {
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy().into_owned();
+    let claims = [
+        ("countersign_host", Some(host)),
+        ("countersign_command", login.command_line()),
+    ];
+    for (name, value) in claims {
+        // What the caller says in its own words stays.
+        let given = parameters.iter().any(|(known, _)| known == name);
+        if let Some(value) = value.filter(|value| !given && !value.is_empty()) {
+            parameters.push((name.to_owned(), value));
+        }
+    }
 }
 
 /// The application as the server wants to hear of it.

@@ -1,5 +1,6 @@
 //! The sign-in: what a program says about it. How it runs is in `device.rs`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use countersign_oauth::{EndpointOverrides, Issuer, ScopeSet};
@@ -29,6 +30,7 @@ pub struct Login {
     context: Option<Context>,
     browser: Browser,
     time_limit: Option<Duration>,
+    command: Option<String>,
 }
 
 impl Login {
@@ -63,6 +65,7 @@ impl Login {
             context: None,
             browser: Browser::Auto,
             time_limit: None,
+            command: None,
         })
     }
 
@@ -144,6 +147,16 @@ impl Login {
     #[must_use]
     pub fn browser(mut self, browser: Browser) -> Self {
         self.browser = browser;
+        self
+    }
+
+    /// What the person typed, as far as it may be shown: the program and what it was told to do, no
+    /// values. A server that says it shows this on its confirmation page is told it, with the name of
+    /// this computer, so that a request somebody else made looks foreign. Without it, the program's
+    /// name.
+    #[must_use]
+    pub fn command(mut self, command: &str) -> Self {
+        self.command = Some(command.to_owned());
         self
     }
 
@@ -282,6 +295,14 @@ impl Login {
 
     pub(crate) fn extra(&self) -> &[(String, String)] {
         &self.parameters
+    }
+
+    pub(crate) fn command_line(&self) -> Option<String> {
+        self.command.clone().or_else(|| {
+            let program = std::env::args_os().next()?;
+            let name = Path::new(&program).file_name()?;
+            Some(name.to_string_lossy().into_owned())
+        })
     }
 
     pub(crate) fn may_open(&self) -> Browser {

@@ -638,3 +638,40 @@ fn an_issuer_that_is_no_safe_address_is_refused_at_once() {
     );
     Login::new("http://127.0.0.1:8080", "cli").unwrap();
 }
+
+#[test]
+fn where_a_login_started_is_told_to_servers_that_show_it_and_to_no_other() {
+    let world = World::new();
+    let login = world.login().command("inventory login");
+    login.run(&mut Recorder::default()).unwrap();
+    world
+        .server
+        .edit("/.well-known/openid-configuration", |document| {
+            document["countersign_requester_supported"] = true.into();
+        });
+    // The first login left the metadata in the cache.
+    std::fs::remove_dir_all(&world.context.directories().cache()).unwrap();
+    login.run(&mut Recorder::default()).unwrap();
+    login
+        .parameter("countersign_host", "desk")
+        .run(&mut Recorder::default())
+        .unwrap();
+
+    let told = |name: &str| {
+        let requests = world.server.seen("/device");
+        requests
+            .iter()
+            .map(|request| request.form.get(name).cloned())
+            .collect::<Vec<_>>()
+    };
+    let command = Some("inventory login".to_owned());
+    assert_eq!(
+        told("countersign_command"),
+        [None, command.clone(), command]
+    );
+    let [None, Some(host), Some(own)] = &told("countersign_host")[..] else {
+        panic!("{:?}", told("countersign_host"))
+    };
+    assert!(!host.is_empty());
+    assert_eq!(own, "desk", "what the caller says stays");
+}

@@ -35,7 +35,16 @@ impl Programs {
 
 async fn build(package: &str) -> Result<PathBuf, Failure> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let mut cargo = Command::new(cargo);
+    for (name, _) in env::vars_os() {
+        // Cargo tells a program that it runs about its package in these. Build scripts that look at
+        // them would be run again, and all above them built again, for nothing.
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    let output = cargo
         .args(["build", "--quiet", "--package", package, "--bin", package])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"))

@@ -81,6 +81,10 @@ pub struct Metadata {
     /// Whether authorization responses carry `iss` (RFC 9207).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_response_iss_parameter_supported: Option<bool>,
+    /// Whether the confirmation page shows what a device says of itself in `countersign_host` and
+    /// `countersign_command`. No RFC has this; servers that do not say so are not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub countersign_requester_supported: Option<bool>,
 }
 
 impl Metadata {
@@ -109,6 +113,7 @@ impl Metadata {
             claims_supported: None,
             acr_values_supported: None,
             authorization_response_iss_parameter_supported: None,
+            countersign_requester_supported: None,
         }
     }
 
@@ -158,6 +163,7 @@ impl Metadata {
             acr_values_supported: object.list("acr_values_supported"),
             authorization_response_iss_parameter_supported: object
                 .boolean("authorization_response_iss_parameter_supported")?,
+            countersign_requester_supported: object.boolean("countersign_requester_supported")?,
         })
     }
 
@@ -259,6 +265,7 @@ impl Metadata {
             claims_supported,
             acr_values_supported,
             authorization_response_iss_parameter_supported,
+            countersign_requester_supported,
         );
     }
 }

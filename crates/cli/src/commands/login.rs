@@ -23,7 +23,7 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
         ask(app)?;
     }
     let keep_as = profile_to_write(app)?;
-    let mut login = app.login()?;
+    let mut login = app.login()?.command("countersign login");
     if let Some(file) = &app.settings.client_secret_file {
         login = login.client_secret(read_secret(&file.value)?);
     }

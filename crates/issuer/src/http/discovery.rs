@@ -52,6 +52,7 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         "request_parameter_supported": false,
         // Its absence would mean true (OpenID Connect Discovery 1.0, section 3).
         "request_uri_parameter_supported": false,
+        "countersign_requester_supported": true,
         // For whoever wonders whether this issuer is to be trusted with more
         // than a trial: see SECURITY.md.
         "countersign_development": settings.development,

@@ -20,6 +20,8 @@ async fn both_documents_are_the_same_and_everything_in_them_is_served() {
     let metadata = openid.json();
     assert_eq!(metadata["issuer"], "http://127.0.0.1:8628");
     assert_eq!(metadata["countersign_development"], true);
+    // Its confirmation page shows what clients say of themselves.
+    assert_eq!(metadata["countersign_requester_supported"], true);
     // There is none, so none is published.
     assert!(metadata.get("authorization_endpoint").is_none());
     assert_eq!(metadata["response_types_supported"], serde_json::json!([]));
