@@ -650,7 +650,7 @@ fn where_a_login_started_is_told_to_servers_that_show_it_and_to_no_other() {
             document["countersign_requester_supported"] = true.into();
         });
     // The first login left the metadata in the cache.
-    std::fs::remove_dir_all(&world.context.directories().cache()).unwrap();
+    std::fs::remove_dir_all(world.context.directories().cache()).unwrap();
     login.run(&mut Recorder::default()).unwrap();
     login
         .parameter("countersign_host", "desk")
