@@ -3,6 +3,7 @@
 //
 // Arguments: the issuer, the client id, and the client's secret if it has one.
 
+import './webcrypto.mjs';
 import * as client from 'openid-client';
 
 const [issuer, clientId, secret] = process.argv.slice(2);

@@ -5,6 +5,7 @@
 //   rotate   whether a refresh token is used once (default true)
 //   resource a resource indicator that gets JWT access tokens
 
+import './webcrypto.mjs';
 import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
