@@ -228,10 +228,7 @@ fn log_in(directory: &Path) -> Vec<Session> {
             panic!("Ada signs in");
         };
         let session = core.session(&session.token, now).unwrap().unwrap();
-        let cli = ClientCredentials {
-            id: "cli".to_owned(),
-            secret: None,
-        };
+        let cli = ClientCredentials::public("cli");
         let mut sessions = Vec::new();
         for _ in 0..SESSIONS {
             let request = DeviceRequest {

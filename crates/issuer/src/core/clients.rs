@@ -4,20 +4,57 @@ use countersign_jose::{Algorithm, Timestamp, constant_time_eq};
 use countersign_oauth::Secret;
 use url::Url;
 
-use super::{Audiences, Client, ClientAuthentication, Core, Digest, Error, GrantType, Refusal};
-use crate::storage::{Records, StorageError};
+use super::{
+    Audiences, Client, ClientAuthentication, Core, Digest, Error, Failure, GrantType, Refusal,
+};
 
 /// The longest `resource` or `audience`, in bytes, and the most in a request.
 const LONGEST_AUDIENCE: usize = 512;
 const MOST_AUDIENCES: usize = 8;
 
-/// What a client says about itself, in the header or in the form.
-#[derive(Clone, Debug)]
+/// What a request shows of its client: who it says it is, and what is to prove
+/// that.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCredentials {
+    id: String,
+    presented: Presented,
+}
+
+/// What is to prove who a client is (RFC 6749, section 2.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Presented {
+    /// Nothing: enough for a public client.
+    Nothing,
+    /// The `client_secret`.
+    Secret(Secret),
+}
+
+impl ClientCredentials {
+    /// A client that only gives its name.
+    pub fn public(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            presented: Presented::Nothing,
+        }
+    }
+
+    /// A client with its `client_secret`. An empty one is none.
+    pub fn with_secret(id: impl Into<String>, secret: Secret) -> Self {
+        let presented = if secret.expose().is_empty() {
+            Presented::Nothing
+        } else {
+            Presented::Secret(secret)
+        };
+        Self {
+            id: id.into(),
+            presented,
+        }
+    }
+
     /// The `client_id`.
-    pub id: String,
-    /// The `client_secret`; `None` or empty for a public client.
-    pub secret: Option<Secret>,
+    pub fn id(&self) -> &str {
+        &self.id
+    }
 }
 
 /// A client to be added.
@@ -118,26 +155,25 @@ impl Core {
     }
 
     /// The client behind credentials (RFC 6749, section 2.3).
-    pub(super) fn authenticated(
-        &self,
-        records: &(impl Records + ?Sized),
-        credentials: &ClientCredentials,
-    ) -> Result<Result<Client, Refusal>, StorageError> {
-        let client = records.client(&credentials.id)?;
-        let secret = credentials.secret.as_ref().map_or("", Secret::expose);
-        Ok(client
-            .filter(|client| self.proves(&client.authentication, secret))
-            .ok_or(Refusal::InvalidClient))
-    }
-
-    fn proves(&self, authentication: &ClientAuthentication, secret: &str) -> bool {
-        match authentication {
-            // A public client that sends a secret believes to be another one.
-            ClientAuthentication::Public => secret.is_empty(),
-            ClientAuthentication::Secret(expected) => {
-                let digest: Digest = self.digest(secret);
+    pub(super) fn authenticated(&self, credentials: &ClientCredentials) -> Result<Client, Failure> {
+        let client = self
+            .store
+            .read(|records| records.client(&credentials.id))?
+            .ok_or(Refusal::InvalidClient)?;
+        let proven = match (&client.authentication, &credentials.presented) {
+            (ClientAuthentication::Public, Presented::Nothing) => true,
+            (ClientAuthentication::Secret(expected), Presented::Secret(secret)) => {
+                let digest: Digest = self.digest(secret.expose());
                 constant_time_eq(&digest, expected)
             }
+            // Also a public client that sends a secret: it believes to be
+            // another one.
+            _ => false,
+        };
+        if proven {
+            Ok(client)
+        } else {
+            Err(Refusal::InvalidClient.into())
         }
     }
 }

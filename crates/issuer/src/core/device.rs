@@ -64,9 +64,7 @@ impl Core {
         request: DeviceRequest,
         now: Timestamp,
     ) -> Result<StartedDevice, Failure> {
-        let client = self
-            .store
-            .read(|records| self.authenticated(records, &request.credentials))??;
+        let client = self.authenticated(&request.credentials)?;
         client.may_use(GrantType::DeviceCode)?;
         let scopes = scopes_of_request(request.scope.as_deref(), &client)?;
         let audiences = client.audiences_of_request(&request.resources, &request.audiences)?;
@@ -128,12 +126,9 @@ impl Core {
         now: Timestamp,
     ) -> Result<Tokens, Failure> {
         let code = self.digest(device_code);
-        let (client, device) = self.store.read(|records| {
-            let client = self.authenticated(records, credentials)?;
-            Ok((client, records.device(&code)?))
-        })?;
-        let client = client?;
+        let client = self.authenticated(credentials)?;
         client.may_use(GrantType::DeviceCode)?;
+        let device = self.store.read(|records| records.device(&code))?;
         let device = of_client(device, &client)?;
         match redeemable(&device, now) {
             Err(Refusal::AuthorizationPending) => Err(self.pending(&device, now).into()),

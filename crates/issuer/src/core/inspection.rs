@@ -141,9 +141,7 @@ impl Core {
         token: &str,
         now: Timestamp,
     ) -> Result<Introspection, Failure> {
-        let client = self
-            .store
-            .read(|records| self.authenticated(records, credentials))??;
+        let client = self.authenticated(credentials)?;
         if let Some(token) = self.read_access_token(token, now) {
             let found = self.store.read(|records| live(records, &token, now))?;
             let found = found.filter(|_| may_see(&client, &token.client_id, &token.audiences));
@@ -199,9 +197,7 @@ impl Core {
         token: &str,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let client = self
-            .store
-            .read(|records| self.authenticated(records, credentials))??;
+        let client = self.authenticated(credentials)?;
         let refresh = RefreshToken::open(token, self.keys().token_key(), self.provider);
         if let Some(refresh) = refresh {
             // Any generation: whoever hands in an old one wants the login over.

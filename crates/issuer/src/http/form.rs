@@ -98,10 +98,9 @@ impl Form {
         let in_form = self.optional("client_secret");
         let Some(header) = &self.authorization else {
             let id = self.optional("client_id").ok_or(Refusal::InvalidClient)?;
-            let secret = in_form.map(Secret::new);
-            return Ok(ClientCredentials {
-                id: id.to_owned(),
-                secret,
+            return Ok(match in_form {
+                Some(secret) => ClientCredentials::with_secret(id, Secret::new(secret)),
+                None => ClientCredentials::public(id),
             });
         };
         if in_form.is_some() {
@@ -112,7 +111,7 @@ impl Form {
         let credentials = basic(header).ok_or(Refusal::InvalidClient)?;
         if self
             .optional("client_id")
-            .is_some_and(|id| id != credentials.id)
+            .is_some_and(|id| id != credentials.id())
         {
             return Err(Refusal::InvalidRequest(
                 "the header and the form name different clients",
@@ -149,11 +148,8 @@ fn basic(header: &str) -> Option<ClientCredentials> {
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    let secret = form_decoded(secret)?;
-    Some(ClientCredentials {
-        id: form_decoded(id)?,
-        secret: (!secret.is_empty()).then(|| Secret::from(secret)),
-    })
+    let secret = Secret::from(form_decoded(secret)?);
+    Some(ClientCredentials::with_secret(form_decoded(id)?, secret))
 }
 
 fn form_decoded(text: &str) -> Option<String> {
@@ -248,8 +244,7 @@ mod tests {
         // "cli:" in base64.
         let form = form(Some("Basic Y2xpOg=="), "a=b").unwrap();
         let credentials = form.credentials().unwrap();
-        assert_eq!(credentials.id, "cli");
-        assert!(credentials.secret.is_none());
+        assert_eq!(credentials, ClientCredentials::public("cli"));
     }
 
     #[test]
@@ -257,8 +252,10 @@ mod tests {
         // "a%3Ab:c%2Bd%25" in base64.
         let form = form(Some("basic YSUzQWI6YyUyQmQlMjU="), "x=y").unwrap();
         let credentials = form.credentials().unwrap();
-        assert_eq!(credentials.id, "a:b");
-        assert_eq!(credentials.secret.unwrap().expose(), "c+d%");
+        assert_eq!(
+            credentials,
+            ClientCredentials::with_secret("a:b", Secret::new("c+d%"))
+        );
     }
 
     #[test]

@@ -164,10 +164,7 @@ impl Site {
 }
 
 fn credentials() -> ClientCredentials {
-    ClientCredentials {
-        id: "cli".to_owned(),
-        secret: None,
-    }
+    ClientCredentials::public("cli")
 }
 
 /// A browser: keeps one cookie and sends forms as browsers do.

@@ -162,10 +162,7 @@ async fn another_client_cannot_redeem_a_code(f: Fixture) {
         .unwrap();
     let started = f.start("openid").await;
     f.approve(&started, &session).await;
-    let other = ClientCredentials {
-        id: "other".to_owned(),
-        secret: None,
-    };
+    let other = ClientCredentials::public("other");
     let code = started.device_code.expose();
     let stolen = f.core.redeem_device(&other, code, &[], f.now()).await;
     assert_eq!(code_of(stolen), "invalid_grant");
@@ -177,10 +174,7 @@ async fn the_grant_type_is_checked_when_the_login_begins(f: Fixture) {
         .put_client(client("api", Vec::new()), f.now())
         .await
         .unwrap();
-    let credentials = ClientCredentials {
-        id: "api".to_owned(),
-        secret: None,
-    };
+    let credentials = ClientCredentials::public("api");
     let request = DeviceRequest {
         credentials,
         ..request("openid")
@@ -291,9 +285,12 @@ async fn malformed_requests_are_refused(f: Fixture) {
             with(&|r| r.audiences = vec!["x".repeat(600)]),
             "invalid_target",
         ),
-        (with(&|r| r.credentials.id.push('x')), "invalid_client"),
         (
-            with(&|r| r.credentials.secret = Some(Secret::new("x"))),
+            with(&|r| r.credentials = ClientCredentials::public("clix")),
+            "invalid_client",
+        ),
+        (
+            with(&|r| r.credentials = ClientCredentials::with_secret("cli", Secret::new("x"))),
             "invalid_client",
         ),
     ] {
@@ -334,10 +331,7 @@ async fn without_offline_access_there_is_no_refresh_token(f: Fixture) {
         .put_client(client("once", vec![GrantType::DeviceCode]), f.now())
         .await
         .unwrap();
-    let credentials = ClientCredentials {
-        id: "once".to_owned(),
-        secret: None,
-    };
+    let credentials = ClientCredentials::public("once");
     let request = DeviceRequest {
         credentials: credentials.clone(),
         ..request("openid offline_access")

@@ -178,10 +178,7 @@ pub(crate) fn core(storage: Box<dyn Storage>, policy: Policy) -> Core {
 }
 
 pub(crate) fn cli() -> ClientCredentials {
-    ClientCredentials {
-        id: "cli".to_owned(),
-        secret: None,
-    }
+    ClientCredentials::public("cli")
 }
 
 pub(crate) fn request(scope: &str) -> DeviceRequest {

@@ -106,8 +106,7 @@ async fn introspection_knows_access_and_refresh_tokens(f: Fixture) {
 async fn introspection_tells_each_client_about_its_own(f: Fixture) {
     let api = registered(&f, "api", true).await;
     let other_api = registered(&f, "other-api", true).await;
-    let mut public = registered(&f, "public", false).await;
-    public.secret = None;
+    let public = registered(&f, "public", false).await;
     let mut for_api = request(SCOPE);
     for_api.resources = vec!["https://api.example".to_owned()];
     let started = f.core.start_device(for_api, f.now()).await.unwrap();
@@ -120,18 +119,12 @@ async fn introspection_tells_each_client_about_its_own(f: Fixture) {
     // A refresh token is nobody's business but its client's.
     assert!(!inspect(&f, &api, &tokens.refresh_token.unwrap()).active);
 
-    let wrong = ClientCredentials {
-        secret: Some(Secret::new("guess")),
-        ..api.clone()
-    };
+    let wrong = ClientCredentials::with_secret("api", Secret::new("guess"));
     let refused = f
         .core
         .introspect(&wrong, tokens.access_token.expose(), f.now());
     assert_eq!(code_of(refused), "invalid_client");
-    let none = ClientCredentials {
-        secret: None,
-        ..api
-    };
+    let none = ClientCredentials::public("api");
     let refused = f
         .core
         .introspect(&none, tokens.access_token.expose(), f.now());
@@ -178,8 +171,7 @@ async fn revoking_an_access_token_ends_that_token(f: Fixture) {
 }
 
 async fn revoking_what_is_not_ones_own_does_nothing(f: Fixture) {
-    let mut public = registered(&f, "public", false).await;
-    public.secret = None;
+    let public = registered(&f, "public", false).await;
     let tokens = f.log_in(SCOPE).await;
     let refresh = tokens.refresh_token.unwrap();
     for token in [
@@ -210,8 +202,8 @@ async fn registered(f: &Fixture, id: &str, confidential: bool) -> ClientCredenti
         signing_algorithm: Algorithm::Es256,
     };
     let registered = f.core.put_client(new, f.now()).await.unwrap();
-    ClientCredentials {
-        id: id.to_owned(),
-        secret: registered.secret,
+    match registered.secret {
+        Some(secret) => ClientCredentials::with_secret(id, secret),
+        None => ClientCredentials::public(id),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_issuer::core::{Core, Lifetimes, Tokens};
+use countersign_issuer::core::{ClientCredentials, Core, Lifetimes, Tokens};
 use countersign_issuer::storage::Sqlite;
 use countersign_oauth::Secret;
 
@@ -133,8 +133,7 @@ async fn a_disabled_account_renews_nothing_and_never_again(f: Fixture) {
 
 async fn a_refresh_token_is_good_for_its_client_only(f: Fixture) {
     let first = token(f.log_in(SCOPE).await);
-    let mut other = cli();
-    other.id.push('x');
+    let other = ClientCredentials::public("clix");
     let stolen = f
         .core
         .refresh(&other, first.expose(), None, &[], f.now())
