@@ -14,8 +14,16 @@ const NARROWEST = 320;
 const WIDTHS = [360, 1280];
 const SCHEMES = ["light", "dark"];
 
+let running;
+
+/** The Chromium of this process, started when first asked for. Closing it twice does no harm. */
+export function launch() {
+  running ??= start();
+  return running;
+}
+
 /** Starts Chromium with a profile of its own; only loopback addresses resolve. */
-export async function launch() {
+async function start() {
   const profile = await mkdtemp(path.join(tmpdir(), "countersign-chromium-"));
   const chromium = await puppeteer.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -33,13 +41,15 @@ export async function launch() {
       "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     ],
   });
+  const end = async () => {
+    await chromium.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  };
+  let ended;
   return {
     /** A person at a browser that nobody else has used: own cookies, one tab. */
     person: async (options = {}) => Person.open(chromium, options),
-    close: async () => {
-      await chromium.close();
-      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
-    },
+    close: () => (ended ??= end()),
   };
 }
 
@@ -161,7 +171,7 @@ export class Person {
   }
 
   heading() {
-    return this.page.$eval("h1", (node) => node.textContent.trim());
+    return this.page.$$eval("h1", (nodes) => nodes.find((node) => node.checkVisibility())?.textContent.trim());
   }
 
   text() {

@@ -3,23 +3,20 @@
 // Run by `e2e/tests/browser.rs`, which starts the issuer and says where it is.
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
 import { after, before, test } from "node:test";
-
-import axe from "axe-core";
 
 import { launch } from "./chromium.js";
 import { Terminal } from "./device.js";
+import { required } from "./given.js";
+import { looksRight } from "./looks.js";
 
 const ISSUER = required("ISSUER");
 const SETUP = required("SETUP_LINK");
-const PICTURES = required("SCREENSHOTS");
 const ADA = { username: "ada", password: "a sentence nobody guesses" };
 
 let browser;
 
 before(async () => {
-  await mkdir(PICTURES, { recursive: true });
   browser = await launch();
 });
 
@@ -226,22 +223,4 @@ async function signedIn() {
   await person.fill(ADA);
   await person.press("Sign in");
   return person;
-}
-
-/** Pictures of the page, and no rule of WCAG A and AA broken in either colour scheme. */
-async function looksRight(person, name) {
-  await person.shoot(PICTURES, name);
-  for (const scheme of ["light", "dark"]) {
-    await person.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
-    const { violations } = await person.ask(`${axe.source};
-      axe.run(document, { resultTypes: ["violations"] })`);
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
-    assert.deepEqual(found, [], `accessibility of ${name} in ${scheme}`);
-  }
-}
-
-function required(name) {
-  const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set; this is run by cargo test --test browser`);
-  return value;
 }

@@ -1,6 +1,6 @@
 //! A real Chromium signs in, approves and denies on the pages of a real issuer.
 //!
-//! What is done and looked at stands in `e2e/browser/pages.test.js`; this starts both sides.
+//! What is done and looked at stands in `e2e/browser`; this starts both sides.
 //! Pictures of every page are left in `target/screenshots`.
 
 use std::path::Path;
@@ -33,7 +33,7 @@ fn people_can_do_on_the_pages_what_they_are_for() {
         .0;
     let pictures = e2e.join("../target/screenshots");
     let outcome = Program::new("node")
-        .args(["--test", "--test-reporter=spec", "pages.test.js"])
+        .args(["--test", "--test-reporter=spec", "all.test.js"])
         .dir(&browser)
         .home(&home)
         .env("ISSUER", origin)

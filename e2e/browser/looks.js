@@ -1,0 +1,24 @@
+// What holds for every page, whoever wrote it: it fits, can be read by everybody, and a picture of it
+// is left for a person to look at.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+
+import axe from "axe-core";
+
+import { required } from "./given.js";
+
+const PICTURES = required("SCREENSHOTS");
+mkdirSync(PICTURES, { recursive: true });
+
+/** Pictures of the page, and no rule of WCAG A and AA broken in either colour scheme. */
+export async function looksRight(person, name) {
+  await person.shoot(PICTURES, name);
+  for (const scheme of ["light", "dark"]) {
+    await person.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+    const { violations } = await person.ask(`${axe.source};
+      axe.run(document, { resultTypes: ["violations"] })`);
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+    assert.deepEqual(found, [], `accessibility of ${name} in ${scheme}`);
+  }
+}
