@@ -16,6 +16,7 @@
 //! | ask the server who it is | [`UserInfoFlow`] → [`UserInfo`] | OpenID Connect Core, section 5.3 |
 //! | end a token | [`RevocationFlow`] | RFC 7009 |
 //! | ask whether a token is good | [`IntrospectionFlow`] → [`Introspection`] | RFC 7662 |
+//! | know a provider's ways beforehand | [`preset::Preset`] | their documentation |
 //! | read and write `WWW-Authenticate` | [`challenge`] | RFC 9110, RFC 6750 |
 //!
 //! # A driver
@@ -111,6 +112,7 @@ mod introspection;
 mod issuer;
 mod keys;
 mod metadata;
+pub mod preset;
 mod refresh;
 mod revocation;
 mod scope;

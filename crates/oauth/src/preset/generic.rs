@@ -1,0 +1,36 @@
+//! Any other provider: one that speaks OpenID Connect, or only OAuth.
+
+use super::quirks::{IdentitySource, MetadataSource, Quirks};
+use super::{Flows, IssuerForm, Offer, Preset};
+
+const FLOWS: Flows = Flows {
+    device: Offer::If("where the server offers it"),
+    code: Offer::If("where the server offers it"),
+    client_credentials: Offer::If("where the server offers it"),
+};
+
+pub(super) static OIDC: Preset = Preset {
+    name: "oidc",
+    title: "OpenID Connect",
+    parts: &[],
+    scopes: &["openid", "profile", "email", "offline_access"],
+    flows: FLOWS,
+    quirks: Quirks::NONE,
+    issuer: IssuerForm::Whole,
+    rules: &[],
+};
+
+pub(super) static OAUTH: Preset = Preset {
+    name: "oauth",
+    title: "OAuth 2.0",
+    parts: &[],
+    scopes: &[],
+    flows: FLOWS,
+    quirks: Quirks {
+        metadata: MetadataSource::Configured,
+        identity: IdentitySource::Nowhere,
+        ..Quirks::NONE
+    },
+    issuer: IssuerForm::Whole,
+    rules: &[],
+};

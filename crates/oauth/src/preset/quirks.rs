@@ -1,0 +1,266 @@
+//! Where providers differ, each difference under its own name.
+
+use crate::{Issuer, Metadata};
+
+/// Where a provider departs from the specifications, or leaves a choice that has to be made.
+///
+/// [`Quirks::NONE`] is a provider that does what the specifications say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quirks {
+    /// Where the metadata comes from.
+    pub metadata: MetadataSource,
+    /// Where the person's name comes from.
+    pub identity: IdentitySource,
+    /// What a client secret is there, and where it may be sent.
+    pub secret: SecretUse,
+    /// Which redirect URIs a program on somebody's computer can have.
+    pub redirect: Redirect,
+    /// How a refresh token is had.
+    pub refresh: RefreshTokens,
+    /// How the API is named that the access token is for.
+    pub api: ApiChoice,
+    /// What the access token is.
+    pub access_token: AccessTokenForm,
+    /// Whom a client assertion is addressed to (RFC 7523, section 3).
+    pub assertion_audience: AssertionAudience,
+    /// Whether tokens can be ended at the server.
+    pub revocation: Revocation,
+    /// What stands between the scopes of a token response.
+    pub scope_separator: ScopeSeparator,
+    /// Whether the metadata mentions PKCE. It is used in any case.
+    pub advertises_pkce: bool,
+    /// Whether the device authorization response has `verification_uri_complete`. Without it there is
+    /// nothing to put into a QR code but the address, and the code has to be typed.
+    pub verification_uri_complete: bool,
+}
+
+/// Where the metadata comes from.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum MetadataSource {
+    /// The server publishes it.
+    Discovery,
+    /// It is known; the server publishes nothing. `None` for an issuer that cannot be this provider.
+    Static(fn(&Issuer) -> Option<Metadata>),
+    /// Nobody knows: the endpoints have to be configured one by one, unless there is a document.
+    Configured,
+}
+
+/// Functions have no useful equality; which kind it is has.
+impl PartialEq for MetadataSource {
+    fn eq(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl Eq for MetadataSource {}
+
+/// Where the person's name comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdentitySource {
+    /// The ID token (OpenID Connect Core 1.0, section 2).
+    IdToken,
+    /// The userinfo endpoint of the metadata, which is no OpenID Connect one: an API that answers in
+    /// JSON with members of these names. What it says is as true as the connection.
+    Api(UserClaims),
+    /// Nowhere, unless the server turns out to issue ID tokens.
+    Nowhere,
+}
+
+/// The members of a provider's own answer that stand for the standard claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UserClaims {
+    /// For `sub`. A number is taken as its digits.
+    pub sub: &'static str,
+    /// For `preferred_username`.
+    pub preferred_username: &'static str,
+    /// For `name`.
+    pub name: &'static str,
+    /// For `email`.
+    pub email: &'static str,
+}
+
+impl UserClaims {
+    pub(super) const fn new(
+        sub: &'static str,
+        preferred_username: &'static str,
+        name: &'static str,
+        email: &'static str,
+    ) -> Self {
+        Self {
+            sub,
+            preferred_username,
+            name,
+            email,
+        }
+    }
+}
+
+/// What a client secret is there, and where it may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SecretUse {
+    /// A program on somebody's computer has none; where a client has one, it is used everywhere.
+    Ordinary,
+    /// As [`Ordinary`](Self::Ordinary), but never on the device authorization request, which is refused with it.
+    NotOnDeviceAuthorization,
+    /// Every client has one, and it is no secret for a program on somebody's computer: the token
+    /// endpoint asks for it, the device authorization request does not take it.
+    OfInstalledApplication,
+    /// Every client has one. The device grant works without it, the authorization code does not.
+    ForCodeOnly,
+}
+
+impl SecretUse {
+    /// Whether a client that has a secret sends it with the device authorization request.
+    pub fn on_device_authorization(self) -> bool {
+        matches!(self, Self::Ordinary)
+    }
+
+    /// Whether every client has a secret, also one that cannot keep it.
+    pub fn always_issued(self) -> bool {
+        matches!(self, Self::OfInstalledApplication | Self::ForCodeOnly)
+    }
+}
+
+/// Which redirect URIs a program on somebody's computer can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redirect {
+    /// The host to write: `127.0.0.1`, or `localhost` where only that is accepted.
+    pub host: &'static str,
+    /// The path to write.
+    pub path: &'static str,
+    /// Which ports.
+    pub ports: RedirectPorts,
+}
+
+impl Redirect {
+    pub(super) const fn new(host: &'static str, path: &'static str, ports: RedirectPorts) -> Self {
+        Self { host, path, ports }
+    }
+
+    /// The redirect URIs to register: one for each port that is compared, or one without a port.
+    pub fn to_register(&self) -> Vec<String> {
+        let Self { host, path, ports } = self;
+        match ports {
+            RedirectPorts::Any => vec![format!("http://{host}{path}")],
+            RedirectPorts::Registered(ports) => ports
+                .iter()
+                .map(|port| format!("http://{host}:{port}{path}"))
+                .collect(),
+        }
+    }
+}
+
+/// Which ports a loopback redirect URI may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RedirectPorts {
+    /// Any: the server leaves the port out of the comparison (RFC 8252, section 7.3).
+    Any,
+    /// Only those that are registered, because the server compares the whole URI. These are the ones
+    /// that this project proposes.
+    Registered(&'static [u16]),
+}
+
+/// The ports that this project proposes where redirect URIs are compared with their port. Nothing else
+/// is known to use them, and a second and third are there for when the first is taken.
+pub(super) const PROPOSED_PORTS: &[u16] = &[6363, 6364, 6365];
+
+/// How a refresh token is had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefreshTokens {
+    /// By the scope `offline_access` (OpenID Connect Core 1.0, section 11).
+    OfflineAccess,
+    /// By these parameters of the authorization request.
+    Parameters(&'static [(&'static str, &'static str)]),
+    /// By nothing: there is one whenever the client may have one.
+    Always,
+}
+
+/// How the API is named that the access token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ApiChoice {
+    /// By the parameter `audience`.
+    Audience,
+    /// By `resource` (RFC 8707).
+    Resource,
+    /// By a scope of the API.
+    Scope,
+    /// By what is configured for the client at the server.
+    AtServer,
+    /// Not at all: its access tokens are for its own APIs.
+    None,
+}
+
+/// What the access token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AccessTokenForm {
+    /// A JWT that an API can check offline.
+    Jwt,
+    /// A JWT for the API that was named, and opaque to everybody if none was.
+    JwtForNamedApi,
+    /// A JWT for the API that was named, and for the provider's own API if none was.
+    ElseForProvider,
+    /// A JWT without `aud`, which names the client in `client_id` instead.
+    JwtWithoutAudience,
+    /// Opaque: only the provider's own APIs can read it.
+    Opaque,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Whom a client assertion is addressed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AssertionAudience {
+    /// The issuer identifier.
+    Issuer,
+    /// The address of the token endpoint.
+    TokenEndpoint,
+}
+
+/// Whether tokens can be ended at the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Revocation {
+    /// By RFC 7009, where the metadata names the endpoint.
+    Rfc7009,
+    /// Not by the client; this is how a person does it, as a sentence.
+    ByPerson(&'static str),
+}
+
+/// What stands between the scopes of a token response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ScopeSeparator {
+    /// A space (RFC 6749, section 3.3).
+    Space,
+    /// A comma.
+    Comma,
+}
+
+impl Quirks {
+    /// A provider that does what the specifications say.
+    pub(super) const NONE: Self = Self {
+        metadata: MetadataSource::Discovery,
+        identity: IdentitySource::IdToken,
+        secret: SecretUse::Ordinary,
+        redirect: Redirect::new("127.0.0.1", "/", RedirectPorts::Any),
+        refresh: RefreshTokens::OfflineAccess,
+        api: ApiChoice::Resource,
+        access_token: AccessTokenForm::Unknown,
+        assertion_audience: AssertionAudience::Issuer,
+        revocation: Revocation::Rfc7009,
+        scope_separator: ScopeSeparator::Space,
+        advertises_pkce: true,
+        verification_uri_complete: true,
+    };
+}
