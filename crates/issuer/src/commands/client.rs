@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use countersign_issuer::core::{Audiences, ClientAuthentication, GrantType, NewClient};
+use countersign_issuer::core::{
+    Audiences, ClientAuthentication, GrantType, NewAuthentication, NewClient,
+};
 use countersign_jose::Algorithm;
 use countersign_oauth::text::printable;
 
@@ -62,12 +64,15 @@ pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Prob
                 name: add
                     .name
                     .map_or_else(|| add.id.clone(), |name| printable(&name)),
-                id: add.id,
-                confidential: add.confidential,
+                authentication: if add.confidential {
+                    NewAuthentication::Secret
+                } else {
+                    NewAuthentication::Public
+                },
                 grant_types: if add.no_grants {
                     Vec::new()
                 } else {
-                    GrantType::ALL.to_vec()
+                    GrantType::FOR_PEOPLE.to_vec()
                 },
                 audiences: if add.any_audience {
                     Audiences::Any
@@ -78,6 +83,7 @@ pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Prob
                     Signing::Es256 => Algorithm::Es256,
                     Signing::Rs256 => Algorithm::Rs256,
                 },
+                ..NewClient::new(add.id)
             };
             let registered = core.put_client(new, now()).await?;
             tell(format!("client {} is registered", registered.client.id));
@@ -90,7 +96,9 @@ pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Prob
             for client in core.clients()? {
                 let kind = match client.authentication {
                     ClientAuthentication::Public => "public",
-                    ClientAuthentication::Secret(_) => "confidential",
+                    ClientAuthentication::Secret(_) | ClientAuthentication::PrivateKeyJwt(_) => {
+                        "confidential"
+                    }
                 };
                 let audiences = match client.audiences {
                     Audiences::Any => "any".to_owned(),

@@ -12,6 +12,17 @@ use super::{
 const LONGEST_AUDIENCE: usize = 512;
 const MOST_AUDIENCES: usize = 8;
 
+/// Where the default client is sent back to: its own machine, at any port (see
+/// `core::redirect`). By name, too, because some programs know no other way.
+const DEFAULT_REDIRECT_URIS: [&str; 6] = [
+    "http://127.0.0.1/",
+    "http://127.0.0.1/callback",
+    "http://[::1]/",
+    "http://[::1]/callback",
+    "http://localhost/",
+    "http://localhost/callback",
+];
+
 /// What a request shows of its client: who it says it is, and what is to prove
 /// that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +75,52 @@ pub struct NewClient {
     pub id: String,
     /// The name for people.
     pub name: String,
-    /// Whether it gets a secret.
-    pub confidential: bool,
+    /// How it is to prove who it is.
+    pub authentication: NewAuthentication,
     /// The grant types it may use.
     pub grant_types: Vec<GrantType>,
     /// The resource servers it may ask tokens for.
     pub audiences: Audiences,
+    /// Where a browser may be sent back to with a code.
+    pub redirect_uris: Vec<String>,
+    /// Where a browser may be sent on to after it was signed out.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Whether its tokens are bound to a key of its own, always.
+    pub dpop_bound: bool,
+    /// Whether its authorization requests must be pushed.
+    pub require_par: bool,
     /// The algorithm its tokens are signed with: ES256 or RS256.
     pub signing_algorithm: Algorithm,
+}
+
+impl NewClient {
+    /// A public client that may do nothing yet, to be given what it needs.
+    pub fn new(id: impl Into<String>) -> Self {
+        let id = id.into();
+        Self {
+            name: id.clone(),
+            id,
+            authentication: NewAuthentication::Public,
+            grant_types: Vec::new(),
+            audiences: Audiences::Listed(Vec::new()),
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            dpop_bound: false,
+            require_par: false,
+            signing_algorithm: Algorithm::Es256,
+        }
+    }
+}
+
+/// How a client to be added is to prove who it is.
+#[derive(Clone, Debug)]
+pub enum NewAuthentication {
+    /// Not at all.
+    Public,
+    /// By a secret that is made now and told once.
+    Secret,
+    /// By assertions, verified with this JWK set.
+    PrivateKeyJwt(String),
 }
 
 /// A client that was added.
@@ -90,20 +139,27 @@ impl Core {
         new: NewClient,
         now: Timestamp,
     ) -> Result<RegisteredClient, Error> {
-        let secret = if new.confidential {
-            Some(self.random_secret()?)
-        } else {
-            None
+        let (authentication, secret) = match new.authentication {
+            NewAuthentication::Public => (ClientAuthentication::Public, None),
+            NewAuthentication::Secret => {
+                let secret = self.random_secret()?;
+                let digest = self.digest(secret.expose());
+                (ClientAuthentication::Secret(digest), Some(secret))
+            }
+            NewAuthentication::PrivateKeyJwt(jwks) => {
+                (ClientAuthentication::PrivateKeyJwt(jwks), None)
+            }
         };
         let client = Client {
             id: new.id,
             name: new.name,
-            authentication: match &secret {
-                Some(secret) => ClientAuthentication::Secret(self.digest(secret.expose())),
-                None => ClientAuthentication::Public,
-            },
+            authentication,
             grant_types: new.grant_types,
             audiences: new.audiences,
+            redirect_uris: new.redirect_uris,
+            post_logout_redirect_uris: new.post_logout_redirect_uris,
+            dpop_bound: new.dpop_bound,
+            require_par: new.require_par,
             signing_algorithm: new.signing_algorithm,
             created_at: now,
         };
@@ -121,8 +177,12 @@ impl Core {
             id: "cli".to_owned(),
             name: "Countersign CLI (development)".to_owned(),
             authentication: ClientAuthentication::Public,
-            grant_types: GrantType::ALL.to_vec(),
+            grant_types: GrantType::FOR_PEOPLE.to_vec(),
             audiences: Audiences::Any,
+            redirect_uris: DEFAULT_REDIRECT_URIS.map(str::to_owned).to_vec(),
+            post_logout_redirect_uris: Vec::new(),
+            dpop_bound: false,
+            require_par: false,
             signing_algorithm: Algorithm::Es256,
             created_at: now,
         };

@@ -196,6 +196,7 @@ impl Core {
                     generation: 0,
                     rotated_at: now,
                 }),
+                dpop_jkt: None,
             };
             records.add_grant(&grant)?;
             let scopes = grant.scopes.clone();

@@ -46,14 +46,15 @@ use pace::Pace;
 use password::Hasher;
 use refresh::Resumed;
 
-pub use clients::{ClientCredentials, NewClient, RegisteredClient};
+pub use clients::{ClientCredentials, NewAuthentication, NewClient, RegisteredClient};
 pub use device::{DeviceRequest, StartedDevice};
 pub use inspection::{Introspection, TokenProblem, UserInfo};
 pub use keys::{KeyError, Keys, PublishedKeys};
 pub use limits::{Limit, Limits};
 pub use model::{
-    Account, Audiences, BrowserSession, Client, ClientAuthentication, Device, DeviceState, Digest,
-    Grant, GrantId, GrantType, PasswordHash, PendingDevice, Rotation, Session, SetupLink,
+    Account, Audiences, AuthorizationCode, BrowserSession, Client, ClientAuthentication, Device,
+    DeviceState, Digest, Grant, GrantId, GrantType, PasswordHash, PendingDevice, PushedRequest,
+    Rotation, Session, SetupLink,
 };
 pub use outcome::{AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn};
 pub use refusal::{Failure, Refusal};

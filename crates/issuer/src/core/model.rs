@@ -1,5 +1,5 @@
-//! What the issuer remembers: accounts, clients, device codes, grants and
-//! browser sessions.
+//! What the issuer remembers: accounts, clients, device and authorization
+//! codes, pushed requests, grants and browser sessions.
 //!
 //! Plain data. The rules that move it are in the neighbouring modules, the
 //! tables it rests in are in [`crate::storage`].
@@ -109,6 +109,16 @@ pub struct Client {
     pub grant_types: Vec<GrantType>,
     /// The resource servers it may ask tokens for.
     pub audiences: Audiences,
+    /// Where a browser may be sent back to with a code.
+    pub redirect_uris: Vec<String>,
+    /// Where a browser may be sent on to after it was signed out.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Whether its tokens are bound to a key of its own, always (RFC 9449,
+    /// section 5.2: `dpop_bound_access_tokens`).
+    pub dpop_bound: bool,
+    /// Whether its authorization requests must be pushed (RFC 9126, section 6:
+    /// `require_pushed_authorization_requests`).
+    pub require_par: bool,
     /// The algorithm its tokens are signed with.
     pub signing_algorithm: Algorithm,
     /// When it was added.
@@ -122,11 +132,18 @@ pub enum ClientAuthentication {
     Public,
     /// It has a secret that was generated here; this is its digest.
     Secret(Digest),
+    /// It signs assertions with keys of its own (RFC 7523, section 2.2); this
+    /// is the JWK set of their public halves, as JSON.
+    PrivateKeyJwt(String),
 }
 
 /// The grant types there are (RFC 6749 and RFC 8628).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantType {
+    /// `authorization_code`.
+    AuthorizationCode,
+    /// `client_credentials`.
+    ClientCredentials,
     /// `urn:ietf:params:oauth:grant-type:device_code`.
     DeviceCode,
     /// `refresh_token`.
@@ -135,11 +152,26 @@ pub enum GrantType {
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::DeviceCode, Self::RefreshToken];
+    pub const ALL: [Self; 4] = [
+        Self::AuthorizationCode,
+        Self::ClientCredentials,
+        Self::DeviceCode,
+        Self::RefreshToken,
+    ];
+
+    /// Those by which a client acts for a person, and what such a client has
+    /// unless it is told otherwise.
+    pub const FOR_PEOPLE: [Self; 3] = [
+        Self::AuthorizationCode,
+        Self::DeviceCode,
+        Self::RefreshToken,
+    ];
 
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::RefreshToken => "refresh_token",
         }
@@ -235,6 +267,81 @@ pub enum DeviceState {
     Redeemed,
 }
 
+/// An authorization code, from the approval until some time after its end
+/// (RFC 6749, section 4.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorizationCode {
+    /// The digest of the code.
+    pub code: Digest,
+    /// The client it was made for.
+    pub client_id: String,
+    /// Where it was sent, as the client wrote it.
+    pub redirect_uri: String,
+    /// The SHA-256 of the client's verifier (RFC 7636, section 4.2: S256).
+    pub code_challenge: Digest,
+    /// The `nonce` that the ID token must repeat.
+    pub nonce: Option<String>,
+    /// What was approved.
+    pub scopes: ScopeSet,
+    /// The resource servers its tokens may be for.
+    pub audiences: Vec<String>,
+    /// The person who approved.
+    pub account_id: String,
+    /// When that person had given the password.
+    pub auth_time: Timestamp,
+    /// The thumbprint of the only key that may redeem it (RFC 9449, section 10).
+    pub dpop_jkt: Option<String>,
+    /// When it can no longer be redeemed.
+    pub expires_at: Timestamp,
+    /// The grant that it was redeemed for.
+    pub redeemed_as: Option<GrantId>,
+}
+
+impl AuthorizationCode {
+    /// How long a code is kept after its end, so that a copy that is presented
+    /// late still ends the login that the code was redeemed for.
+    const KEPT: Duration = Duration::from_secs(600);
+
+    /// Whether the code's record can go.
+    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.expires_at + Self::KEPT < now
+    }
+
+    /// The other side of [`AuthorizationCode::is_forgotten`].
+    pub(crate) fn forgotten_if_expired_before(now: Timestamp) -> Timestamp {
+        now - Self::KEPT
+    }
+}
+
+/// An authorization request that its client has sent ahead (RFC 9126).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushedRequest {
+    /// The digest of the `request_uri`.
+    pub uri: Digest,
+    /// The client that pushed it.
+    pub client_id: String,
+    /// Its parameters, form-encoded.
+    pub parameters: String,
+    /// When it can no longer be begun.
+    pub expires_at: Timestamp,
+}
+
+impl PushedRequest {
+    /// How long a request is kept after its end: a person who has begun it may
+    /// take that long to decide, and a code is made once for each.
+    const KEPT: Duration = Duration::from_secs(3_600);
+
+    /// Whether the request's record can go.
+    pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
+        self.expires_at + Self::KEPT < now
+    }
+
+    /// The other side of [`PushedRequest::is_forgotten`].
+    pub(crate) fn forgotten_if_expired_before(now: Timestamp) -> Timestamp {
+        now - Self::KEPT
+    }
+}
+
 /// The identifier of a grant: random, and part of its tokens.
 pub type GrantId = [u8; 16];
 
@@ -261,6 +368,9 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// How its refresh tokens rotate; `None` without `offline_access`.
     pub rotation: Option<Rotation>,
+    /// The thumbprint of the key that its tokens are bound to (RFC 9449,
+    /// section 6.1); `None` for bearer tokens.
+    pub dpop_jkt: Option<String>,
 }
 
 /// Which refresh token of a grant is the current one.

@@ -26,6 +26,7 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         .iter()
         .map(|algorithm| algorithm.name())
         .collect();
+    let grant_types = [GrantType::DeviceCode, GrantType::RefreshToken];
     let authentication = ["none", "client_secret_basic", "client_secret_post"];
     let document = json!({
         "issuer": state.core.issuer().as_str(),
@@ -36,7 +37,7 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         "introspection_endpoint": settings.url(paths::INTROSPECTION),
         "jwks_uri": settings.url(paths::JWKS),
         "scopes_supported": SCOPES,
-        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "grant_types_supported": grant_types.map(GrantType::name),
         // Required, and empty: there is no authorization endpoint.
         "response_types_supported": [],
         "subject_types_supported": ["public"],

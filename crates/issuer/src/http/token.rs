@@ -37,6 +37,10 @@ async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
     let resources = form.all("resource");
     let now = state.now();
     match grant_type {
+        // Until their endpoints are there, nobody here knows them.
+        GrantType::AuthorizationCode | GrantType::ClientCredentials => {
+            Err(Refusal::UnsupportedGrantType.into())
+        }
         GrantType::DeviceCode => {
             let code = form.required("device_code", "device_code is missing")?;
             state

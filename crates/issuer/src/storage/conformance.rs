@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::{Memory, Sqlite, StorageError, Store};
 use crate::core::{
-    Account, Audiences, Client, ClientAuthentication, Device, DeviceState, Grant, GrantType,
-    PasswordHash, Rotation, Session, SetupLink,
+    Account, Audiences, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState,
+    Grant, GrantType, PasswordHash, PushedRequest, Rotation, Session, SetupLink,
 };
 
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -38,6 +38,10 @@ fn client(id: &str) -> Client {
         authentication: ClientAuthentication::Secret([9; 32]),
         grant_types: GrantType::ALL.to_vec(),
         audiences: Audiences::Listed(vec!["https://api.example".to_owned()]),
+        redirect_uris: vec!["http://127.0.0.1/cb".to_owned()],
+        post_logout_redirect_uris: vec!["https://app.example/?a=\"b\"".to_owned()],
+        dpop_bound: true,
+        require_par: false,
         signing_algorithm: Algorithm::Rs256,
         created_at: T0,
     }
@@ -73,6 +77,33 @@ fn grant(number: u8) -> Grant {
             generation: 7,
             rotated_at: after(2),
         }),
+        dpop_jkt: Some("a thumbprint".to_owned()),
+    }
+}
+
+fn code(number: u8) -> AuthorizationCode {
+    AuthorizationCode {
+        code: [number; 32],
+        client_id: "cli".to_owned(),
+        redirect_uri: "http://127.0.0.1:49152/cb".to_owned(),
+        code_challenge: [8; 32],
+        nonce: Some("n-0S6_WzA2Mj".to_owned()),
+        scopes: ScopeSet::parse("openid").unwrap(),
+        audiences: vec!["https://api.example".to_owned()],
+        account_id: "ada".to_owned(),
+        auth_time: T0,
+        dpop_jkt: None,
+        expires_at: after(60),
+        redeemed_as: None,
+    }
+}
+
+fn pushed(number: u8) -> PushedRequest {
+    PushedRequest {
+        uri: [number; 32],
+        client_id: "cli".to_owned(),
+        parameters: "scope=openid&state=%C3%A9".to_owned(),
+        expires_at: after(60),
     }
 }
 
@@ -98,25 +129,38 @@ async fn everything_written_is_read_back_as_it_was(store: Store) {
         authentication: ClientAuthentication::Public,
         audiences: Audiences::Any,
         signing_algorithm: Algorithm::Es256,
+        dpop_bound: false,
+        require_par: true,
         ..client("public")
+    };
+    let signing = Client {
+        authentication: ClientAuthentication::PrivateKeyJwt("{\"keys\":[]}".to_owned()),
+        ..client("signing")
     };
     let final_grant = Grant {
         rotation: None,
+        dpop_jkt: None,
         ..grant(2)
     };
-    let (state, put_link, put_client, put_grant) = (
+    let (state, put_link, put_clients, put_grant) = (
         approved.clone(),
         link.clone(),
-        public.clone(),
+        [public.clone(), signing.clone()],
         final_grant.clone(),
     );
     store
         .write(move |records| {
             records.put_account(&account("ada", "ada"))?;
             records.put_client(&client("cli"))?;
-            records.put_client(&put_client)?;
+            for client in &put_clients {
+                records.put_client(client)?;
+            }
             records.add_device(&device(1, "BCDFGHJK"))?;
             records.set_device_state(&[1; 32], &state)?;
+            records.add_code(&code(1))?;
+            records.add_code(&code(2))?;
+            records.redeem_code(&[2; 32], &[7; 16])?;
+            records.add_pushed_request(&pushed(1))?;
             records.add_grant(&grant(1))?;
             records.add_grant(&put_grant)?;
             records.revoke_token("a jti", after(60))?;
@@ -132,7 +176,7 @@ async fn everything_written_is_read_back_as_it_was(store: Store) {
             assert_eq!(records.account("eve")?, None);
             assert_eq!(records.accounts()?, [account("ada", "ada")]);
             assert_eq!(records.client("cli")?, Some(client("cli")));
-            assert_eq!(records.clients()?, [client("cli"), public]);
+            assert_eq!(records.clients()?, [client("cli"), public, signing]);
             let stored = Device {
                 state: approved,
                 ..device(1, "BCDFGHJK")
@@ -140,6 +184,15 @@ async fn everything_written_is_read_back_as_it_was(store: Store) {
             assert_eq!(records.device(&[1; 32])?.as_ref(), Some(&stored));
             assert_eq!(records.device_with_user_code("BCDFGHJK")?, Some(stored));
             assert_eq!(records.device(&[2; 32])?, None);
+            assert_eq!(records.code(&[1; 32])?, Some(code(1)));
+            let redeemed = AuthorizationCode {
+                redeemed_as: Some([7; 16]),
+                ..code(2)
+            };
+            assert_eq!(records.code(&[2; 32])?, Some(redeemed));
+            assert_eq!(records.code(&[3; 32])?, None);
+            assert_eq!(records.pushed_request(&[1; 32])?, Some(pushed(1)));
+            assert_eq!(records.pushed_request(&[2; 32])?, None);
             assert_eq!(records.grant(&[1; 16])?, Some(grant(1)));
             assert_eq!(records.grant(&[2; 16])?, Some(final_grant));
             assert_eq!(records.last_rotation()?, Some(after(2)));
@@ -169,6 +222,8 @@ async fn a_failed_operation_leaves_nothing_behind(store: Store) {
         .write(|records| {
             records.put_client(&client("cli"))?;
             records.add_device(&device(1, "BCDFGHJK"))?;
+            records.add_code(&code(1))?;
+            records.add_pushed_request(&pushed(1))?;
             records.add_grant(&grant(1))
         })
         .await
@@ -186,6 +241,9 @@ async fn a_failed_operation_leaves_nothing_behind(store: Store) {
             records.remove_grant(&[1; 16])?;
             records.set_device_state(&[1; 32], &DeviceState::Denied)?;
             records.set_device_state(&[1; 32], &DeviceState::Redeemed)?;
+            records.redeem_code(&[1; 32], &[7; 16])?;
+            records.add_code(&code(2))?;
+            records.remove_pushed_request(&[1; 32])?;
             records.add_session(&session(1))?;
             // The user code is in use.
             records.add_device(&device(2, "BCDFGHJK"))
@@ -208,6 +266,9 @@ async fn a_failed_operation_leaves_nothing_behind(store: Store) {
             assert_eq!(records.client("cli")?, Some(client("cli")));
             assert_eq!(records.grant(&[1; 16])?, Some(grant(1)));
             assert_eq!(records.device(&[1; 32])?, Some(device(1, "BCDFGHJK")));
+            assert_eq!(records.code(&[1; 32])?, Some(code(1)));
+            assert_eq!(records.code(&[2; 32])?, None);
+            assert_eq!(records.pushed_request(&[1; 32])?, Some(pushed(1)));
             assert_eq!(
                 records.device_with_user_code("BCDFGHJK")?,
                 Some(device(1, "BCDFGHJK"))
@@ -343,6 +404,19 @@ async fn an_account_goes_with_its_logins_and_a_client_with_its_own(store: Store)
             records.add_device(&Device {
                 client_id: "x".to_owned(),
                 ..device(2, "BCDFGHJL")
+            })?;
+            records.add_code(&code(1))?;
+            for number in [2, 3] {
+                records.add_code(&AuthorizationCode {
+                    account_id: "eve".to_owned(),
+                    client_id: if number == 2 { "cli" } else { "x" }.to_owned(),
+                    ..code(number)
+                })?;
+            }
+            records.add_pushed_request(&pushed(1))?;
+            records.add_pushed_request(&PushedRequest {
+                client_id: "x".to_owned(),
+                ..pushed(2)
             })
         })
         .await
@@ -366,6 +440,8 @@ async fn an_account_goes_with_its_logins_and_a_client_with_its_own(store: Store)
             assert!(records.grant(&[2; 16])?.is_some());
             assert_eq!(records.session(&[1; 32])?, None);
             assert!(records.session(&[2; 32])?.is_some());
+            assert_eq!(records.code(&[1; 32])?, None);
+            assert!(records.code(&[2; 32])?.is_some());
             Ok(())
         })
         .unwrap();
@@ -388,6 +464,10 @@ async fn an_account_goes_with_its_logins_and_a_client_with_its_own(store: Store)
             assert_eq!(records.device(&[1; 32])?, None);
             assert_eq!(records.device_with_user_code("BCDFGHJK")?, None);
             assert!(records.device(&[2; 32])?.is_some());
+            assert_eq!(records.code(&[2; 32])?, None);
+            assert!(records.code(&[3; 32])?.is_some());
+            assert_eq!(records.pushed_request(&[1; 32])?, None);
+            assert!(records.pushed_request(&[2; 32])?.is_some());
             Ok(())
         })
         .unwrap();
@@ -399,9 +479,41 @@ async fn an_account_goes_with_its_logins_and_a_client_with_its_own(store: Store)
         .read(|records| {
             assert!(records.account("eve")?.is_some());
             assert_eq!(records.session(&[2; 32])?, None);
+            assert_eq!(records.code(&[3; 32])?, None);
             Ok(())
         })
         .unwrap();
+}
+
+async fn a_pushed_request_is_taken_once(store: Store) {
+    let write = async |work: fn(&mut dyn super::Transaction) -> Result<bool, StorageError>| {
+        store.write(work).await.unwrap()
+    };
+    assert!(!write(|records| records.remove_pushed_request(&[1; 32])).await);
+    write(|records| records.add_pushed_request(&pushed(1)).map(|()| true)).await;
+    assert!(write(|records| records.remove_pushed_request(&[1; 32])).await);
+    assert!(!write(|records| records.remove_pushed_request(&[1; 32])).await);
+}
+
+async fn codes_and_pushed_requests_outlive_their_end_by_a_while(store: Store) {
+    store
+        .write(|records| {
+            records.add_code(&code(1))?;
+            records.add_pushed_request(&pushed(1))
+        })
+        .await
+        .unwrap();
+    let purge = async |now| {
+        store
+            .write(move |records| records.purge(now, 100))
+            .await
+            .unwrap()
+    };
+    assert_eq!(purge(after(660)).await, 0);
+    assert_eq!(purge(after(661)).await, 1);
+    assert_eq!(store.read(|records| records.code(&[1; 32])).unwrap(), None);
+    assert_eq!(purge(after(3_660)).await, 0);
+    assert_eq!(purge(after(3_661)).await, 1);
 }
 
 async fn what_is_over_is_forgotten_in_portions(store: Store) {
@@ -504,6 +616,8 @@ suite!(
     a_rotation_changes_the_generation_and_nothing_else,
     extending_a_session_changes_its_end_alone,
     an_account_goes_with_its_logins_and_a_client_with_its_own,
+    a_pushed_request_is_taken_once,
+    codes_and_pushed_requests_outlive_their_end_by_a_while,
     what_is_over_is_forgotten_in_portions,
     of_many_at_once_exactly_one_finds_a_login_unredeemed,
 );

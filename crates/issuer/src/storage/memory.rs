@@ -7,7 +7,8 @@ use countersign_jose::Timestamp;
 use super::table::Table;
 use super::{Operation, Records, Storage, StorageError, Transaction};
 use crate::core::{
-    Account, Client, Device, DeviceState, Digest, Grant, GrantId, Rotation, Session, SetupLink,
+    Account, AuthorizationCode, Client, Device, DeviceState, Digest, Grant, GrantId, PushedRequest,
+    Rotation, Session, SetupLink,
 };
 
 /// Storage for tests and for a server that need not remember: one lock, and
@@ -23,6 +24,8 @@ impl Memory {
             clients: Table::new(),
             devices: Table::new(),
             user_codes: Table::new(),
+            codes: Table::new(),
+            pushed_requests: Table::new(),
             grants: Table::new(),
             revoked_tokens: Table::new(),
             sessions: Table::new(),
@@ -66,6 +69,8 @@ struct Tables {
     devices: Table<Digest, Device>,
     /// The second key of `devices`.
     user_codes: Table<String, Digest>,
+    codes: Table<Digest, AuthorizationCode>,
+    pushed_requests: Table<Digest, PushedRequest>,
     grants: Table<GrantId, Grant>,
     revoked_tokens: Table<String, Timestamp>,
     sessions: Table<Digest, Session>,
@@ -95,6 +100,8 @@ impl Tables {
         act(&mut self.clients);
         act(&mut self.devices);
         act(&mut self.user_codes);
+        act(&mut self.codes);
+        act(&mut self.pushed_requests);
         act(&mut self.grants);
         act(&mut self.revoked_tokens);
         act(&mut self.sessions);
@@ -158,6 +165,14 @@ impl Records for Tables {
             .cloned())
     }
 
+    fn code(&self, code: &Digest) -> Result<Option<AuthorizationCode>, StorageError> {
+        Ok(self.codes.row(code).cloned())
+    }
+
+    fn pushed_request(&self, uri: &Digest) -> Result<Option<PushedRequest>, StorageError> {
+        Ok(self.pushed_requests.row(uri).cloned())
+    }
+
     fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StorageError> {
         Ok(self.grants.row(id).cloned())
     }
@@ -201,6 +216,8 @@ impl Transaction for Tables {
     fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError> {
         self.grants
             .remove_where(usize::MAX, |grant| grant.account_id == account_id);
+        self.codes
+            .remove_where(usize::MAX, |code| code.account_id == account_id);
         self.sessions
             .remove_where(usize::MAX, |session| session.account_id == account_id);
         Ok(())
@@ -215,6 +232,10 @@ impl Transaction for Tables {
         self.remove_devices(usize::MAX, |device| device.client_id == id);
         self.grants
             .remove_where(usize::MAX, |grant| grant.client_id == id);
+        self.codes
+            .remove_where(usize::MAX, |code| code.client_id == id);
+        self.pushed_requests
+            .remove_where(usize::MAX, |request| request.client_id == id);
         Ok(self.clients.remove(&id.to_owned()))
     }
 
@@ -238,6 +259,31 @@ impl Transaction for Tables {
             );
         }
         Ok(())
+    }
+
+    fn add_code(&mut self, code: &AuthorizationCode) -> Result<(), StorageError> {
+        self.codes.put(code.code, code.clone());
+        Ok(())
+    }
+
+    fn redeem_code(&mut self, code: &Digest, grant: &GrantId) -> Result<(), StorageError> {
+        if let Some(found) = self.codes.row(code).cloned() {
+            let redeemed = AuthorizationCode {
+                redeemed_as: Some(*grant),
+                ..found
+            };
+            self.codes.put(*code, redeemed);
+        }
+        Ok(())
+    }
+
+    fn add_pushed_request(&mut self, request: &PushedRequest) -> Result<(), StorageError> {
+        self.pushed_requests.put(request.uri, request.clone());
+        Ok(())
+    }
+
+    fn remove_pushed_request(&mut self, uri: &Digest) -> Result<bool, StorageError> {
+        Ok(self.pushed_requests.remove(uri))
     }
 
     fn add_grant(&mut self, grant: &Grant) -> Result<(), StorageError> {
@@ -315,6 +361,12 @@ impl Transaction for Tables {
         let limit = limit as usize;
         Ok(
             self.remove_devices(limit, |device| device.is_forgotten(now))
+                + self
+                    .codes
+                    .remove_where(limit, |code| code.is_forgotten(now))
+                + self
+                    .pushed_requests
+                    .remove_where(limit, |request| request.is_forgotten(now))
                 + self
                     .grants
                     .remove_where(limit, |grant| grant.expires_at < now)

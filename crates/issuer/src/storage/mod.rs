@@ -24,7 +24,8 @@ use countersign_jose::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::core::{
-    Account, Client, Device, DeviceState, Digest, Grant, GrantId, Rotation, Session, SetupLink,
+    Account, AuthorizationCode, Client, Device, DeviceState, Digest, Grant, GrantId, PushedRequest,
+    Rotation, Session, SetupLink,
 };
 
 pub use memory::Memory;
@@ -81,6 +82,11 @@ pub trait Records {
     /// The device login of a user code (eight letters).
     fn device_with_user_code(&self, user_code: &str) -> Result<Option<Device>, StorageError>;
 
+    /// The authorization code with a digest.
+    fn code(&self, code: &Digest) -> Result<Option<AuthorizationCode>, StorageError>;
+    /// The pushed authorization request of a `request_uri`'s digest.
+    fn pushed_request(&self, uri: &Digest) -> Result<Option<PushedRequest>, StorageError>;
+
     /// The grant with an identifier.
     fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StorageError>;
     /// When any refresh token was last renewed.
@@ -99,14 +105,16 @@ pub trait Transaction: Records {
     /// Adds an account or replaces the one with its identifier;
     /// [`StorageError::Exists`] when another one has its user name.
     fn put_account(&mut self, account: &Account) -> Result<(), StorageError>;
-    /// Removes an account with its grants and sessions; whether it was there.
+    /// Removes an account with its grants, codes and sessions; whether it was
+    /// there.
     fn remove_account(&mut self, id: &str) -> Result<bool, StorageError>;
-    /// Ends all grants and sessions of an account.
+    /// Ends all grants, codes and sessions of an account.
     fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError>;
 
     /// Adds a client or replaces the one with its identifier.
     fn put_client(&mut self, client: &Client) -> Result<(), StorageError>;
-    /// Removes a client with its device logins and grants; whether it was there.
+    /// Removes a client with everything that was begun by it or granted to it;
+    /// whether it was there.
     fn remove_client(&mut self, id: &str) -> Result<bool, StorageError>;
 
     /// Adds a device login; [`StorageError::Exists`] when its user code is in
@@ -114,6 +122,15 @@ pub trait Transaction: Records {
     fn add_device(&mut self, device: &Device) -> Result<(), StorageError>;
     /// Changes the state of a device login.
     fn set_device_state(&mut self, code: &Digest, state: &DeviceState) -> Result<(), StorageError>;
+
+    /// Adds an authorization code.
+    fn add_code(&mut self, code: &AuthorizationCode) -> Result<(), StorageError>;
+    /// Notes the grant that an authorization code was redeemed for.
+    fn redeem_code(&mut self, code: &Digest, grant: &GrantId) -> Result<(), StorageError>;
+    /// Adds a pushed authorization request.
+    fn add_pushed_request(&mut self, request: &PushedRequest) -> Result<(), StorageError>;
+    /// Removes a pushed authorization request; whether it was there.
+    fn remove_pushed_request(&mut self, uri: &Digest) -> Result<bool, StorageError>;
 
     /// Adds a grant.
     fn add_grant(&mut self, grant: &Grant) -> Result<(), StorageError>;

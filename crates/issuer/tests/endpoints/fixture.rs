@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use countersign_issuer::core::{
-    Audiences, BrowserSession, Core, Decision, Keys, NewAccount, NewClient, Policy, SignIn,
+    Audiences, BrowserSession, Core, Decision, Keys, NewAccount, NewAuthentication, NewClient,
+    Policy, SignIn,
 };
 use countersign_issuer::http::{AppState, Peer, Settings, router};
 use countersign_issuer::storage::Memory;
@@ -219,12 +220,14 @@ impl Fixture {
 
     pub(crate) async fn add_client(&self, id: &str, confidential: bool) -> Option<String> {
         let new = NewClient {
-            id: id.to_owned(),
-            name: id.to_owned(),
-            confidential,
-            grant_types: Vec::new(),
+            authentication: if confidential {
+                NewAuthentication::Secret
+            } else {
+                NewAuthentication::Public
+            },
             audiences: Audiences::Listed(vec!["https://api.example".to_owned()]),
             signing_algorithm: Algorithm::Rs256,
+            ..NewClient::new(id)
         };
         let registered = self.core.put_client(new, self.now()).await.unwrap();
         registered.secret.map(|secret| secret.expose().to_owned())

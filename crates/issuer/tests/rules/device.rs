@@ -7,7 +7,6 @@ use std::time::Duration;
 use countersign_issuer::core::{
     Audiences, ClientCredentials, DeviceRequest, GrantType, Introspection, NewClient, Refusal,
 };
-use countersign_jose::Algorithm;
 use countersign_oauth::Secret;
 
 use crate::fixture::{Fixture, claims, cli, code_of, refused, request};
@@ -365,11 +364,8 @@ async fn what_is_over_is_purged(f: Fixture) {
 
 fn client(id: &str, grant_types: Vec<GrantType>) -> NewClient {
     NewClient {
-        id: id.to_owned(),
-        name: id.to_owned(),
-        confidential: false,
         grant_types,
         audiences: Audiences::Any,
-        signing_algorithm: Algorithm::Es256,
+        ..NewClient::new(id)
     }
 }

@@ -1,9 +1,8 @@
 //! Tokens come back: userinfo, RFC 7662, RFC 7009.
 
 use countersign_issuer::core::{
-    Audiences, ClientCredentials, Introspection, NewClient, TokenProblem,
+    Audiences, ClientCredentials, Introspection, NewAuthentication, NewClient, TokenProblem,
 };
-use countersign_jose::Algorithm;
 use countersign_oauth::Secret;
 
 use crate::fixture::{Fixture, claims, cli, code_of, core, policy, request};
@@ -194,12 +193,13 @@ fn inspect(f: &Fixture, credentials: &ClientCredentials, token: &Secret) -> Intr
 
 async fn registered(f: &Fixture, id: &str, confidential: bool) -> ClientCredentials {
     let new = NewClient {
-        id: id.to_owned(),
-        name: id.to_owned(),
-        confidential,
-        grant_types: Vec::new(),
+        authentication: if confidential {
+            NewAuthentication::Secret
+        } else {
+            NewAuthentication::Public
+        },
         audiences: Audiences::Listed(vec![format!("https://{id}.example")]),
-        signing_algorithm: Algorithm::Es256,
+        ..NewClient::new(id)
     };
     let registered = f.core.put_client(new, f.now()).await.unwrap();
     match registered.secret {

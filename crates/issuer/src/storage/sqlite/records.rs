@@ -4,10 +4,13 @@ use countersign_jose::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, params};
 
 use super::failed;
-use super::rows::{List, Millis, account, client, device, grant, session, state_columns, time};
+use super::rows::{
+    List, Millis, account, client, code, device, grant, pushed_request, session, state_columns,
+    time,
+};
 use crate::core::{
-    Account, Audiences, Client, ClientAuthentication, Device, DeviceState, Digest, Grant, GrantId,
-    Rotation, Session, SetupLink,
+    Account, Audiences, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState,
+    Digest, Grant, GrantId, PushedRequest, Rotation, Session, SetupLink,
 };
 use crate::storage::{Records, StorageError, Transaction};
 
@@ -98,6 +101,18 @@ impl Records for Rows<'_> {
         )
     }
 
+    fn code(&self, digest: &Digest) -> Result<Option<AuthorizationCode>, StorageError> {
+        self.one("SELECT * FROM codes WHERE code = ?", [digest], code)
+    }
+
+    fn pushed_request(&self, uri: &Digest) -> Result<Option<PushedRequest>, StorageError> {
+        self.one(
+            "SELECT * FROM pushed_requests WHERE uri = ?",
+            [uri],
+            pushed_request,
+        )
+    }
+
     fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StorageError> {
         self.one("SELECT * FROM grants WHERE id = ?", [id], grant)
     }
@@ -159,14 +174,16 @@ impl Transaction for Rows<'_> {
 
     fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError> {
         self.change("DELETE FROM grants WHERE account_id = ?", [account_id])?;
+        self.change("DELETE FROM codes WHERE account_id = ?", [account_id])?;
         self.change("DELETE FROM sessions WHERE account_id = ?", [account_id])?;
         Ok(())
     }
 
     fn put_client(&mut self, client: &Client) -> Result<(), StorageError> {
-        let secret = match &client.authentication {
-            ClientAuthentication::Public => None,
-            ClientAuthentication::Secret(digest) => Some(digest),
+        let (secret, jwks) = match &client.authentication {
+            ClientAuthentication::Public => (None, None),
+            ClientAuthentication::Secret(digest) => (Some(digest), None),
+            ClientAuthentication::PrivateKeyJwt(jwks) => (None, Some(jwks)),
         };
         let audiences = match &client.audiences {
             Audiences::Any => None,
@@ -179,14 +196,20 @@ impl Transaction for Rows<'_> {
             .collect();
         self.change(
             "INSERT OR REPLACE INTO clients
-             (id, name, secret, grant_types, audiences, signing_algorithm, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
+             (id, name, secret, jwks, grant_types, audiences, redirect_uris,
+              post_logout_redirect_uris, dpop_bound, require_par, signing_algorithm, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 client.id,
                 client.name,
                 secret,
+                jwks,
                 List(grant_types),
                 audiences,
+                List(client.redirect_uris.clone()),
+                List(client.post_logout_redirect_uris.clone()),
+                client.dpop_bound,
+                client.require_par,
                 client.signing_algorithm.name(),
                 Millis(client.created_at),
             ],
@@ -197,6 +220,8 @@ impl Transaction for Rows<'_> {
     fn remove_client(&mut self, id: &str) -> Result<bool, StorageError> {
         self.change("DELETE FROM devices WHERE client_id = ?", [id])?;
         self.change("DELETE FROM grants WHERE client_id = ?", [id])?;
+        self.change("DELETE FROM codes WHERE client_id = ?", [id])?;
+        self.change("DELETE FROM pushed_requests WHERE client_id = ?", [id])?;
         Ok(self.change("DELETE FROM clients WHERE id = ?", [id])? > 0)
     }
 
@@ -235,13 +260,63 @@ impl Transaction for Rows<'_> {
         Ok(())
     }
 
+    fn add_code(&mut self, code: &AuthorizationCode) -> Result<(), StorageError> {
+        self.add(
+            "code",
+            "INSERT INTO codes
+             (code, client_id, redirect_uri, code_challenge, nonce, scopes, audiences, account_id,
+              auth_time, dpop_jkt, expires_at, redeemed_as)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                code.code,
+                code.client_id,
+                code.redirect_uri,
+                code.code_challenge,
+                code.nonce,
+                code.scopes.to_string(),
+                List(code.audiences.clone()),
+                code.account_id,
+                Millis(code.auth_time),
+                code.dpop_jkt,
+                Millis(code.expires_at),
+                code.redeemed_as,
+            ],
+        )
+    }
+
+    fn redeem_code(&mut self, code: &Digest, grant: &GrantId) -> Result<(), StorageError> {
+        self.change(
+            "UPDATE codes SET redeemed_as = ? WHERE code = ?",
+            params![grant, code],
+        )?;
+        Ok(())
+    }
+
+    fn add_pushed_request(&mut self, request: &PushedRequest) -> Result<(), StorageError> {
+        self.add(
+            "pushed request",
+            "INSERT INTO pushed_requests (uri, client_id, parameters, expires_at)
+             VALUES (?, ?, ?, ?)",
+            params![
+                request.uri,
+                request.client_id,
+                request.parameters,
+                Millis(request.expires_at),
+            ],
+        )
+    }
+
+    fn remove_pushed_request(&mut self, uri: &Digest) -> Result<bool, StorageError> {
+        Ok(self.change("DELETE FROM pushed_requests WHERE uri = ?", [uri])? > 0)
+    }
+
     fn add_grant(&mut self, grant: &Grant) -> Result<(), StorageError> {
         self.add(
             "grant",
             "INSERT INTO grants
              (id, account_id, client_id, scopes, audiences, auth_time, created_at, expires_at,
-              generation, rotated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              generation, rotated_at, dpop_jkt)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 grant.id,
                 grant.account_id,
@@ -253,6 +328,7 @@ impl Transaction for Rows<'_> {
                 Millis(grant.expires_at),
                 grant.rotation.map(|rotation| rotation.generation),
                 grant.rotation.map(|rotation| Millis(rotation.rotated_at)),
+                grant.dpop_jkt,
             ],
         )
     }
@@ -330,6 +406,16 @@ impl Transaction for Rows<'_> {
                 "DELETE FROM devices WHERE code IN
                  (SELECT code FROM devices WHERE expires_at < ? LIMIT ?)",
                 Device::forgotten_if_expired_before(now),
+            ),
+            (
+                "DELETE FROM codes WHERE code IN
+                 (SELECT code FROM codes WHERE expires_at < ? LIMIT ?)",
+                AuthorizationCode::forgotten_if_expired_before(now),
+            ),
+            (
+                "DELETE FROM pushed_requests WHERE uri IN
+                 (SELECT uri FROM pushed_requests WHERE expires_at < ? LIMIT ?)",
+                PushedRequest::forgotten_if_expired_before(now),
             ),
             (
                 "DELETE FROM grants WHERE id IN

@@ -8,8 +8,8 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::core::{
-    Account, Audiences, Client, ClientAuthentication, Device, DeviceState, Grant, GrantType,
-    PasswordHash, Rotation, Session,
+    Account, Audiences, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState,
+    Grant, GrantType, PasswordHash, PushedRequest, Rotation, Session,
 };
 
 pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
@@ -29,9 +29,10 @@ pub(super) fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
     Ok(Client {
         id: row.get("id")?,
         name: row.get("name")?,
-        authentication: match row.get("secret")? {
-            None => ClientAuthentication::Public,
-            Some(digest) => ClientAuthentication::Secret(digest),
+        authentication: match (row.get("secret")?, row.get("jwks")?) {
+            (None, None) => ClientAuthentication::Public,
+            (Some(digest), _) => ClientAuthentication::Secret(digest),
+            (None, Some(jwks)) => ClientAuthentication::PrivateKeyJwt(jwks),
         },
         // A grant type that only another version knows is not granted.
         grant_types: list(row, "grant_types")?
@@ -42,6 +43,10 @@ pub(super) fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
             None => Audiences::Any,
             Some(List(list)) => Audiences::Listed(list),
         },
+        redirect_uris: list(row, "redirect_uris")?,
+        post_logout_redirect_uris: list(row, "post_logout_redirect_uris")?,
+        dpop_bound: row.get("dpop_bound")?,
+        require_par: row.get("require_par")?,
         signing_algorithm: row.get::<_, Known<Algorithm>>("signing_algorithm")?.0,
         created_at: time(row, "created_at")?,
     })
@@ -91,6 +96,33 @@ pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
                 rotated_at: time(row, "rotated_at")?,
             }),
         },
+        dpop_jkt: row.get("dpop_jkt")?,
+    })
+}
+
+pub(super) fn code(row: &Row<'_>) -> rusqlite::Result<AuthorizationCode> {
+    Ok(AuthorizationCode {
+        code: row.get("code")?,
+        client_id: row.get("client_id")?,
+        redirect_uri: row.get("redirect_uri")?,
+        code_challenge: row.get("code_challenge")?,
+        nonce: row.get("nonce")?,
+        scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
+        audiences: list(row, "audiences")?,
+        account_id: row.get("account_id")?,
+        auth_time: time(row, "auth_time")?,
+        dpop_jkt: row.get("dpop_jkt")?,
+        expires_at: time(row, "expires_at")?,
+        redeemed_as: row.get("redeemed_as")?,
+    })
+}
+
+pub(super) fn pushed_request(row: &Row<'_>) -> rusqlite::Result<PushedRequest> {
+    Ok(PushedRequest {
+        uri: row.get("uri")?,
+        client_id: row.get("client_id")?,
+        parameters: row.get("parameters")?,
+        expires_at: time(row, "expires_at")?,
     })
 }
 

@@ -10,7 +10,9 @@ use super::failed;
 use crate::storage::StorageError;
 
 /// One script per version; never changed once released, only added to.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [DEVICE_LOGINS, BROWSER_LOGINS];
+
+const DEVICE_LOGINS: &str = "
 CREATE TABLE accounts (
     id TEXT PRIMARY KEY,
     username TEXT NOT NULL UNIQUE,
@@ -84,7 +86,51 @@ CREATE TABLE setup_link (
     token BLOB NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT;
-"];
+";
+
+const BROWSER_LOGINS: &str = r#"
+ALTER TABLE clients ADD COLUMN redirect_uris TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE clients ADD COLUMN post_logout_redirect_uris TEXT NOT NULL DEFAULT '[]';
+-- The public keys of a client that signs assertions; such a one has no secret.
+ALTER TABLE clients ADD COLUMN jwks TEXT;
+ALTER TABLE clients ADD COLUMN dpop_bound INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE clients ADD COLUMN require_par INTEGER NOT NULL DEFAULT 0;
+
+-- The default client, if nobody has made it another: what it can do follows the
+-- program that made it.
+UPDATE clients SET
+    grant_types = '["authorization_code","urn:ietf:params:oauth:grant-type:device_code","refresh_token"]',
+    redirect_uris = '["http://127.0.0.1/","http://127.0.0.1/callback","http://[::1]/","http://[::1]/callback","http://localhost/","http://localhost/callback"]'
+WHERE id = 'cli' AND secret IS NULL AND name = 'Countersign CLI (development)'
+    AND grant_types = '["urn:ietf:params:oauth:grant-type:device_code","refresh_token"]';
+
+ALTER TABLE grants ADD COLUMN dpop_jkt TEXT;
+
+CREATE TABLE codes (
+    code BLOB PRIMARY KEY,
+    client_id TEXT NOT NULL,
+    redirect_uri TEXT NOT NULL,
+    code_challenge BLOB NOT NULL,
+    nonce TEXT,
+    scopes TEXT NOT NULL,
+    audiences TEXT NOT NULL,
+    account_id TEXT NOT NULL,
+    auth_time INTEGER NOT NULL,
+    dpop_jkt TEXT,
+    expires_at INTEGER NOT NULL,
+    -- The grant it was redeemed for; NULL until then.
+    redeemed_as BLOB
+) STRICT, WITHOUT ROWID;
+CREATE INDEX codes_by_end ON codes (expires_at);
+
+CREATE TABLE pushed_requests (
+    uri BLOB PRIMARY KEY,
+    client_id TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pushed_requests_by_end ON pushed_requests (expires_at);
+"#;
 
 /// Brings a file to this program's version; refuses one from the future.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StorageError> {

@@ -8,7 +8,7 @@ use countersign_jose::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use crate::core::SetupLink;
+use crate::core::{ClientAuthentication, GrantType, SetupLink};
 use crate::storage::Store;
 
 fn place() -> (TempDir, PathBuf) {
@@ -102,11 +102,82 @@ fn a_file_from_a_newer_version_is_refused_and_left_alone() {
             error,
             StorageError::Newer {
                 found: 99,
-                known: 1
+                known: 2
             }
         ),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_of_version_1_keeps_what_it_has_and_its_default_client_learns_the_browser() {
+    let (_directory, path) = place();
+    create_private(&path).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(include_str!("version_1.sql"))
+        .unwrap();
+    let store = store(&path);
+    store
+        .read(|records| {
+            let account = records.account_named("ada")?.unwrap();
+            let grant = records.grant(&[7; 16])?;
+            let grant = grant.unwrap();
+            assert_eq!(grant.account_id, account.id);
+            assert_eq!(grant.rotation.unwrap().generation, 3);
+            assert_eq!(grant.dpop_jkt, None);
+            let [api, cli, tool] = <[_; 3]>::try_from(records.clients()?).unwrap();
+            assert_eq!(cli.grant_types, GrantType::FOR_PEOPLE);
+            assert!(
+                cli.redirect_uris
+                    .contains(&"http://127.0.0.1/callback".to_owned())
+            );
+            // Whatever somebody has registered stays what it was.
+            assert_eq!(
+                tool.grant_types,
+                [GrantType::DeviceCode, GrantType::RefreshToken]
+            );
+            assert!(tool.redirect_uris.is_empty() && tool.post_logout_redirect_uris.is_empty());
+            assert!(matches!(
+                api.authentication,
+                ClientAuthentication::Secret(_)
+            ));
+            assert!(!api.dpop_bound && !api.require_par);
+            Ok(())
+        })
+        .unwrap();
+    drop(store);
+    let version: u32 = Connection::open(&path)
+        .unwrap()
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, 2);
+}
+
+#[tokio::test]
+async fn a_migrated_default_client_is_the_one_that_a_fresh_issuer_makes() {
+    let (_directory, path) = place();
+    create_private(&path).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(include_str!("version_1.sql"))
+        .unwrap();
+    let migrated = store(&path)
+        .read(|records| records.client("cli"))
+        .unwrap()
+        .unwrap();
+    let keys = crate::core::Keys::generate(countersign_jose::crypto::aws_lc::provider()).unwrap();
+    let issuer = countersign_oauth::Issuer::parse("http://127.0.0.1").unwrap();
+    let fresh = crate::Core::new(
+        Box::new(crate::storage::Memory::new()),
+        keys,
+        crate::core::Policy::new(issuer),
+    );
+    fresh
+        .ensure_default_client(migrated.created_at)
+        .await
+        .unwrap();
+    assert_eq!(fresh.client("cli").unwrap(), Some(migrated));
 }
 
 #[test]
