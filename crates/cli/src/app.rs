@@ -18,7 +18,7 @@ use crate::dirs;
 use crate::error::CliError;
 use crate::given::Overrides;
 use crate::output::{Voice, shell_word};
-use crate::settings::{Origin, Setting, Settings};
+use crate::settings::{Setting, Settings};
 use crate::wire::Told;
 
 /// A client secret is a line; whoever names a larger file has named the wrong one.
@@ -126,7 +126,7 @@ impl App {
     /// A command of ours, as it has to be typed for the same profile and server.
     pub(crate) fn command(&self, command: &str) -> String {
         let flag = |setting: Option<&Setting<String>>, flag: &str| {
-            let given = setting.filter(|setting| matches!(setting.origin, Origin::Flag(_)))?;
+            let given = setting.filter(|setting| setting.origin.is_typed())?;
             Some(format!(" {flag} {}", shell_word(&given.value)))
         };
         let settings = &self.settings;

@@ -12,24 +12,26 @@
 //! [profile.work]
 //! issuer = "https://login.example.com"
 //! client_id = "cli"
+//!
+//! [limits]                    # what no other file, variable or flag can widen
+//! allowed_flows = ["browser", "device"]
 //! ```
 //!
-//! Not responsible for which file wins (`settings`), nor for writing (`config_edit`). No secret ever
-//! stands in these files, so they may be shared.
+//! Not responsible for what can be set (`layer`), for which file wins (`settings`), nor for writing
+//! (`config_edit`). No secret ever stands in these files, so they may be shared.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use countersign_client::EndpointOverrides;
 use serde::Deserialize;
 
-use crate::args::When;
+use crate::dirs;
 use crate::error::CliError;
-use crate::{dirs, duration};
+use crate::layer::Layer;
+use crate::limits::Limits;
 
 /// A configuration file far beyond what a person writes is not read into memory.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -40,35 +42,15 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub(crate) struct ConfigFile {
     /// The profile that is used when none is named.
     pub(crate) default_profile: Option<String>,
+    /// What nobody may do, whatever is set anywhere else.
+    #[serde(default)]
+    pub(crate) limits: Limits,
     /// What holds for every profile.
     #[serde(default)]
     pub(crate) defaults: Layer,
     /// The profiles by name.
     #[serde(default)]
     pub(crate) profile: BTreeMap<String, Layer>,
-}
-
-/// What can be set in a profile or for all of them. The names are those of the flags.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Layer {
-    pub(crate) issuer: Option<String>,
-    pub(crate) client_id: Option<String>,
-    pub(crate) client_secret_file: Option<PathBuf>,
-    pub(crate) scope: Option<Vec<String>>,
-    pub(crate) audience: Option<String>,
-    pub(crate) resource: Option<Vec<String>>,
-    pub(crate) param: Option<BTreeMap<String, String>>,
-    pub(crate) endpoints: Option<EndpointOverrides>,
-    pub(crate) ca_cert: Option<Vec<PathBuf>>,
-    #[serde(default, deserialize_with = "duration::deserialize")]
-    pub(crate) timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "duration::deserialize")]
-    pub(crate) login_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "duration::deserialize")]
-    pub(crate) min_ttl: Option<Duration>,
-    pub(crate) no_browser: Option<bool>,
-    pub(crate) qr: Option<When>,
 }
 
 /// A configuration file and where it was.
@@ -185,9 +167,15 @@ fn load(path: &Path) -> Result<Option<Source>, CliError> {
         return Err(CliError::configuration(format!("{shown} is too large"))
             .why(format!("it has more than {MAX_BYTES} bytes")));
     }
-    let file = parse(&text).map_err(|(line, why)| {
-        let at = line.map_or_else(String::new, |line| format!(":{line}"));
-        CliError::configuration(format!("{shown}{at} cannot be used")).why(why)
+    let file = parse(&text).map_err(|mistake| {
+        let at = mistake
+            .line
+            .map_or_else(String::new, |line| format!(":{line}"));
+        let what = CliError::configuration(format!("{shown}{at} cannot be used"));
+        match mistake.key {
+            Some(key) => what.why(format!("{key}: {}", mistake.why)),
+            None => what.why(mistake.why),
+        }
     })?;
     Ok(Some(Source {
         path: path.to_owned(),
@@ -195,27 +183,68 @@ fn load(path: &Path) -> Result<Option<Source>, CliError> {
     }))
 }
 
-/// Reads the text of a file; on failure, the line (from 1) and what is wrong there. The text of the
-/// line is left out on purpose: someone may have put a secret where none belongs.
-fn parse(text: &str) -> Result<ConfigFile, (Option<usize>, String)> {
-    toml::from_str(text).map_err(|error| {
+/// What is wrong with a file, and where. The text of the line is left out on purpose: someone may
+/// have put a secret where none belongs.
+#[derive(Debug)]
+struct Mistake {
+    /// From 1.
+    line: Option<usize>,
+    /// As one would write it in full: `profile.work.flow`. Not there in a text that is not TOML.
+    key: Option<String>,
+    why: String,
+}
+
+/// Reads the text of a file.
+fn parse(text: &str) -> Result<ConfigFile, Mistake> {
+    toml::from_str(text).map_err(|mut error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map(|before| before.matches('\n').count() + 1);
         // The list of all that would be known is longer than it is helpful.
         let message = error.message();
-        let message = match message.split_once(", expected one of ") {
+        let why = match message.split_once(", expected one of ") {
             Some((unknown, _)) if unknown.starts_with("unknown field") => unknown,
             _ => message,
         };
-        (line, message.replace('\n', "; "))
+        let why = why.replace('\n', "; ");
+        // The key is told in one way only: as the end of the text for a person, when there is no
+        // input to quote from.
+        error.set_input(None);
+        let shown = error.to_string();
+        let key = shown
+            .rsplit_once("\nin `")
+            .and_then(|(_, end)| end.trim_end().strip_suffix('`'));
+        Mistake {
+            line,
+            key: key.map(str::to_owned),
+            why,
+        }
     })
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::time::Duration;
 
     use super::*;
+    use crate::args::When;
+
+    /// A person's file and a system's, from their texts.
+    pub(crate) fn config(user: &str, system: &[&str]) -> Config {
+        let source = |path: &str, text: &str| Source {
+            path: PathBuf::from(path),
+            file: toml::from_str(text).unwrap(),
+        };
+        Config {
+            user_path: PathBuf::from("/home/ada/config.toml"),
+            user: Some(source("/home/ada/config.toml", user)),
+            system: system
+                .iter()
+                .enumerate()
+                .map(|(index, text)| source(&format!("/etc/{index}.toml"), text))
+                .collect(),
+        }
+    }
 
     #[test]
     fn a_full_file_is_read() {
@@ -261,10 +290,35 @@ mod tests {
             ("[profile.a]\nissuer='a'\nissuer='b'", 3, "duplicate"),
         ];
         for (text, line, word) in cases {
-            let (at, why) = parse(text).unwrap_err();
+            let Mistake { line: at, why, .. } = parse(text).unwrap_err();
             assert_eq!(at, Some(line), "{text}: {why}");
             assert!(why.contains(word), "{text}: {why}");
             assert!(!why.contains("hunter2"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_wrong_is_named_with_its_key() {
+        let cases = [
+            ("[profile.a]\nflow = \"divice\"", "profile.a.flow", "device"),
+            (
+                "[profile.a]\nport = [6363, 99999]",
+                "profile.a.port",
+                "99999",
+            ),
+            ("[defaults]\nmax_age = \"soon\"", "defaults.max_age", "90s"),
+            ("[profile.a]\ndpop = \"yes\"", "profile.a.dpop", "bool"),
+            (
+                "[limits]\nallowed_flows = [\"auto\"]",
+                "limits.allowed_flows",
+                "auto",
+            ),
+        ];
+        for (text, key, word) in cases {
+            let mistake = parse(text).unwrap_err();
+            assert_eq!(mistake.line, Some(2), "{mistake:?}");
+            assert_eq!(mistake.key.as_deref(), Some(key), "{mistake:?}");
+            assert!(mistake.why.contains(word), "{mistake:?}");
         }
     }
 

@@ -8,29 +8,17 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Array, DocumentMut, Item, Table, Value, value};
+use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::layer::Layer;
 
 /// The person's file, open for changes.
 #[derive(Debug)]
 pub(crate) struct ConfigEdit {
     path: PathBuf,
     document: DocumentMut,
-}
-
-/// What a new profile says. What is empty is left out.
-#[derive(Debug, Default)]
-pub(crate) struct NewProfile<'a> {
-    pub(crate) issuer: &'a str,
-    pub(crate) client_id: &'a str,
-    pub(crate) client_secret_file: Option<&'a Path>,
-    pub(crate) scope: &'a [String],
-    pub(crate) audience: Option<&'a str>,
-    pub(crate) resource: &'a [String],
-    pub(crate) param: &'a [(String, String)],
-    pub(crate) ca_cert: &'a [PathBuf],
 }
 
 impl ConfigEdit {
@@ -62,49 +50,23 @@ impl ConfigEdit {
     ///
     /// # Errors
     /// When a path in it is not text.
-    pub(crate) fn put_profile(&mut self, name: &str, new: &NewProfile<'_>) -> Result<(), CliError> {
-        let mut table = Table::new();
-        table.insert("issuer", value(new.issuer));
-        table.insert("client_id", value(new.client_id));
-        if let Some(file) = new.client_secret_file {
-            table.insert("client_secret_file", value(absolute(file)?));
-        }
-        if !new.scope.is_empty() {
-            table.insert("scope", value(new.scope.iter().collect::<Array>()));
-        }
-        if let Some(audience) = new.audience {
-            table.insert("audience", value(audience));
-        }
-        if !new.resource.is_empty() {
-            table.insert("resource", value(new.resource.iter().collect::<Array>()));
-        }
-        if !new.ca_cert.is_empty() {
-            let files: Result<Array, CliError> =
-                new.ca_cert.iter().map(|path| absolute(path)).collect();
-            table.insert("ca_cert", value(files?));
-        }
-        if !new.param.is_empty() {
-            let parameters = new
-                .param
-                .iter()
-                .map(|(name, text)| (name, Value::from(text)));
-            table.insert(
-                "param",
-                value(parameters.collect::<toml_edit::InlineTable>()),
-            );
-        }
+    pub(crate) fn put_profile(&mut self, name: &str, new: &Layer) -> Result<(), CliError> {
+        let table = new.to_table()?;
+        self.profiles()?.insert(name, Item::Table(table));
+        Ok(())
+    }
+
+    fn profiles(&mut self) -> Result<&mut dyn TableLike, CliError> {
         let profiles = self.document.entry("profile").or_insert_with(|| {
             let mut table = Table::new();
             // `[profile.work]` needs no `[profile]` above it.
             table.set_implicit(true);
             Item::Table(table)
         });
-        let Some(profiles) = profiles.as_table_like_mut() else {
-            // Such a file would not have been loaded.
-            return Err(CliError::configuration("`profile` is not a table"));
-        };
-        profiles.insert(name, Item::Table(table));
-        Ok(())
+        // Such a file would not have been loaded.
+        profiles
+            .as_table_like_mut()
+            .ok_or_else(|| CliError::configuration("`profile` is not a table"))
     }
 
     /// Removes a profile; returns whether there was one.
@@ -154,20 +116,6 @@ impl ConfigEdit {
     }
 }
 
-/// A path in the file is meant from where the file is, one on the command line from where the person
-/// is: only an absolute one means the same in both places.
-fn absolute(path: &Path) -> Result<String, CliError> {
-    let shown = path.display().to_string();
-    let path = std::path::absolute(path).map_err(|error| {
-        CliError::usage(format!("{shown} is not a path")).why(error.to_string())
-    })?;
-    path.into_os_string().into_string().map_err(|_| {
-        CliError::usage(format!(
-            "{shown} cannot stand in a TOML file: it is not UTF-8"
-        ))
-    })
-}
-
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     // Many keep their files elsewhere and link to them: the link stays, its target is replaced.
     let path = match fs::canonicalize(path) {
@@ -205,11 +153,11 @@ mod tests {
 
     use super::*;
 
-    fn new() -> NewProfile<'static> {
-        NewProfile {
-            issuer: "https://b.example",
-            client_id: "cli",
-            ..NewProfile::default()
+    fn new() -> Layer {
+        Layer {
+            issuer: Some("https://b.example".to_owned()),
+            client_id: Some("cli".to_owned()),
+            ..Layer::default()
         }
     }
 
@@ -240,28 +188,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("new/config.toml");
         let mut edit = ConfigEdit::at(&path).unwrap();
-        edit.put_profile(
-            "b.c",
-            &NewProfile {
-                client_secret_file: Some(Path::new("/run/secret")),
-                scope: &["openid".to_owned(), "a\"b".to_owned()],
-                audience: Some("api"),
-                resource: &["https://api.example".to_owned()],
-                param: &[("tenant".to_owned(), "blue".to_owned())],
-                ca_cert: &["ca.pem".into()],
-                ..new()
-            },
-        )
-        .unwrap();
+        let new = Layer {
+            scope: Some(vec!["openid".to_owned(), "a\"b".to_owned()]),
+            ..new()
+        };
+        edit.put_profile("b.c", &new).unwrap();
         edit.set_default("b.c");
         edit.save().unwrap();
         let text = fs::read_to_string(&path).unwrap();
         let file: crate::config::ConfigFile = toml::from_str(&text).unwrap();
         assert_eq!(file.default_profile.as_deref(), Some("b.c"));
-        let profile = &file.profile["b.c"];
-        assert_eq!(profile.scope.as_ref().unwrap()[1], "a\"b");
-        assert!(profile.ca_cert.as_ref().unwrap()[0].is_absolute());
-        assert_eq!(profile.param.as_ref().unwrap()["tenant"], "blue");
+        assert_eq!(file.profile["b.c"], new);
     }
 
     #[test]

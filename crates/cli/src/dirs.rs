@@ -38,12 +38,15 @@ pub(crate) fn state_and_cache() -> Result<Directories, CliError> {
     }
 }
 
-/// The directory of the files that a company ships.
+/// The directory of the files that a company ships. No variable leads elsewhere, because these files
+/// hold limits.
 ///
-/// `COUNTERSIGN_TEST_SYSTEM_CONFIG_DIR` is for Countersign's own tests, which must not write to
-/// `/etc`. It gives nobody more power than their own configuration file does.
+/// `COUNTERSIGN_TEST_SYSTEM_CONFIG_DIR` is for Countersign's own tests, which must not write to `/etc`.
+/// A program that is built to be used does not know it.
 pub(crate) fn system_config() -> PathBuf {
-    overridden("COUNTERSIGN_TEST_SYSTEM_CONFIG_DIR")
+    cfg!(debug_assertions)
+        .then(|| overridden("COUNTERSIGN_TEST_SYSTEM_CONFIG_DIR"))
+        .flatten()
         .unwrap_or_else(|| PathBuf::from("/etc/countersign/config.d"))
 }
 

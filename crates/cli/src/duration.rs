@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, de};
-
 /// Reads a length of time: a whole number, then `s`, `m` or `h`; seconds without a unit.
 pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     const HOW: &str = "write it as 90s, 5m or 1h";
@@ -23,22 +21,47 @@ pub(crate) fn parse(text: &str) -> Result<Duration, &'static str> {
     Ok(Duration::from_secs(u64::from(number) * unit))
 }
 
-/// Reads a length of time from a configuration file: a text as above, or a number of seconds.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Duration>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(
-        untagged,
-        expecting = "a length of time such as \"90s\", \"5m\" or \"1h\""
-    )]
-    enum Either {
-        Seconds(u32),
-        Text(String),
+/// A length of time in a configuration file: a text as above, or a number of seconds.
+pub(crate) mod setting {
+    use super::{Duration, parse};
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// Reads either.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "a length of time such as \"90s\", \"5m\" or \"1h\""
+        )]
+        enum Either {
+            Seconds(u32),
+            Text(String),
+        }
+        match Either::deserialize(from)? {
+            Either::Seconds(seconds) => Ok(Some(Duration::from_secs(seconds.into()))),
+            Either::Text(text) => parse(&text).map(Some).map_err(de::Error::custom),
+        }
     }
-    match Either::deserialize(from)? {
-        Either::Seconds(seconds) => Ok(Some(Duration::from_secs(seconds.into()))),
-        Either::Text(text) => parse(&text).map(Some).map_err(de::Error::custom),
+
+    /// Writes the text, in the largest unit that loses nothing.
+    #[expect(clippy::ref_option, reason = "serde hands over the field")]
+    pub(crate) fn serialize<S: Serializer>(
+        duration: &Option<Duration>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let Some(seconds) = duration.map(|duration| duration.as_secs()) else {
+            return to.serialize_none();
+        };
+        let text = match seconds {
+            0 => "0s".to_owned(),
+            hours if hours % 3600 == 0 => format!("{}h", hours / 3600),
+            minutes if minutes % 60 == 0 => format!("{}m", minutes / 60),
+            seconds => format!("{seconds}s"),
+        };
+        to.serialize_str(&text)
     }
 }
 

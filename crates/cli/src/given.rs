@@ -3,42 +3,25 @@
 //! Not responsible for what holds when they say nothing (`settings`).
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use crate::args::{Command, Request, When, With};
+use crate::args::When;
+use crate::layer::Layer;
 use crate::settings::{Origin, Setting};
 
-/// What flags and environment say. Absent means that nothing was said.
+/// What flags and environment say, each as a layer of settings.
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
     pub(crate) profile: Option<Setting<String>>,
-    pub(crate) issuer: Option<Setting<String>>,
-    pub(crate) client_id: Option<Setting<String>>,
-    pub(crate) client_secret_file: Option<Setting<PathBuf>>,
-    pub(crate) scope: Option<Setting<Vec<String>>>,
-    pub(crate) audience: Option<Setting<String>>,
-    pub(crate) resource: Option<Setting<Vec<String>>>,
-    pub(crate) param: Option<Setting<BTreeMap<String, String>>>,
-    pub(crate) ca_cert: Vec<PathBuf>,
-    pub(crate) timeout: Option<Setting<Duration>>,
-    pub(crate) login_timeout: Option<Setting<Duration>>,
-    pub(crate) min_ttl: Option<Setting<Duration>>,
-    pub(crate) no_browser: Option<Setting<bool>>,
-    pub(crate) qr: Option<Setting<When>>,
+    pub(crate) flags: Layer,
+    pub(crate) environment: Layer,
 }
 
-/// What every command takes, from before its name and from after it.
+/// How to behave, which every command takes.
 #[derive(Debug, Default)]
 pub(crate) struct Globals {
-    profile: Option<Setting<String>>,
-    issuer: Option<Setting<String>>,
-    client_id: Option<Setting<String>>,
-    timeout: Option<Setting<Duration>>,
-    ca_cert: Vec<PathBuf>,
     pub(crate) no_input: bool,
     pub(crate) color: When,
     pub(crate) quiet: bool,
@@ -48,23 +31,8 @@ pub(crate) struct Globals {
 impl Globals {
     /// Reads them from the matches of the whole line and of the command in it.
     pub(crate) fn look(matches: &ArgMatches) -> Self {
-        let mut innermost = matches;
-        while let Some((_, inner)) = innermost.subcommand() {
-            innermost = inner;
-        }
-        let look = Look {
-            outer: matches,
-            inner: innermost,
-        };
+        let look = Look::at(matches);
         Self {
-            profile: look.setting("profile", "--profile", "COUNTERSIGN_PROFILE"),
-            issuer: look.setting("issuer", "--issuer", "COUNTERSIGN_ISSUER"),
-            client_id: look.setting("client_id", "--client-id", "COUNTERSIGN_CLIENT_ID"),
-            timeout: look.setting("timeout", "--timeout", "COUNTERSIGN_TIMEOUT"),
-            ca_cert: look
-                .levels()
-                .flat_map(|level| all(level, "ca_cert"))
-                .collect(),
             no_input: look.flag("no_input"),
             color: look
                 .one("color")
@@ -79,6 +47,95 @@ impl Globals {
     }
 }
 
+impl Overrides {
+    /// Reads them from the matches of the whole line and of the command in it. What a command does
+    /// not take, it does not have.
+    pub(crate) fn look(matches: &ArgMatches) -> Self {
+        let look = Look::at(matches);
+        let mut given = Self {
+            profile: look.one("profile").map(|(value, source)| {
+                let origin = if source == ValueSource::EnvVariable {
+                    Origin::Environment("profile")
+                } else {
+                    Origin::Flag("profile")
+                };
+                Setting { value, origin }
+            }),
+            ..Self::default()
+        };
+        given.put(&look, "issuer", |layer| &mut layer.issuer);
+        given.put(&look, "client_id", |layer| &mut layer.client_id);
+        given.put(&look, "client_secret_file", |layer| {
+            &mut layer.client_secret_file
+        });
+        given.put(&look, "client_key_file", |layer| &mut layer.client_key_file);
+        given.put_all(&look, "scope", |layer| &mut layer.scope);
+        given.put(&look, "audience", |layer| &mut layer.audience);
+        given.put_all(&look, "resource", |layer| &mut layer.resource);
+        given.put(&look, "connection", |layer| &mut layer.connection);
+        given.put(&look, "prompt", |layer| &mut layer.prompt);
+        given.put(&look, "login_hint", |layer| &mut layer.login_hint);
+        given.put_all(&look, "acr", |layer| &mut layer.acr);
+        given.put(&look, "max_age", |layer| &mut layer.max_age);
+        given.put_flag(&look, "dpop", |layer| &mut layer.dpop);
+        given.put(&look, "flow", |layer| &mut layer.flow);
+        given.put(&look, "redirect_uri", |layer| &mut layer.redirect_uri);
+        given.put_all(&look, "port", |layer| &mut layer.port);
+        given.put(&look, "browser", |layer| &mut layer.browser);
+        given.put_flag(&look, "no_browser", |layer| &mut layer.no_browser);
+        given.put(&look, "qr", |layer| &mut layer.qr);
+        given.put(&look, "login_timeout", |layer| &mut layer.login_timeout);
+        given.put(&look, "timeout", |layer| &mut layer.timeout);
+        given.put(&look, "min_ttl", |layer| &mut layer.min_ttl);
+        given.put_all(&look, "ca_cert", |layer: &mut Layer| &mut layer.ca_cert);
+        let pairs: Vec<(String, String)> = look.all("param");
+        given.flags.param = (!pairs.is_empty()).then(|| BTreeMap::from_iter(pairs));
+        given
+    }
+
+    fn put<T: Clone + Send + Sync + 'static>(
+        &mut self,
+        look: &Look<'_>,
+        id: &str,
+        place: impl Fn(&mut Layer) -> &mut Option<T>,
+    ) {
+        if let Some((value, source)) = look.one(id) {
+            let layer = match source {
+                ValueSource::EnvVariable => &mut self.environment,
+                _ => &mut self.flags,
+            };
+            *place(layer) = Some(value);
+        }
+    }
+
+    /// As `put`, for a flag that is either there or not.
+    fn put_flag(
+        &mut self,
+        look: &Look<'_>,
+        id: &str,
+        place: impl Fn(&mut Layer) -> &mut Option<bool>,
+    ) {
+        self.put(look, id, &place);
+        for layer in [&mut self.flags, &mut self.environment] {
+            let said = place(layer);
+            *said = said.filter(|on| *on);
+        }
+    }
+
+    /// As `put`, for what can be given several times. None of these has a variable.
+    fn put_all<T: Clone + Send + Sync + 'static>(
+        &mut self,
+        look: &Look<'_>,
+        id: &str,
+        place: impl Fn(&mut Layer) -> &mut Option<Vec<T>>,
+    ) {
+        let values = look.all(id);
+        if !values.is_empty() {
+            *place(&mut self.flags) = Some(values);
+        }
+    }
+}
+
 /// The two places where an argument that every command takes can stand.
 struct Look<'a> {
     outer: &'a ArgMatches,
@@ -86,6 +143,17 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
+    fn at(matches: &'a ArgMatches) -> Self {
+        let mut inner = matches;
+        while let Some((_, matches)) = inner.subcommand() {
+            inner = matches;
+        }
+        Self {
+            outer: matches,
+            inner,
+        }
+    }
+
     /// Outer first. Not every command has these arguments.
     fn levels(&self) -> impl Iterator<Item = &'a ArgMatches> {
         let inner = (!std::ptr::eq(self.outer, self.inner)).then_some(self.inner);
@@ -107,15 +175,13 @@ impl<'a> Look<'a> {
         found
     }
 
-    fn setting<T: Clone + Send + Sync + 'static>(
-        &self,
-        id: &str,
-        flag: &'static str,
-        variable: &'static str,
-    ) -> Option<Setting<T>> {
-        let (value, source) = self.one(id)?;
-        let origin = origin(source, flag, variable);
-        Some(Setting { value, origin })
+    fn all<T: Clone + Send + Sync + 'static>(&self, id: &str) -> Vec<T> {
+        let values = |level: &'a ArgMatches| level.try_get_many::<T>(id).ok().flatten();
+        self.levels()
+            .filter_map(values)
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     fn flag(&self, id: &str) -> bool {
@@ -127,112 +193,99 @@ fn one<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, id: &str) -> Opti
     matches.try_get_one::<T>(id).ok().flatten().cloned()
 }
 
-fn all(matches: &ArgMatches, id: &str) -> Vec<PathBuf> {
-    let values = matches.try_get_many::<PathBuf>(id).ok().flatten();
-    values.into_iter().flatten().cloned().collect()
-}
-
-fn origin(source: ValueSource, flag: &'static str, variable: &'static str) -> Origin {
-    if source == ValueSource::EnvVariable {
-        Origin::Environment(variable)
-    } else {
-        Origin::Flag(flag)
-    }
-}
-
-impl Overrides {
-    /// What was said, from what every command takes and from what this one takes.
-    pub(crate) fn new(globals: Globals, command: &Command) -> Self {
-        let mut given = Self {
-            profile: globals.profile,
-            issuer: globals.issuer,
-            client_id: globals.client_id,
-            timeout: globals.timeout,
-            ca_cert: globals.ca_cert,
-            ..Self::default()
-        };
-        match command {
-            Command::Login(With { own: args, .. }) => {
-                given.take_request(&args.request);
-                given.no_browser = flag("--no-browser", args.no_browser.then_some(true));
-                given.login_timeout = flag("--login-timeout", args.login_timeout);
-                given.qr = flag("--qr", args.qr);
-            }
-            Command::Token(With { own: args, .. }) => {
-                given.min_ttl = flag("--min-ttl", args.min_ttl);
-            }
-            _ => {}
-        }
-        given
-    }
-
-    fn take_request(&mut self, request: &Request) {
-        let some = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
-        self.scope = flag("--scope", some(&request.scope));
-        self.audience = flag("--audience", request.audience.clone());
-        self.resource = flag("--resource", some(&request.resource));
-        let param: BTreeMap<_, _> = request.param.iter().cloned().collect();
-        self.param = flag("--param", (!param.is_empty()).then_some(param));
-        self.client_secret_file = flag("--client-secret-file", request.client_secret_file.clone());
-    }
-}
-
-/// A value that can only come from the command line.
-fn flag<T>(name: &'static str, value: Option<T>) -> Option<Setting<T>> {
-    let origin = Origin::Flag(name);
-    value.map(|value| Setting { value, origin })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::args::Cli;
+    use crate::args::{Cli, Flow};
 
-    fn globals(arguments: &str) -> Globals {
+    fn matches(arguments: &str) -> ArgMatches {
         let words = ["countersign"]
             .into_iter()
             .chain(arguments.split_ascii_whitespace());
-        Globals::look(&Cli::command().try_get_matches_from(words).unwrap())
-    }
-
-    fn value<T>(setting: Option<Setting<T>>) -> Option<T> {
-        setting.map(|setting| setting.value)
+        Cli::command().try_get_matches_from(words).unwrap()
     }
 
     #[test]
     fn what_every_command_takes_may_stand_before_and_after_its_name() {
         for arguments in ["-p work --no-input status", "status -p work --no-input"] {
-            let globals = globals(arguments);
-            assert_eq!(
-                value(globals.profile).as_deref(),
-                Some("work"),
-                "{arguments}"
-            );
-            assert!(globals.no_input, "{arguments}");
+            let matches = matches(arguments);
+            let profile = Overrides::look(&matches).profile.unwrap();
+            assert_eq!(profile.value, "work", "{arguments}");
+            assert!(Globals::look(&matches).no_input, "{arguments}");
         }
-        let nested = globals("-p outer profile list -p inner");
-        assert_eq!(value(nested.profile).as_deref(), Some("inner"));
+        let nested = Overrides::look(&matches("-p outer profile list -p inner"));
+        assert_eq!(nested.profile.unwrap().value, "inner");
     }
 
     #[test]
     fn what_adds_up_is_added_up() {
-        let globals = globals("-v --ca-cert a.pem status -vv --ca-cert b.pem");
-        assert_eq!(globals.verbose, 3);
+        let matches = matches("-v --ca-cert a.pem status -vv --ca-cert b.pem");
+        assert_eq!(Globals::look(&matches).verbose, 3);
         assert_eq!(
-            globals.ca_cert,
+            Overrides::look(&matches).flags.ca_cert.unwrap(),
             [PathBuf::from("a.pem"), PathBuf::from("b.pem")]
         );
     }
 
     #[test]
     fn nothing_said_is_nothing_given() {
-        let globals = globals("version");
-        assert_eq!(
-            (globals.verbose, globals.quiet, globals.color),
-            (0, false, When::Auto)
-        );
-        assert!(globals.issuer.is_none() && globals.ca_cert.is_empty());
+        for arguments in ["version", "login", "token", "profile add x"] {
+            let matches = matches(arguments);
+            let globals = Globals::look(&matches);
+            assert_eq!(
+                (globals.verbose, globals.quiet, globals.color),
+                (0, false, When::Auto)
+            );
+            let given = Overrides::look(&matches);
+            assert_eq!(given.flags, Layer::default(), "{arguments}");
+        }
+    }
+
+    /// The ids of the arguments, the names in `look` and the types are three lists that nothing but
+    /// this compares.
+    #[test]
+    fn every_flag_of_a_login_reaches_its_place() {
+        for command in ["login", "profile add x"] {
+            let given = Overrides::look(&matches(&format!(
+                "--issuer https://a --client-id b --timeout 1 {command} --ca-cert c \
+                 --client-secret-file d --client-key-file e --scope f --audience g --resource h \
+                 --connection i --prompt j --login-hint k --acr l --max-age 2 --dpop --flow paste \
+                 --redirect-uri m --port 3 --browser n --no-browser --qr never --login-timeout 4 \
+                 --param o=p"
+            )));
+            let expected = r#"
+                issuer = "https://a"
+                client_id = "b"
+                timeout = 1
+                ca_cert = ["c"]
+                client_secret_file = "d"
+                client_key_file = "e"
+                scope = ["f"]
+                audience = "g"
+                resource = ["h"]
+                connection = "i"
+                prompt = "j"
+                login_hint = "k"
+                acr = ["l"]
+                max_age = 2
+                dpop = true
+                flow = "paste"
+                redirect_uri = "m"
+                port = [3]
+                browser = "n"
+                no_browser = true
+                qr = "never"
+                login_timeout = 4
+                param = { o = "p" }
+            "#;
+            assert_eq!(given.flags, toml::from_str(expected).unwrap(), "{command}");
+        }
+        let given = Overrides::look(&matches("token --min-ttl 90"));
+        assert_eq!(given.flags, toml::from_str("min_ttl = 90").unwrap());
+        assert_eq!(given.flags.flow, None::<Flow>);
     }
 }

@@ -17,6 +17,8 @@ mod duration;
 mod error;
 mod given;
 mod jwt;
+mod layer;
+mod limits;
 mod output;
 mod prompt;
 mod qr;
@@ -52,10 +54,10 @@ fn main() -> ExitCode {
     let mut matches = command
         .try_get_matches_from_mut(std::env::args_os())
         .unwrap_or_else(|error| error.exit());
-    let globals = Globals::look(&matches);
+    let (globals, given) = (Globals::look(&matches), Overrides::look(&matches));
     let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
     let voice = Voice::new(globals.quiet, globals.verbose, globals.color);
-    match run(&cli.command, globals, voice) {
+    match run(&cli.command, &globals, given, voice) {
         Ok(code) => code,
         Err(error) => {
             output::message(&error.render(voice.paint()));
@@ -64,15 +66,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command, globals: Globals, voice: Voice) -> Result<ExitCode, CliError> {
+fn run(
+    command: &Command,
+    globals: &Globals,
+    given: Overrides,
+    voice: Voice,
+) -> Result<ExitCode, CliError> {
     // These two need no configuration, and must work when it is broken.
     match command {
         Command::Version => return version::run().map(|()| ExitCode::SUCCESS),
         Command::Completion(args) => return completion::run(args).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
-    let no_input = globals.no_input;
-    let given = Overrides::new(globals, command);
     let config = Config::load()?;
     let settings = Settings::resolve(&config, &given)?;
     if voice.tells(2) {
@@ -85,7 +90,7 @@ fn run(command: &Command, globals: Globals, voice: Voice) -> Result<ExitCode, Cl
         config,
         given,
         settings,
-        no_input,
+        no_input: globals.no_input,
     };
     let done = match command {
         Command::Login(_) => login::run(&mut app),

@@ -3,71 +3,91 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::settings::{Origin, Setting, Settings};
+use crate::settings::{Setting, Settings};
 
 /// Name, value and origin of each setting that has a value.
-pub(crate) struct Rows<'a>(pub(crate) Vec<(&'static str, String, &'a Origin)>);
+pub(crate) struct Rows(pub(crate) Vec<(String, String, String)>);
 
-impl<'a> Rows<'a> {
+impl Rows {
     /// In the order in which a person would ask.
-    pub(crate) fn of(settings: &'a Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         let mut rows = Self(Vec::new());
-        rows.put("issuer", settings.issuer.as_ref(), String::clone);
-        rows.put("client_id", Some(&settings.client_id), String::clone);
+        let s = settings;
+        let url = |urls: &Vec<String>| urls.join(" ");
+        rows.put("issuer", s.issuer.as_ref(), String::clone);
+        rows.put("client_id", &s.client_id, String::clone);
         rows.put(
             "client_secret_file",
-            settings.client_secret_file.as_ref(),
+            s.client_secret_file.as_ref(),
             |file| path(file),
         );
-        rows.put("scope", settings.scope.as_ref(), |scopes| scopes.join(" "));
-        rows.put("audience", settings.audience.as_ref(), String::clone);
-        rows.put("resource", settings.resource.as_ref(), |urls| {
-            urls.join(" ")
+        rows.put("client_key_file", s.client_key_file.as_ref(), |file| {
+            path(file)
         });
-        rows.put("param", settings.param.as_ref(), |pairs| {
+        rows.put("scope", s.scope.as_ref(), url);
+        rows.put("audience", s.audience.as_ref(), String::clone);
+        rows.put("resource", s.resource.as_ref(), url);
+        rows.put("connection", s.connection.as_ref(), String::clone);
+        rows.put("prompt", s.prompt.as_ref(), String::clone);
+        rows.put("login_hint", s.login_hint.as_ref(), String::clone);
+        rows.put("acr", s.acr.as_ref(), url);
+        rows.put("max_age", s.max_age.as_ref(), seconds);
+        rows.put("param", s.param.as_ref(), |pairs| {
             join(pairs, |(name, value)| format!("{name}={value}"))
         });
-        rows.endpoints(settings);
-        rows.put("ca_cert", settings.ca_cert.as_ref(), |paths| {
+        rows.endpoints(s);
+        rows.put("dpop", &s.dpop, bool::to_string);
+        rows.put("flow", &s.flow, |flow| flow.word().to_owned());
+        rows.limit(s);
+        rows.put("redirect_uri", s.redirect_uri.as_ref(), String::clone);
+        rows.put("port", s.port.as_ref(), |ports| join(ports, u16::to_string));
+        rows.put("browser", s.browser.as_ref(), String::clone);
+        rows.put("no_browser", &s.no_browser, bool::to_string);
+        rows.put("qr", &s.qr, |when| when.word().to_owned());
+        rows.put("login_timeout", s.login_timeout.as_ref(), seconds);
+        rows.put("timeout", &s.timeout, seconds);
+        rows.put("min_ttl", &s.min_ttl, seconds);
+        rows.put("ca_cert", s.ca_cert.as_ref(), |paths| {
             join(paths, |file| path(file))
         });
-        rows.put("timeout", Some(&settings.timeout), seconds);
-        rows.put("login_timeout", settings.login_timeout.as_ref(), seconds);
-        rows.put("min_ttl", Some(&settings.min_ttl), seconds);
-        rows.put("no_browser", Some(&settings.no_browser), bool::to_string);
-        rows.put("qr", Some(&settings.qr), |when| when.word().to_owned());
         rows
     }
 
-    fn put<T: 'a>(
+    fn put<'a, T: 'a>(
         &mut self,
-        name: &'static str,
+        name: &str,
         setting: impl Into<Option<&'a Setting<T>>>,
         text: impl Fn(&T) -> String,
     ) {
-        if let Some(setting) = setting.into() {
-            self.0.push((name, text(&setting.value), &setting.origin));
+        if let Some(Setting { value, origin }) = setting.into() {
+            self.0
+                .push((name.to_owned(), text(value), origin.to_string()));
         }
     }
 
-    fn endpoints(&mut self, settings: &'a Settings) {
+    fn endpoints(&mut self, settings: &Settings) {
         let Some(Setting { value, origin }) = &settings.endpoints else {
             return;
         };
-        let urls = [
-            ("endpoints.token_endpoint", &value.token_endpoint),
-            ("endpoints.jwks_uri", &value.jwks_uri),
-            ("endpoints.userinfo_endpoint", &value.userinfo_endpoint),
-            ("endpoints.revocation_endpoint", &value.revocation_endpoint),
-            (
-                "endpoints.device_authorization_endpoint",
-                &value.device_authorization_endpoint,
-            ),
-        ];
-        let urls = urls
-            .into_iter()
-            .filter_map(|(name, url)| Some((name, url.as_ref()?.to_string(), origin)));
-        self.0.extend(urls);
+        // Under the names that they have in the file.
+        if let Ok(serde_json::Value::Object(urls)) = serde_json::to_value(value) {
+            self.0.extend(urls.into_iter().map(|(name, url)| {
+                let url = url.as_str().unwrap_or_default().to_owned();
+                (format!("endpoints.{name}"), url, origin.to_string())
+            }));
+        }
+    }
+
+    fn limit(&mut self, settings: &Settings) {
+        if let Some(allowed) = &settings.allowed_flows {
+            let files = join(allowed.files(), path);
+            let row = (
+                "allowed_flows",
+                allowed.words(),
+                format!("limit in {files}"),
+            );
+            self.0.push((row.0.to_owned(), row.1, row.2));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is in force, and why: flag, then environment, then profile, then the person's file, then the
 //! system's files, then the default.
 //!
-//! Not responsible for reading files (`config`) nor for flags (`args`).
+//! Not responsible for reading files (`config`), for flags (`args`), nor for limits (`limits`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use countersign_client::{EndpointOverrides, SessionName};
 
-use crate::args::When;
-use crate::config::{Config, Layer, Source};
+use crate::args::{Flow, When};
+use crate::config::{Config, Source};
 use crate::error::CliError;
 use crate::given::Overrides;
+use crate::layer::Layer;
+use crate::limits::AllowedFlows;
 use crate::output::shell_word;
 
 /// The client id that an issuer of ours knows without any set-up.
@@ -27,9 +29,11 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The command line.
+    /// The command line. A flag is called like its setting.
     Flag(&'static str),
-    /// An environment variable.
+    /// The answer to a question of ours.
+    Answer,
+    /// An environment variable. It is called like its setting.
     Environment(&'static str),
     /// The profile, in this file.
     Profile(PathBuf),
@@ -39,10 +43,19 @@ pub(crate) enum Origin {
     Default,
 }
 
+impl Origin {
+    /// Whether the person has just typed it.
+    pub(crate) fn is_typed(&self) -> bool {
+        matches!(self, Self::Flag(_) | Self::Answer)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flag(name) | Self::Environment(name) => f.write_str(name),
+            Self::Flag(name) => write!(f, "--{}", name.replace('_', "-")),
+            Self::Answer => f.write_str("your answer"),
+            Self::Environment(name) => write!(f, "COUNTERSIGN_{}", name.to_ascii_uppercase()),
             Self::Profile(path) => write!(f, "profile in {}", path.display()),
             Self::Defaults(path) => write!(f, "defaults in {}", path.display()),
             Self::Default => f.write_str("default"),
@@ -60,26 +73,38 @@ pub(crate) struct Setting<T> {
 /// What is in force.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// The profile that was chosen, whether or not there is one of that name.
     pub(crate) profile: Option<Setting<String>>,
-    /// Whether some file has a profile of that name.
+    /// Whether a file has the profile.
     pub(crate) profile_exists: bool,
     /// Whether flags or environment lead to another server or client than the profile does.
     pub(crate) leaves_profile: bool,
     pub(crate) issuer: Option<Setting<String>>,
     pub(crate) client_id: Setting<String>,
     pub(crate) client_secret_file: Option<Setting<PathBuf>>,
+    pub(crate) client_key_file: Option<Setting<PathBuf>>,
     pub(crate) scope: Option<Setting<Vec<String>>>,
     pub(crate) audience: Option<Setting<String>>,
     pub(crate) resource: Option<Setting<Vec<String>>>,
+    pub(crate) connection: Option<Setting<String>>,
+    pub(crate) prompt: Option<Setting<String>>,
+    pub(crate) login_hint: Option<Setting<String>>,
+    pub(crate) acr: Option<Setting<Vec<String>>>,
+    pub(crate) max_age: Option<Setting<Duration>>,
+    pub(crate) dpop: Setting<bool>,
     pub(crate) param: Option<Setting<BTreeMap<String, String>>>,
     pub(crate) endpoints: Option<Setting<EndpointOverrides>>,
-    pub(crate) ca_cert: Option<Setting<Vec<PathBuf>>>,
-    pub(crate) timeout: Setting<Duration>,
-    pub(crate) login_timeout: Option<Setting<Duration>>,
-    pub(crate) min_ttl: Setting<Duration>,
+    pub(crate) flow: Setting<Flow>,
+    /// No setting, because nothing overrides it.
+    pub(crate) allowed_flows: Option<AllowedFlows>,
+    pub(crate) redirect_uri: Option<Setting<String>>,
+    pub(crate) port: Option<Setting<Vec<u16>>>,
+    pub(crate) browser: Option<Setting<String>>,
     pub(crate) no_browser: Setting<bool>,
     pub(crate) qr: Setting<When>,
+    pub(crate) login_timeout: Option<Setting<Duration>>,
+    pub(crate) timeout: Setting<Duration>,
+    pub(crate) min_ttl: Setting<Duration>,
+    pub(crate) ca_cert: Option<Setting<Vec<PathBuf>>>,
 }
 
 impl Settings {
@@ -87,79 +112,56 @@ impl Settings {
     ///
     /// # Errors
     /// When a profile was chosen by a file that no file has.
-    pub(crate) fn resolve(config: &Config, overrides: &Overrides) -> Result<Self, CliError> {
-        let profile = choose_profile(config, overrides.profile.clone())?;
+    pub(crate) fn resolve(config: &Config, given: &Overrides) -> Result<Self, CliError> {
+        let profile = choose_profile(config, given.profile.clone())?;
         let name = profile.as_ref().map(|setting| setting.value.as_str());
-        let layers = Layers::new(config, name);
-        let mut ca_cert = layers.paths(|layer| layer.ca_cert.as_deref());
-        if !overrides.ca_cert.is_empty() {
-            // The only setting that adds up: a certificate for once must not hide the company's.
-            let mut value = ca_cert.map(|setting| setting.value).unwrap_or_default();
-            value.extend(overrides.ca_cert.iter().cloned());
-            ca_cert = Some(Setting {
-                value,
-                origin: Origin::Flag("--ca-cert"),
-            });
-        }
-        let issuer = layers.pick(|l| l.issuer.as_ref());
-        let client_id = layers
-            .pick(|l| l.client_id.as_ref())
-            .unwrap_or_else(|| default(DEFAULT_CLIENT_ID.to_owned()));
-        let other = |given: Option<&Setting<String>>, own: Option<&Setting<String>>| {
-            given.is_some_and(|given| own.is_none_or(|own| own.value != given.value))
-        };
+        let own = Layers::of_files(config, name);
+        let own_server = server(&own);
+        let all = Layers::all(given, own);
+        let (issuer, client_id) = server(&all);
+        let value = |setting: &Option<Setting<String>>| setting.as_ref().map(|s| s.value.clone());
         Ok(Self {
             profile_exists: name.is_some_and(|name| config.has_profile(name)),
-            leaves_profile: other(overrides.issuer.as_ref(), issuer.as_ref())
-                || other(overrides.client_id.as_ref(), Some(&client_id)),
-            issuer: overrides.issuer.clone().or(issuer),
-            client_id: overrides.client_id.clone().unwrap_or(client_id),
-            client_secret_file: overrides
-                .client_secret_file
-                .clone()
-                .or_else(|| layers.path(|l| l.client_secret_file.as_deref())),
-            scope: overrides
-                .scope
-                .clone()
-                .or_else(|| layers.pick(|l| l.scope.as_ref())),
-            audience: overrides
-                .audience
-                .clone()
-                .or_else(|| layers.pick(|l| l.audience.as_ref())),
-            resource: overrides
-                .resource
-                .clone()
-                .or_else(|| layers.pick(|l| l.resource.as_ref())),
-            param: overrides
-                .param
-                .clone()
-                .or_else(|| layers.pick(|l| l.param.as_ref())),
-            endpoints: layers.pick(|l| l.endpoints.as_ref()),
-            ca_cert,
-            timeout: overrides
-                .timeout
-                .clone()
-                .or_else(|| layers.pick(|l| l.timeout.as_ref()))
-                .unwrap_or_else(|| default(DEFAULT_TIMEOUT)),
-            login_timeout: overrides
-                .login_timeout
-                .clone()
-                .or_else(|| layers.pick(|l| l.login_timeout.as_ref())),
-            min_ttl: overrides
-                .min_ttl
-                .clone()
-                .or_else(|| layers.pick(|l| l.min_ttl.as_ref()))
-                .unwrap_or_else(|| default(DEFAULT_MIN_TTL)),
-            no_browser: overrides
-                .no_browser
-                .clone()
-                .or_else(|| layers.pick(|l| l.no_browser.as_ref()))
+            leaves_profile: value(&issuer) != value(&own_server.0)
+                || client_id.value != own_server.1.value,
+            issuer,
+            client_id,
+            client_secret_file: all.path("client_secret_file", |l| l.client_secret_file.as_deref()),
+            client_key_file: all.path("client_key_file", |l| l.client_key_file.as_deref()),
+            scope: all.pick("scope", |l| l.scope.as_ref()),
+            audience: all.pick("audience", |l| l.audience.as_ref()),
+            resource: all.pick("resource", |l| l.resource.as_ref()),
+            connection: all.pick("connection", |l| l.connection.as_ref()),
+            prompt: all.pick("prompt", |l| l.prompt.as_ref()),
+            login_hint: all.pick("login_hint", |l| l.login_hint.as_ref()),
+            acr: all.pick("acr", |l| l.acr.as_ref()),
+            max_age: all.pick("max_age", |l| l.max_age.as_ref()),
+            dpop: all
+                .pick("dpop", |l| l.dpop.as_ref())
                 .unwrap_or_else(|| default(false)),
-            qr: overrides
-                .qr
-                .clone()
-                .or_else(|| layers.pick(|l| l.qr.as_ref()))
+            param: all.pick("param", |l| l.param.as_ref()),
+            endpoints: all.pick("endpoints", |l| l.endpoints.as_ref()),
+            flow: all
+                .pick("flow", |l| l.flow.as_ref())
+                .unwrap_or_else(|| default(Flow::Auto)),
+            allowed_flows: AllowedFlows::of(config),
+            redirect_uri: all.pick("redirect_uri", |l| l.redirect_uri.as_ref()),
+            port: all.pick("port", |l| l.port.as_ref()),
+            browser: all.pick("browser", |l| l.browser.as_ref()),
+            no_browser: all
+                .pick("no_browser", |l| l.no_browser.as_ref())
+                .unwrap_or_else(|| default(false)),
+            qr: all
+                .pick("qr", |l| l.qr.as_ref())
                 .unwrap_or_else(|| default(When::Auto)),
+            login_timeout: all.pick("login_timeout", |l| l.login_timeout.as_ref()),
+            timeout: all
+                .pick("timeout", |l| l.timeout.as_ref())
+                .unwrap_or_else(|| default(DEFAULT_TIMEOUT)),
+            min_ttl: all
+                .pick("min_ttl", |l| l.min_ttl.as_ref())
+                .unwrap_or_else(|| default(DEFAULT_MIN_TTL)),
+            ca_cert: all.certificates(),
             profile,
         })
     }
@@ -282,49 +284,112 @@ fn choose_profile(
     })
 }
 
-/// The parts of the files that apply, the one that wins first.
-struct Layers<'a>(Vec<(&'a Layer, &'a Source, bool)>);
+/// The server and the client that some layers lead to.
+fn server(layers: &Layers<'_>) -> (Option<Setting<String>>, Setting<String>) {
+    let issuer = layers.pick("issuer", |l| l.issuer.as_ref());
+    let client_id = layers.pick("client_id", |l| l.client_id.as_ref());
+    let client_id = client_id.unwrap_or_else(|| default(DEFAULT_CLIENT_ID.to_owned()));
+    (issuer, client_id)
+}
+
+/// Whose word a layer is.
+#[derive(Debug, Clone, Copy)]
+enum Place<'a> {
+    Flags,
+    Environment,
+    Profile(&'a Path),
+    Defaults(&'a Path),
+}
+
+impl<'a> Place<'a> {
+    fn origin(self, name: &'static str) -> Origin {
+        match self {
+            Self::Flags => Origin::Flag(name),
+            Self::Environment => Origin::Environment(name),
+            Self::Profile(file) => Origin::Profile(file.to_owned()),
+            Self::Defaults(file) => Origin::Defaults(file.to_owned()),
+        }
+    }
+
+    /// Where a path is meant from: one in a file from where that file is.
+    fn base(self) -> &'a Path {
+        match self {
+            Self::Flags | Self::Environment => Path::new(""),
+            Self::Profile(file) | Self::Defaults(file) => file.parent().unwrap_or(Path::new("/")),
+        }
+    }
+}
+
+/// The layers that apply, the one that wins first.
+struct Layers<'a>(Vec<(&'a Layer, Place<'a>)>);
 
 impl<'a> Layers<'a> {
-    fn new(config: &'a Config, profile: Option<&str>) -> Self {
-        let profiles = config.sources().filter_map(|source| {
-            let layer = source.file.profile.get(profile?)?;
-            Some((layer, source, true))
+    fn of_files(config: &'a Config, profile: Option<&str>) -> Self {
+        let profiles = config.sources().filter_map(|Source { path, file }| {
+            let layer = file.profile.get(profile?)?;
+            Some((layer, Place::Profile(path)))
         });
         let defaults = config
             .sources()
-            .map(|source| (&source.file.defaults, source, false));
+            .map(|Source { path, file }| (&file.defaults, Place::Defaults(path)));
         Self(profiles.chain(defaults).collect())
     }
 
-    fn pick<T: Clone + 'a>(&self, get: impl Fn(&'a Layer) -> Option<&'a T>) -> Option<Setting<T>> {
-        self.find(|layer, _| get(layer).cloned())
+    fn all(given: &'a Overrides, files: Self) -> Self {
+        let mut layers = vec![
+            (&given.flags, Place::Flags),
+            (&given.environment, Place::Environment),
+        ];
+        layers.extend(files.0);
+        Self(layers)
     }
 
-    /// A path in a file is meant from where that file is.
-    fn path(&self, get: impl Fn(&'a Layer) -> Option<&'a Path>) -> Option<Setting<PathBuf>> {
-        self.find(|layer, base| get(layer).map(|path| base.join(path)))
-    }
-
-    fn paths(
+    fn pick<T: Clone + 'a>(
         &self,
-        get: impl Fn(&'a Layer) -> Option<&'a [PathBuf]>,
-    ) -> Option<Setting<Vec<PathBuf>>> {
-        self.find(|layer, base| {
-            get(layer).map(|paths| paths.iter().map(|path| base.join(path)).collect())
+        name: &'static str,
+        get: impl Fn(&'a Layer) -> Option<&'a T>,
+    ) -> Option<Setting<T>> {
+        self.find(name, |layer, _| get(layer).cloned())
+    }
+
+    fn path(
+        &self,
+        name: &'static str,
+        get: impl Fn(&'a Layer) -> Option<&'a Path>,
+    ) -> Option<Setting<PathBuf>> {
+        self.find(name, |layer, place| {
+            get(layer).map(|path| place.base().join(path))
         })
     }
 
-    fn find<T>(&self, get: impl Fn(&'a Layer, &'a Path) -> Option<T>) -> Option<Setting<T>> {
-        self.0.iter().find_map(|(layer, source, in_profile)| {
-            let base = source.path.parent().unwrap_or(Path::new("/"));
-            let value = get(layer, base)?;
-            let path = source.path.clone();
-            let origin = if *in_profile {
-                Origin::Profile(path)
-            } else {
-                Origin::Defaults(path)
-            };
+    /// The only setting that adds up: a certificate for once must not hide the company's.
+    fn certificates(&self) -> Option<Setting<Vec<PathBuf>>> {
+        let files = |layer: &Layer, place: Place<'_>| {
+            let files = layer.ca_cert.as_deref()?;
+            Some(files.iter().map(|file| place.base().join(file)).collect())
+        };
+        let given = self.find("ca_cert", files)?;
+        if !matches!(given.origin, Origin::Flag(_)) {
+            return Some(given);
+        }
+        let below = Self(self.0.iter().skip(1).copied().collect());
+        let mut value: Vec<PathBuf> = below
+            .find("ca_cert", files)
+            .map(|setting| setting.value)
+            .unwrap_or_default();
+        value.extend(given.value);
+        let origin = given.origin;
+        Some(Setting { value, origin })
+    }
+
+    fn find<T>(
+        &self,
+        name: &'static str,
+        get: impl Fn(&'a Layer, Place<'a>) -> Option<T>,
+    ) -> Option<Setting<T>> {
+        self.0.iter().find_map(|(layer, place)| {
+            let value = get(layer, *place)?;
+            let origin = place.origin(name);
             Some(Setting { value, origin })
         })
     }
@@ -333,26 +398,13 @@ impl<'a> Layers<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::config;
 
-    fn config(user: &str, system: &[&str]) -> Config {
-        let source = |path: &str, text: &str| Source {
-            path: PathBuf::from(path),
-            file: toml::from_str(text).unwrap(),
-        };
-        Config {
-            user_path: PathBuf::from("/home/ada/config.toml"),
-            user: Some(source("/home/ada/config.toml", user)),
-            system: system
-                .iter()
-                .enumerate()
-                .map(|(index, text)| source(&format!("/etc/{index}.toml"), text))
-                .collect(),
+    fn flags(text: &str) -> Overrides {
+        Overrides {
+            flags: toml::from_str(text).unwrap(),
+            ..Overrides::default()
         }
-    }
-
-    fn flag<T>(value: T) -> Setting<T> {
-        let origin = Origin::Flag("--it");
-        Setting { value, origin }
     }
 
     #[test]
@@ -383,11 +435,13 @@ mod tests {
         );
         assert_eq!(plain.min_ttl.origin, Origin::Default);
 
-        let flagged = resolve(Overrides {
-            timeout: Some(flag(Duration::from_secs(1))),
-            ..Overrides::default()
-        });
-        assert_eq!(flagged.timeout.value, Duration::from_secs(1));
+        let mut given = flags("timeout = 1");
+        given.environment = toml::from_str("timeout = 9\nqr = 'always'").unwrap();
+        let given = resolve(given);
+        assert_eq!(given.timeout.value, Duration::from_secs(1));
+        assert_eq!(given.timeout.origin.to_string(), "--timeout");
+        assert_eq!(given.qr.value, When::Always);
+        assert_eq!(given.qr.origin.to_string(), "COUNTERSIGN_QR");
     }
 
     #[test]
@@ -421,11 +475,8 @@ mod tests {
     #[test]
     fn certificates_add_up() {
         let config = config("[defaults]\nca_cert = ['company.pem']", &[]);
-        let overrides = Overrides {
-            ca_cert: vec!["/tmp/mine.pem".into()],
-            ..Overrides::default()
-        };
-        let settings = Settings::resolve(&config, &overrides).unwrap();
+        let given = flags("ca_cert = ['/tmp/mine.pem']");
+        let settings = Settings::resolve(&config, &given).unwrap();
         assert_eq!(
             settings.ca_cert.unwrap().value,
             [
@@ -441,11 +492,7 @@ mod tests {
         let own = Settings::resolve(&config, &Overrides::default()).unwrap();
         assert_eq!(own.session_name().unwrap().unwrap().as_str(), "a");
 
-        let elsewhere = Overrides {
-            issuer: Some(flag("https://b".to_owned())),
-            ..Overrides::default()
-        };
-        let other = Settings::resolve(&config, &elsewhere).unwrap();
+        let other = Settings::resolve(&config, &flags("issuer = 'https://b'")).unwrap();
         assert_eq!(other.session_name().unwrap(), None);
     }
 

@@ -4,8 +4,9 @@ use countersign_client::{Browser, printable};
 
 use crate::app::{App, read_secret, ready_made_token};
 use crate::commands::whoami::identity_line;
-use crate::config_edit::{ConfigEdit, NewProfile};
+use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
+use crate::layer::Layer;
 use crate::output::shell_word;
 use crate::prompt::Screen;
 use crate::settings::{self, DEFAULT_CLIENT_ID, DEFAULT_PROFILE, Origin, Setting};
@@ -21,6 +22,9 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
     }
     if app.settings.issuer.is_none() && app.config.profile_names().is_empty() && app.may_ask() {
         ask(app)?;
+    }
+    if let Some(allowed) = &app.settings.allowed_flows {
+        allowed.check(app.settings.flow.value)?;
     }
     let keep_as = profile_to_write(app)?;
     let mut login = app.login()?.command("countersign login");
@@ -62,7 +66,7 @@ fn ask(app: &mut App) -> Result<(), CliError> {
     output::message("\n");
     let given = |value| Setting {
         value,
-        origin: Origin::Flag("your answer"),
+        origin: Origin::Answer,
     };
     app.settings.issuer = Some(given(issuer));
     app.settings.client_id = given(client_id);
@@ -77,8 +81,8 @@ fn ask(app: &mut App) -> Result<(), CliError> {
 /// When flags name another server than the profile in use. Signing in there would replace the
 /// profile's session by one that the profile does not describe.
 fn profile_to_write(app: &mut App) -> Result<Option<String>, CliError> {
-    let by_flag = |setting: &Setting<String>| matches!(setting.origin, Origin::Flag(_));
-    if !app.settings.issuer.as_ref().is_some_and(by_flag) {
+    let issuer = app.settings.issuer.as_ref();
+    if !issuer.is_some_and(|issuer| issuer.origin.is_typed()) {
         return Ok(None);
     }
     let name = app
@@ -109,29 +113,11 @@ fn profile_to_write(app: &mut App) -> Result<Option<String>, CliError> {
 
 /// Writes the profile down. The person is signed in by now, so that failing is worth a warning only.
 fn write_profile(app: &App, name: &str) {
-    let value = |setting: &Option<Setting<String>>| setting.as_ref().map(|s| s.value.clone());
     let settings = &app.settings;
-    let Some(issuer) = value(&settings.issuer) else {
-        return;
-    };
-    let param: Vec<(String, String)> = settings
-        .param
-        .iter()
-        .flat_map(|s| s.value.clone())
-        .collect();
-    let new = NewProfile {
-        issuer: &issuer,
-        client_id: &settings.client_id.value,
-        client_secret_file: app
-            .given
-            .client_secret_file
-            .as_ref()
-            .map(|s| s.value.as_path()),
-        scope: app.given.scope.as_ref().map_or(&[], |s| &s.value),
-        audience: app.given.audience.as_ref().map(|s| s.value.as_str()),
-        resource: app.given.resource.as_ref().map_or(&[], |s| &s.value),
-        param: &param,
-        ca_cert: &app.given.ca_cert,
+    let new = Layer {
+        issuer: settings.issuer.as_ref().map(|issuer| issuer.value.clone()),
+        client_id: Some(settings.client_id.value.clone()),
+        ..app.given.flags.lasting()
     };
     let written = ConfigEdit::open(&app.config).and_then(|mut edit| {
         edit.put_profile(name, &new)?;

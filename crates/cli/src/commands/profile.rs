@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::args::{Profile, ProfileAdd, ProfileList, ProfileName, ProfileShow};
-use crate::config_edit::{ConfigEdit, NewProfile};
+use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
 use crate::given::Overrides;
 use crate::output::{self, shell_word};
@@ -35,31 +35,21 @@ fn add(app: &App, args: &ProfileAdd) -> Result<(), CliError> {
                 .hint(format!("{command} --replace …")),
         );
     }
-    let Some(issuer) = app.given.issuer.as_ref() else {
+    let mut new = app.given.flags.clone();
+    let client_id = new
+        .client_id
+        .get_or_insert_with(|| settings::DEFAULT_CLIENT_ID.to_owned());
+    let Some(issuer) = &new.issuer else {
         return Err(CliError::usage("a profile needs an issuer")
             .hint(format!("{command} --issuer URL --client-id ID")));
     };
     // Refuses here what a login would refuse later.
-    countersign_client::Login::new(&issuer.value, &app.settings.client_id.value)
-        .map_err(|error| app.explain(error))?;
+    countersign_client::Login::new(issuer, client_id).map_err(|error| app.explain(error))?;
+    if let (Some(flow), Some(allowed)) = (new.flow, &app.settings.allowed_flows) {
+        allowed.check(flow)?;
+    }
     let mut edit = ConfigEdit::open(&app.config)?;
-    edit.put_profile(
-        name,
-        &NewProfile {
-            issuer: &issuer.value,
-            client_id: app
-                .given
-                .client_id
-                .as_ref()
-                .map_or(settings::DEFAULT_CLIENT_ID, |s| &s.value),
-            client_secret_file: args.request.client_secret_file.as_deref(),
-            scope: &args.request.scope,
-            audience: args.request.audience.as_deref(),
-            resource: &args.request.resource,
-            param: &args.request.param,
-            ca_cert: &app.given.ca_cert,
-        },
-    )?;
+    edit.put_profile(name, &new)?;
     if args.make_default {
         edit.set_default(name);
     } else {
@@ -184,7 +174,7 @@ fn remove(app: &App, args: &ProfileName) -> Result<(), CliError> {
 fn of_profile(app: &App, name: &str) -> Result<Settings, CliError> {
     let profile = Setting {
         value: name.to_owned(),
-        origin: Origin::Flag("--profile"),
+        origin: Origin::Flag("profile"),
     };
     let overrides = Overrides {
         profile: Some(profile),

@@ -12,7 +12,6 @@ use serde_json::json;
 use crate::app::{App, check_token, ready_made_token};
 use crate::args::{TokenArgs, TokenFormat};
 use crate::error::CliError;
-use crate::settings::Origin;
 use crate::{duration, output, time};
 
 pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
@@ -38,7 +37,7 @@ pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
         (Kind::Access, token.map_err(|error| app.explain(error))?)
     };
     check_token(token.expose())?;
-    if kind == Kind::Access && matches!(app.settings.min_ttl.origin, Origin::Flag(_)) {
+    if kind == Kind::Access && app.settings.min_ttl.origin.is_typed() {
         warn_if_short(app, &tokens.session());
     }
     let session =

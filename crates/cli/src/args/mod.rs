@@ -6,6 +6,8 @@
 //! files in order. Secrets are never the value of a flag, because other people on the machine can
 //! read a program's arguments.
 
+mod sign_in;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +15,9 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use sign_in::{Flow, SignInArgs};
 
 use crate::duration;
 
@@ -94,7 +99,7 @@ pub(crate) struct With<T: Args> {
 }
 
 /// A choice that is usually made by looking at the terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum When {
     #[default]
@@ -145,45 +150,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct LoginArgs {
     #[command(flatten)]
-    pub(crate) request: Request,
-
-    /// Show the address only; do not open a browser
-    #[arg(long, value_parser = FalseyValueParser::new())]
-    #[arg(env = "COUNTERSIGN_NO_BROWSER", hide_env_values = true)]
-    pub(crate) no_browser: bool,
-
-    /// When to draw the QR code
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) qr: Option<When>,
-
-    /// Give up after this long, such as 5m
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    #[arg(env = "COUNTERSIGN_LOGIN_TIMEOUT", hide_env_values = true)]
-    pub(crate) login_timeout: Option<Duration>,
-}
-
-// What is asked of the server; the same for a login and for a profile.
-#[derive(Debug, Args)]
-pub(crate) struct Request {
-    /// Ask for this scope instead of the usual ones (repeatable)
-    #[arg(long, value_name = "SCOPE")]
-    pub(crate) scope: Vec<String>,
-
-    /// The API the token is for, where the server wants `audience`
-    #[arg(long, value_name = "NAME")]
-    pub(crate) audience: Option<String>,
-
-    /// The API the token is for (RFC 8707; repeatable)
-    #[arg(long, value_name = "URL")]
-    pub(crate) resource: Vec<String>,
-
-    /// One more parameter of the request, as NAME=VALUE (repeatable)
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
-    pub(crate) param: Vec<(String, String)>,
-
-    /// Read the client secret from this file, if the client has one
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) client_secret_file: Option<PathBuf>,
+    pub(crate) sign_in: SignInArgs,
 }
 
 #[derive(Debug, Args)]
@@ -292,6 +259,7 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
+#[expect(clippy::large_enum_variant, reason = "a run has one of it")]
 pub(crate) enum Profile {
     /// Write a profile: `profile add NAME --issuer URL --client-id ID`
     Add(With<ProfileAdd>),
@@ -311,7 +279,7 @@ pub(crate) struct ProfileAdd {
     pub(crate) name: String,
 
     #[command(flatten)]
-    pub(crate) request: Request,
+    pub(crate) sign_in: SignInArgs,
 
     /// Make it the one that is used when none is named
     #[arg(long = "use")]
@@ -345,14 +313,6 @@ pub(crate) struct ProfileName {
 pub(crate) struct CompletionArgs {
     /// The shell to complete for
     pub(crate) shell: Shell,
-}
-
-/// Reads `NAME=VALUE`.
-fn parameter(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as NAME=VALUE"),
-    }
 }
 
 #[cfg(test)]
@@ -390,13 +350,6 @@ mod tests {
         );
         let expected = ["https://api.example.com", "-v", "-p", "--json", "{}"];
         assert_eq!(curl.own.address_and_arguments, expected);
-    }
-
-    #[test]
-    fn parameters_need_a_name() {
-        assert_eq!(parameter("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        assert!(parameter("=b").is_err());
-        assert!(parameter("a").is_err());
     }
 
     #[test]

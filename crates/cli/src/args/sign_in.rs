@@ -1,0 +1,166 @@
+//! What is asked of the server and how a person answers: the same for a login and for a profile.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum, ValueHint};
+use serde::{Deserialize, Serialize};
+
+use super::When;
+use crate::duration;
+
+/// The way to sign in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Flow {
+    /// What suits this computer and this server
+    #[default]
+    Auto,
+    /// In the browser here, which comes back by itself
+    Browser,
+    /// With a code, in a browser on any device
+    Device,
+    /// In a browser anywhere; the code it ends on is pasted here
+    Paste,
+    /// As the client itself; nobody signs in
+    ClientCredentials,
+}
+
+impl Flow {
+    /// The word that stands for it in flags and files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Browser => "browser",
+            Self::Device => "device",
+            Self::Paste => "paste",
+            Self::ClientCredentials => "client-credentials",
+        }
+    }
+}
+
+// (A comment, because clap would take a doc comment for the command's own.)
+#[derive(Debug, Args)]
+pub(crate) struct SignInArgs {
+    /// The way to sign in; auto looks at this computer and at the server
+    #[arg(long, value_name = "FLOW", help_heading = "How to sign in")]
+    #[arg(env = "COUNTERSIGN_FLOW", hide_env_values = true)]
+    pub(crate) flow: Option<Flow>,
+
+    /// Open the address with this command; %s in it stands for the address
+    #[arg(long, value_name = "COMMAND", help_heading = "How to sign in")]
+    #[arg(value_hint = ValueHint::CommandString)]
+    #[arg(env = "COUNTERSIGN_BROWSER", hide_env_values = true)]
+    pub(crate) browser: Option<String>,
+
+    /// Show the address only; do not open a browser
+    #[arg(long, value_parser = FalseyValueParser::new(), help_heading = "How to sign in")]
+    #[arg(env = "COUNTERSIGN_NO_BROWSER", hide_env_values = true)]
+    pub(crate) no_browser: bool,
+
+    /// When to draw the QR code
+    #[arg(long, value_name = "WHEN", help_heading = "How to sign in")]
+    pub(crate) qr: Option<When>,
+
+    /// Give up after this long, such as 5m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(help_heading = "How to sign in")]
+    #[arg(env = "COUNTERSIGN_LOGIN_TIMEOUT", hide_env_values = true)]
+    pub(crate) login_timeout: Option<Duration>,
+
+    /// Where the server sends the browser, if one is registered there
+    #[arg(long, value_name = "URI", value_hint = ValueHint::Url)]
+    #[arg(help_heading = "How to sign in")]
+    pub(crate) redirect_uri: Option<String>,
+
+    /// Wait for the browser on this port, not on any free one (repeatable)
+    #[arg(long, value_name = "PORT", help_heading = "How to sign in")]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Vec<u16>,
+
+    /// Ask for this scope instead of the usual ones (repeatable)
+    #[arg(long, value_name = "SCOPE", help_heading = "What to ask for")]
+    pub(crate) scope: Vec<String>,
+
+    /// The API the token is for, where the server wants `audience`
+    #[arg(long, value_name = "NAME", help_heading = "What to ask for")]
+    pub(crate) audience: Option<String>,
+
+    /// The API the token is for (RFC 8707; repeatable)
+    #[arg(long, value_name = "URL", help_heading = "What to ask for")]
+    pub(crate) resource: Vec<String>,
+
+    /// Sign in through this connection, where the server has several
+    #[arg(long, value_name = "NAME", help_heading = "What to ask for")]
+    pub(crate) connection: Option<String>,
+
+    /// What the server does though someone is signed in there, such as login
+    #[arg(long, value_name = "WORDS", help_heading = "What to ask for")]
+    pub(crate) prompt: Option<String>,
+
+    /// Who is about to sign in
+    #[arg(long, value_name = "NAME", help_heading = "What to ask for")]
+    pub(crate) login_hint: Option<String>,
+
+    /// How strongly they must sign in, as the server calls it (repeatable)
+    #[arg(long, value_name = "CLASS", help_heading = "What to ask for")]
+    pub(crate) acr: Vec<String>,
+
+    /// How long ago they may have signed in there, such as 8h
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(help_heading = "What to ask for")]
+    pub(crate) max_age: Option<Duration>,
+
+    /// One more parameter of the request, as NAME=VALUE (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parameter)]
+    #[arg(help_heading = "What to ask for")]
+    pub(crate) param: Vec<(String, String)>,
+
+    /// Bind the tokens to a key of this session (RFC 9449)
+    #[arg(long, help_heading = "What to ask for")]
+    pub(crate) dpop: bool,
+
+    /// Read the client secret from this file, if the client has one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Who this client is")]
+    #[arg(env = "COUNTERSIGN_CLIENT_SECRET_FILE", hide_env_values = true)]
+    pub(crate) client_secret_file: Option<PathBuf>,
+
+    /// Sign as the client with the key in this file (`private_key_jwt`)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = "Who this client is")]
+    #[arg(env = "COUNTERSIGN_CLIENT_KEY_FILE", hide_env_values = true)]
+    pub(crate) client_key_file: Option<PathBuf>,
+}
+
+/// Reads `NAME=VALUE`.
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_need_a_name() {
+        assert_eq!(parameter("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        assert!(parameter("=b").is_err());
+        assert!(parameter("a").is_err());
+    }
+
+    #[test]
+    fn a_flow_has_one_word_in_flags_and_files() {
+        for flow in Flow::value_variants() {
+            let flag = flow.to_possible_value().unwrap();
+            assert_eq!(flag.get_name(), flow.word());
+            let file = format!("flow = {:?}", flow.word());
+            let file: std::collections::BTreeMap<String, Flow> = toml::from_str(&file).unwrap();
+            assert_eq!(file["flow"], *flow);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a company allows on its computers: a limit that no profile, file of a person, variable or
+//! flag widens.
+//!
+//! Every file there is can narrow it, the person's own included; none can lift what another forbids.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::args::Flow;
+use crate::config::Config;
+use crate::error::CliError;
+
+/// The `[limits]` of one file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// The flows that may be used.
+    #[serde(default, deserialize_with = "flows")]
+    pub(crate) allowed_flows: Option<Vec<Flow>>,
+}
+
+/// `auto` is a choice among flows and not one of them.
+fn flows<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Flow>>, D::Error> {
+    let flows = Vec::<Flow>::deserialize(from)?;
+    if flows.contains(&Flow::Auto) {
+        return Err(de::Error::custom(
+            "`auto` chooses among the flows that are allowed, so it is not one of them",
+        ));
+    }
+    Ok(Some(flows))
+}
+
+/// The flows that every file allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AllowedFlows {
+    flows: Vec<Flow>,
+    /// Each file that limits them, and what it allows; the strongest word first.
+    files: Vec<(PathBuf, Vec<Flow>)>,
+}
+
+impl AllowedFlows {
+    /// `None` when no file says anything.
+    pub(crate) fn of(config: &Config) -> Option<Self> {
+        let limit = |source: &crate::config::Source| {
+            let flows = source.file.limits.allowed_flows.clone()?;
+            Some((source.path.clone(), flows))
+        };
+        let files: Vec<(PathBuf, Vec<Flow>)> = config.sources().filter_map(limit).collect();
+        let (_, first) = files.first()?;
+        let by_all = |flow: &Flow| files.iter().all(|(_, flows)| flows.contains(flow));
+        let mut flows: Vec<Flow> = Vec::new();
+        for flow in first.iter().copied().filter(by_all) {
+            if !flows.contains(&flow) {
+                flows.push(flow);
+            }
+        }
+        Some(Self { flows, files })
+    }
+
+    /// What may be used.
+    pub(crate) fn flows(&self) -> &[Flow] {
+        &self.flows
+    }
+
+    /// The files that say so.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|(path, _)| path.as_path())
+    }
+
+    /// In words: `browser, device`.
+    pub(crate) fn words(&self) -> String {
+        words(self.flows())
+    }
+
+    /// Refuses a flow that is not among them, naming the file that leaves it out.
+    pub(crate) fn check(&self, flow: Flow) -> Result<(), CliError> {
+        if self.flows.is_empty() {
+            let error = CliError::configuration("no way to sign in is allowed on this computer");
+            return Err(self.files.iter().fold(error, |error, (path, flows)| {
+                error.why(format!("{} allows: {}", path.display(), words(flows)))
+            }));
+        }
+        if flow == Flow::Auto || self.flows.contains(&flow) {
+            return Ok(());
+        }
+        let what = format!("the flow `{}` is not allowed on this computer", flow.word());
+        let by = self.files.iter().find(|(_, flows)| !flows.contains(&flow));
+        let error = CliError::new(
+            countersign_client::ExitCategory::Configuration,
+            "flow_not_allowed",
+            what,
+        );
+        Err(match by {
+            Some((path, flows)) => {
+                error.why(format!("{} allows: {}", path.display(), words(flows)))
+            }
+            None => error,
+        })
+    }
+}
+
+fn words(flows: &[Flow]) -> String {
+    if flows.is_empty() {
+        return "none".to_owned();
+    }
+    let words: Vec<&str> = flows.iter().map(|flow| flow.word()).collect();
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::config;
+    use crate::output::Paint;
+
+    fn allowed(user: &str, system: &[&str]) -> Option<AllowedFlows> {
+        AllowedFlows::of(&config(user, system))
+    }
+
+    #[test]
+    fn nobody_said_anything_means_no_limit() {
+        assert_eq!(allowed("[limits]", &["[defaults]\nflow = 'paste'"]), None);
+    }
+
+    #[test]
+    fn every_file_narrows_and_none_widens() {
+        let company = "[limits]\nallowed_flows = ['browser', 'device']";
+        let both = allowed("[limits]\nallowed_flows = ['device', 'paste']", &[company]).unwrap();
+        assert_eq!(both.flows(), [Flow::Device]);
+        let two = allowed("", &[company, "[limits]\nallowed_flows = ['browser']"]).unwrap();
+        assert_eq!(two.flows(), [Flow::Browser]);
+        assert_eq!(two.files().count(), 2);
+    }
+
+    #[test]
+    fn what_is_refused_is_refused_with_the_file_that_does() {
+        let company = "[limits]\nallowed_flows = ['browser', 'device']";
+        let limit = allowed("[limits]\nallowed_flows = ['device']", &[company]).unwrap();
+        assert!(limit.check(Flow::Auto).is_ok() && limit.check(Flow::Device).is_ok());
+        let text = |flow| limit.check(flow).unwrap_err().render(Paint::Plain);
+        let by_company = text(Flow::Paste);
+        assert!(
+            by_company.contains("`paste` is not allowed"),
+            "{by_company}"
+        );
+        assert!(text(Flow::Browser).contains("/home/ada/config.toml allows: device"));
+        let none = allowed("[limits]\nallowed_flows = []", &[company]).unwrap();
+        let error = none.check(Flow::Auto).unwrap_err().render(Paint::Plain);
+        assert!(error.contains("config.toml allows: none"), "{error}");
+    }
+}
