@@ -11,7 +11,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use countersign_client::{BrowserOutcome, DevicePrompt, Notice, Prompt};
+use countersign_client::{AuthorizationPrompt, BrowserOutcome, DevicePrompt, Notice, Prompt};
 
 use crate::args::When;
 use crate::duration;
@@ -109,6 +109,15 @@ impl Prompt for Screen {
                 "Waiting for approval; the code is good for {left}."
             ));
         }
+    }
+
+    fn show_authorization(&mut self, authorization: &AuthorizationPrompt) {
+        // Also with --quiet: without it nobody can sign in.
+        message(&format!(
+            "Open this address in a browser and sign in:\n  {}\n",
+            self.terminal
+                .hyperlink(&authorization.url, &authorization.url)
+        ));
     }
 
     fn waiting(&mut self, remaining: Duration) {

@@ -1,20 +1,33 @@
 //! Opening the person's browser, where there is one to open.
 //!
-//! Not responsible for what the page does, nor for the loopback listener of the code flow.
+//! Not responsible for what the page does, nor for the loopback listener it may come back to.
 
-use std::ffi::OsString;
+mod command;
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use url::Url;
 
-/// Whether a login may open a browser.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+use self::command::Command;
+use crate::environment::is_text_browser;
+use crate::{Clock, Environment};
+
+/// Whether a login may open a browser, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Browser {
-    /// Open one when this looks like a person's own desktop.
+    /// Open the person's own when this looks like a place where they would see it: the command of
+    /// `COUNTERSIGN_BROWSER`, those of `BROWSER`, or the system's.
     #[default]
     Auto,
     /// Never open one; the address is shown either way.
     Never,
+    /// Run this command line, whatever the place looks like. `%s` in it stands for the address, which
+    /// is otherwise the last argument. No shell is involved; quotes keep words together. What draws in
+    /// the terminal is not run: the terminal is taken.
+    Command(String),
 }
 
 /// Whether a browser was opened, or why not.
@@ -29,6 +42,8 @@ pub enum BrowserOutcome {
     Remote,
     /// There is no graphical session (neither `DISPLAY` nor `WAYLAND_DISPLAY`) and no `BROWSER`.
     NoDisplay,
+    /// This is a job of a build server (`CI`): nobody would see the window.
+    Unattended,
     /// The browser is one that draws in this terminal, which belongs to the program that asked.
     TextBrowser,
     /// The address is neither `https` nor loopback, and is not handed to another program.
@@ -45,128 +60,136 @@ impl BrowserOutcome {
             Self::NotWanted => "not wanted",
             Self::Remote => "this is a remote session",
             Self::NoDisplay => "there is no graphical session here",
-            Self::TextBrowser => "the browser set in BROWSER would take over this terminal",
+            Self::Unattended => "this is a job of a build server",
+            Self::TextBrowser => "the browser that is set would take over this terminal",
             Self::Refused => "the address is neither https nor on this computer",
             Self::Failed => "none could be started",
         }
     }
 }
 
-/// Opens `url` unless something speaks against it.
-pub(crate) fn open(browser: Browser, url: &Url) -> BrowserOutcome {
-    if browser == Browser::Never {
-        return BrowserOutcome::NotWanted;
-    }
-    if !crate::transport::is_safe(url) {
-        return BrowserOutcome::Refused;
-    }
-    if let Some(reason) = obstacle(|name| std::env::var_os(name)) {
-        return reason;
-    }
-    // Standard output and error of the browser go nowhere: ours carry the artefact and the prompt.
-    let mut options = webbrowser::BrowserOptions::new();
-    options.with_suppress_output(true);
-    match webbrowser::open_browser_with_options(
-        webbrowser::Browser::Default,
-        url.as_str(),
-        &options,
-    ) {
-        Ok(()) => BrowserOutcome::Opened,
-        Err(_) => BrowserOutcome::Failed,
+/// What speaks against opening a browser in this place.
+pub(crate) fn obstacle(browser: &Browser, found: &Environment) -> Option<BrowserOutcome> {
+    match browser {
+        Browser::Never => Some(BrowserOutcome::NotWanted),
+        Browser::Auto => found.obstacle(),
+        Browser::Command(line) => is_text_browser(line).then_some(BrowserOutcome::TextBrowser),
     }
 }
 
-/// What the environment says against opening a browser.
-fn obstacle(variable: impl Fn(&str) -> Option<OsString>) -> Option<BrowserOutcome> {
-    let set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
-    if variable("COUNTERSIGN_NO_BROWSER").is_some_and(|value| !value.is_empty() && value != "0") {
-        return Some(BrowserOutcome::NotWanted);
+/// Opens `address` unless something speaks against it.
+pub(crate) fn open(
+    browser: &Browser,
+    found: &Environment,
+    address: &Url,
+    clock: &dyn Clock,
+) -> Opening {
+    if let Some(reason) = obstacle(browser, found) {
+        return Opening::ended(reason);
     }
-    // Who sets BROWSER inside a remote session (editors do) has a way to show it to the person.
-    if let Some(command) = variable("BROWSER").filter(|value| !value.is_empty()) {
-        return is_text_browser(&command.to_string_lossy()).then_some(BrowserOutcome::TextBrowser);
+    if !crate::transport::is_safe(address) {
+        return Opening::ended(BrowserOutcome::Refused);
     }
-    if set("SSH_CONNECTION") || set("SSH_TTY") {
-        return Some(BrowserOutcome::Remote);
-    }
-    let desktop = cfg!(target_os = "macos")
-        || set("DISPLAY")
-        || set("WAYLAND_DISPLAY")
-        || set("WSL_DISTRO_NAME");
-    (!desktop).then_some(BrowserOutcome::NoDisplay)
+    let mut candidates = command::candidates(browser, found, address.as_str());
+    candidates.reverse();
+    let mut opening = Opening {
+        candidates,
+        running: None,
+        outcome: BrowserOutcome::Failed,
+    };
+    opening.start_next(clock);
+    opening
 }
 
-/// Whether a `BROWSER` command draws in the terminal. The variable may list several, in order.
-fn is_text_browser(commands: &str) -> bool {
-    const TEXT: [&str; 8] = [
-        "lynx",
-        "links",
-        "links2",
-        "elinks",
-        "w3m",
-        "eww",
-        "netrik",
-        "www-browser",
-    ];
-    commands.split(':').any(|command| {
-        let program = command.split_ascii_whitespace().next().unwrap_or_default();
-        let name = program.rsplit('/').next().unwrap_or_default();
-        TEXT.contains(&name)
-    })
+/// How long after its start a browser command that fails is taken to have opened nothing. A person
+/// who closes the window later has seen it.
+const TELLING: Duration = Duration::from_secs(10);
+
+/// A browser that has been started, or not.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    /// What is left to try, last first.
+    candidates: Vec<Command>,
+    running: Option<(Child, Duration)>,
+    outcome: BrowserOutcome,
+}
+
+impl Opening {
+    fn ended(outcome: BrowserOutcome) -> Self {
+        Self {
+            candidates: Vec::new(),
+            running: None,
+            outcome,
+        }
+    }
+
+    /// What has come of it so far.
+    pub(crate) fn outcome(&self) -> BrowserOutcome {
+        self.outcome
+    }
+
+    /// Looks whether the command that was started has failed, and then tries the next. Answers whether
+    /// the outcome is another now: `xdg-open` says only after a while that it found no browser.
+    pub(crate) fn look(&mut self, clock: &dyn Clock) -> bool {
+        let Some((child, started)) = &mut self.running else {
+            return false;
+        };
+        let failed = match child.try_wait() {
+            Ok(None) => return false,
+            Ok(Some(status)) => !status.success(),
+            Err(_) => false,
+        };
+        let early = clock.monotonic().saturating_sub(*started) < TELLING;
+        self.running = None;
+        if failed && early {
+            self.start_next(clock);
+        }
+        self.outcome == BrowserOutcome::Failed
+    }
+
+    fn start_next(&mut self, clock: &dyn Clock) {
+        self.outcome = BrowserOutcome::Failed;
+        while let Some(command) = self.candidates.pop() {
+            let started = std::process::Command::new(&command.program)
+                .args(&command.arguments)
+                .stdin(Stdio::null())
+                // Ours carry the artefact and the prompt.
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                // Ctrl-C in our terminal is meant for us.
+                .process_group(0)
+                .spawn();
+            if let Ok(child) = started {
+                self.running = Some((child, clock.monotonic()));
+                self.outcome = BrowserOutcome::Opened;
+                return;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::tests::FakeClock;
 
-    fn with(variables: &[(&str, &str)]) -> Option<BrowserOutcome> {
-        obstacle(|name| {
-            variables
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, value)| OsString::from(value))
-        })
+    fn open_with(command: &str) -> Opening {
+        let browser = Browser::Command(command.to_owned());
+        let address = Url::parse("https://id.example.com/").unwrap();
+        open(
+            &browser,
+            &Environment::default(),
+            &address,
+            &FakeClock::at(0),
+        )
     }
 
-    #[test]
-    fn a_desktop_gets_a_browser_and_a_remote_session_does_not() {
-        assert_eq!(with(&[("WAYLAND_DISPLAY", "wayland-0")]), None);
-        let remote = [
-            ("DISPLAY", ":10"),
-            ("SSH_CONNECTION", "192.0.2.1 1 192.0.2.2 22"),
-        ];
-        assert_eq!(with(&remote), Some(BrowserOutcome::Remote));
-    }
-
-    #[test]
-    fn no_display_means_no_browser_unless_one_is_named() {
-        if !cfg!(target_os = "macos") {
-            assert_eq!(with(&[]), Some(BrowserOutcome::NoDisplay));
-            assert_eq!(with(&[("DISPLAY", "")]), Some(BrowserOutcome::NoDisplay));
+    /// Waits until the child has ended, and looks.
+    fn settled(opening: &mut Opening) -> bool {
+        if let Some((child, _)) = &mut opening.running {
+            child.wait().unwrap();
         }
-        assert_eq!(with(&[("BROWSER", "/opt/editor/open-url")]), None);
-        let editor = [("SSH_CONNECTION", "x"), ("BROWSER", "/opt/editor/open-url")];
-        assert_eq!(with(&editor), None);
-    }
-
-    #[test]
-    fn a_browser_that_draws_in_the_terminal_is_not_started() {
-        for command in ["lynx", "/usr/bin/w3m -F", "firefox:elinks %s"] {
-            let found = with(&[("BROWSER", command), ("DISPLAY", ":0")]);
-            assert_eq!(found, Some(BrowserOutcome::TextBrowser), "{command}");
-        }
-    }
-
-    #[test]
-    fn the_person_can_say_no() {
-        let no = [
-            ("COUNTERSIGN_NO_BROWSER", "1"),
-            ("DISPLAY", ":0"),
-            ("BROWSER", "firefox"),
-        ];
-        assert_eq!(with(&no), Some(BrowserOutcome::NotWanted));
-        let unset = [("COUNTERSIGN_NO_BROWSER", "0"), ("DISPLAY", ":0")];
-        assert_eq!(with(&unset), None);
+        opening.look(&FakeClock::at(0))
     }
 
     #[test]
@@ -177,11 +200,70 @@ mod tests {
             "javascript:alert(1)",
         ] {
             let url = Url::parse(address).unwrap();
-            assert_eq!(
-                open(Browser::Auto, &url),
-                BrowserOutcome::Refused,
-                "{address}"
-            );
+            let browser = Browser::Command("true".to_owned());
+            let opening = open(&browser, &Environment::default(), &url, &FakeClock::at(0));
+            assert_eq!(opening.outcome(), BrowserOutcome::Refused, "{address}");
         }
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_started_has_failed_at_once() {
+        assert_eq!(
+            open_with("/nonexistent/browser").outcome(),
+            BrowserOutcome::Failed
+        );
+        assert_eq!(open_with("").outcome(), BrowserOutcome::Failed);
+    }
+
+    #[test]
+    fn a_command_that_fails_soon_has_opened_nothing() {
+        let mut opening = open_with("false");
+        assert_eq!(opening.outcome(), BrowserOutcome::Opened);
+        assert!(settled(&mut opening));
+        assert_eq!(opening.outcome(), BrowserOutcome::Failed);
+        let mut opening = open_with("true");
+        assert!(!settled(&mut opening));
+        assert_eq!(opening.outcome(), BrowserOutcome::Opened);
+    }
+
+    #[test]
+    fn a_window_that_is_closed_later_was_opened() {
+        let mut opening = open_with("false");
+        if let Some((child, _)) = &mut opening.running {
+            child.wait().unwrap();
+        }
+        let clock = FakeClock::at(0);
+        clock.pass(Duration::from_secs(60));
+        assert!(!opening.look(&clock));
+        assert_eq!(opening.outcome(), BrowserOutcome::Opened);
+    }
+
+    #[test]
+    fn the_next_of_several_commands_is_tried_when_one_fails() {
+        let found = Environment {
+            browser: Some("/nonexistent/one:false:true".to_owned()),
+            ..Environment::default()
+        };
+        let address = Url::parse("https://id.example.com/").unwrap();
+        let mut opening = open(&Browser::Auto, &found, &address, &FakeClock::at(0));
+        assert!(!settled(&mut opening));
+        assert_eq!(opening.outcome(), BrowserOutcome::Opened);
+        assert!(!settled(&mut opening));
+        assert_eq!(opening.outcome(), BrowserOutcome::Opened);
+    }
+
+    #[test]
+    fn never_means_never_and_a_named_command_is_run_anywhere() {
+        let address = Url::parse("https://id.example.com/").unwrap();
+        let desktop = Environment {
+            graphical: true,
+            ..Environment::default()
+        };
+        let clock = FakeClock::at(0);
+        let never = open(&Browser::Never, &desktop, &address, &clock);
+        assert_eq!(never.outcome(), BrowserOutcome::NotWanted);
+        let headless = open(&Browser::Auto, &Environment::default(), &address, &clock);
+        assert_ne!(headless.outcome(), BrowserOutcome::Opened);
+        assert_eq!(open_with("true").outcome(), BrowserOutcome::Opened);
     }
 }

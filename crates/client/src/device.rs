@@ -10,11 +10,12 @@ use countersign_oauth::{
 };
 use countersign_store::{Lock, Purpose, StoreError};
 
+use crate::browser::{self, Opening};
 use crate::drive::{Asleep, Attentive, Waiting, drive};
 use crate::refresh::wait_for_lock;
 use crate::{
     Clock, Context, DevicePrompt, Error, Login, Notice, Prompt, Provider, Session, SessionName,
-    Timestamp, browser,
+    Timestamp,
 };
 
 /// How often a waiting person is shown the time and may stop.
@@ -72,7 +73,7 @@ fn sign_in(login: &Login, context: &Context, prompt: &mut dyn Prompt) -> Result<
     let authorization = drive(&mut asking, &attentive, clock, &mut Asleep(clock))?;
     // By the time of day, like everything the server's answer is measured by.
     let now = clock.now();
-    show(login, &authorization, now, prompt);
+    let opening = show(login, &authorization, now, clock, prompt);
     if let Some((by, ahead)) = attentive.offset().difference() {
         prompt.notice(&Notice::ClockOffset { by, ahead });
     }
@@ -81,6 +82,7 @@ fn sign_in(login: &Login, context: &Context, prompt: &mut dyn Prompt) -> Result<
     let mut person = Person::new(
         prompt,
         clock,
+        opening,
         authorization.expires_at.since(now),
         login.limit(),
     );
@@ -148,8 +150,9 @@ fn show(
     login: &Login,
     authorization: &DeviceAuthorization,
     now: Timestamp,
+    clock: &dyn Clock,
     prompt: &mut dyn Prompt,
-) {
+) -> Opening {
     let complete = authorization.verification_uri_complete.as_ref();
     prompt.show_device(&DevicePrompt {
         user_code: authorization.user_code.clone(),
@@ -160,7 +163,14 @@ fn show(
         client_id: login.client_id().to_owned(),
     });
     let address = complete.unwrap_or(&authorization.verification_uri);
-    prompt.notice(&Notice::Browser(browser::open(login.may_open(), address)));
+    let opening = browser::open(
+        login.browser_wanted(),
+        &login.surroundings(),
+        address,
+        clock,
+    );
+    prompt.notice(&Notice::Browser(opening.outcome()));
+    opening
 }
 
 /// Takes the lock of logins, waiting for another process that is at it. Says whether it had to wait.
@@ -223,6 +233,7 @@ fn is_what_was_asked(login: &Login, session: &Session) -> bool {
 struct Person<'a> {
     prompt: &'a mut dyn Prompt,
     clock: &'a dyn Clock,
+    opening: Opening,
     start: Duration,
     /// How long the code is good for, from `start`.
     life: Duration,
@@ -234,12 +245,14 @@ impl<'a> Person<'a> {
     fn new(
         prompt: &'a mut dyn Prompt,
         clock: &'a dyn Clock,
+        opening: Opening,
         life: Duration,
         limit: Option<Duration>,
     ) -> Self {
         Self {
             prompt,
             clock,
+            opening,
             start: clock.monotonic(),
             life,
             limit,
@@ -262,6 +275,9 @@ impl Waiting for Person<'_> {
             let passed = self.passed();
             if let Some(limit) = self.limit.filter(|limit| passed >= *limit) {
                 return Err(Error::LoginTimedOut { limit });
+            }
+            if self.opening.look(self.clock) {
+                self.prompt.notice(&Notice::Browser(self.opening.outcome()));
             }
             let shown = self.limit.map_or(self.life, |limit| limit.min(self.life));
             self.prompt.waiting(shown.saturating_sub(passed));

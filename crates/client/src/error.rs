@@ -1,9 +1,13 @@
 //! What can go wrong, sorted by what the caller should do about it.
 
+use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, TransportError};
 use countersign_store::StoreError;
+
+use crate::{Obstacle, SignIn};
 
 /// What the command line exits with; other programs can use it to decide what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +90,24 @@ pub enum Error {
     /// The person stopped the login.
     #[error("the login was stopped")]
     Cancelled,
+    /// Nothing of what could be done here would sign anybody in.
+    #[error("there is no way to sign in here: {}", listed(.closed))]
+    NoWayToSignIn {
+        /// The ways that were looked at, and what keeps each of them closed.
+        closed: Vec<(SignIn, Obstacle)>,
+    },
+    /// A way to sign in turned out to be closed, and another may be open.
+    #[error(transparent)]
+    AnotherWay(Box<AnotherWay>),
+    /// All the ports that the browser may come back to are in use by other programs.
+    #[error("the {} in use by another program", ports_are(.ports))]
+    PortsInUse {
+        /// The ports.
+        ports: Vec<u16>,
+    },
+    /// The listener that the browser comes back to could not be set up.
+    #[error("cannot listen on this computer for the browser to come back")]
+    Listener(#[source] io::Error),
     /// Something that was handed to this crate cannot be used.
     #[error("the {what} cannot be used: {why}")]
     Configuration {
@@ -126,6 +148,10 @@ impl Error {
             Self::LoginRequired { .. } => "login_required",
             Self::LoginTimedOut { .. } => "login_timed_out",
             Self::Cancelled => "cancelled",
+            Self::NoWayToSignIn { .. } => "no_way_to_sign_in",
+            Self::AnotherWay(closed) => closed.error.code(),
+            Self::PortsInUse { .. } => "port_in_use",
+            Self::Listener(_) => "listener_failed",
             Self::Configuration { .. } => "configuration",
             Self::Exchange(source) => source.code(),
             Self::Token(source) => source.code(),
@@ -143,12 +169,19 @@ impl Error {
             Self::Exchange(source) => source.hints(),
             Self::Token(source) => source.hints(),
             Self::Storage(source) => source.hints(),
+            Self::AnotherWay(closed) => closed.error.hints(),
+            Self::PortsInUse { .. } => vec![
+                "end the program that has the port, or register another port at the provider"
+                    .to_owned(),
+            ],
             Self::LockTimeout { .. } => {
                 vec!["see which process is still running, or try again in a moment".to_owned()]
             }
             Self::LoginRequired { .. }
             | Self::LoginTimedOut { .. }
             | Self::Cancelled
+            | Self::NoWayToSignIn { .. }
+            | Self::Listener(_)
             | Self::ForeignToken { .. }
             | Self::Configuration { .. } => Vec::new(),
         }
@@ -160,9 +193,21 @@ impl Error {
             Self::LoginRequired { .. } => ExitCategory::LoginRequired,
             Self::LoginTimedOut { .. } => ExitCategory::TimedOut,
             Self::Cancelled => ExitCategory::Interrupted,
-            Self::Configuration { .. } => ExitCategory::Configuration,
+            Self::NoWayToSignIn { closed } => {
+                // Somewhere else, with somebody to answer, it may well work.
+                let person = |(_, obstacle): &(SignIn, Obstacle)| {
+                    matches!(obstacle, Obstacle::NobodyToPaste | Obstacle::NoBrowser(_))
+                };
+                if closed.iter().any(person) {
+                    ExitCategory::LoginRequired
+                } else {
+                    ExitCategory::Configuration
+                }
+            }
+            Self::AnotherWay(closed) => closed.error.exit_category(),
+            Self::PortsInUse { .. } | Self::Configuration { .. } => ExitCategory::Configuration,
             Self::Exchange(source) => exchange_category(source),
-            Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
+            Self::Listener(_) | Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
             Self::Storage(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
         }
     }
@@ -171,11 +216,57 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::LockTimeout { .. } => true,
+            Self::AnotherWay(closed) => closed.error.is_retryable(),
             Self::Exchange(source) => source.is_retryable(),
             Self::Storage(source) => source.is_retryable(),
             _ => false,
         }
     }
+}
+
+/// A way to sign in that turned out to be closed, and those that may be open.
+///
+/// Reads like the error that closed it; the ways are for whoever knows what to type for them.
+#[derive(Debug)]
+pub struct AnotherWay {
+    /// The way that was tried.
+    pub tried: SignIn,
+    /// What closed it.
+    pub error: Error,
+    /// The others, best first. Never empty.
+    pub others: Vec<SignIn>,
+}
+
+impl fmt::Display for AnotherWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for AnotherWay {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // It reads like the error itself, which would otherwise be told twice.
+        self.error.source()
+    }
+}
+
+/// "browser (this is a remote session), device (the server does not offer it)".
+fn listed(closed: &[(SignIn, Obstacle)]) -> String {
+    let each = closed
+        .iter()
+        .map(|(way, obstacle)| format!("{way} ({obstacle})"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// "port 6363 is", "ports 6363, 6364 are".
+fn ports_are(ports: &[u16]) -> String {
+    let (noun, verb) = if ports.len() == 1 {
+        ("port", "is")
+    } else {
+        ("ports", "are")
+    };
+    let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+    format!("{noun} {} {verb}", ports.join(", "))
 }
 
 fn exchange_category(error: &ExchangeError) -> ExitCategory {

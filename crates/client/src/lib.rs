@@ -37,14 +37,20 @@ mod clock;
 mod context;
 mod device;
 mod drive;
+mod environment;
 mod error;
 mod login;
 mod logout;
 mod offset;
+#[allow(dead_code, reason = "in use with the sign-in in the browser")]
+mod plan;
 mod prompt;
 mod provider;
+#[allow(dead_code, reason = "in use with the sign-in in the browser")]
+mod redirect;
 mod refresh;
 mod session;
+mod sign_in;
 mod source;
 mod transport;
 mod userinfo;
@@ -56,12 +62,18 @@ pub use countersign_jose::Timestamp;
 pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{EndpointOverrides, HttpRequest, HttpResponse, Secret, TransportError};
 pub use countersign_store::Key as SessionName;
-pub use error::{Error, ExitCategory, LoginRequired};
-pub use login::Login;
+pub use environment::{Environment, Place, Reach};
+pub use error::{AnotherWay, Error, ExitCategory, LoginRequired};
+pub use login::{Dpop, Login};
 pub use logout::{LogoutReport, Revocation, logout};
-pub use prompt::{DevicePrompt, Notice, PlainPrompt, Prompt};
+pub use plan::Obstacle;
+pub use prompt::{
+    AuthorizationPrompt, DevicePrompt, Fallback, Notice, Paste, PasteRefused, PlainPrompt, Prompt,
+};
 pub use provider::Provider;
+pub use redirect::Redirect;
 pub use session::{Identity, Session};
-pub use source::TokenSource;
+pub use sign_in::SignIn;
+pub use source::{Authorization, TokenSource};
 pub use transport::{HttpOptions, HttpTransport, Transport};
 pub use userinfo::userinfo;

@@ -1,18 +1,30 @@
 //! The sign-in: what a program says about it. How it runs is in `device.rs`.
 
-use std::path::Path;
+mod asked;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
-use countersign_oauth::{EndpointOverrides, Issuer, ScopeSet};
+use countersign_oauth::{EndpointOverrides, Issuer};
 use countersign_store::StoreError;
-use url::Url;
 
-use crate::cache::hash;
-use crate::session::Request;
 use crate::{
-    Browser, Context, Directories, Error, HttpOptions, LoginRequired, Prompt, Secret, Session,
-    SessionName, TokenSource, device,
+    Browser, Context, Environment, Error, LoginRequired, Prompt, Redirect, Secret, Session,
+    SessionName, SignIn, TokenSource, device,
 };
+
+/// Whether tokens are bound to a key (RFC 9449).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Dpop {
+    /// They are not.
+    #[default]
+    No,
+    /// They are if the server does it; otherwise whoever holds them may use them.
+    Preferred,
+    /// They are, or there are none.
+    Required,
+}
 
 /// A sign-in: where, as which application, for what. Built once, run as often as needed.
 #[derive(Debug, Clone)]
@@ -20,7 +32,19 @@ pub struct Login {
     issuer: Issuer,
     client_id: String,
     client_secret: Option<Secret>,
-    scopes: Vec<String>,
+    client_key: Option<PathBuf>,
+    client_key_id: Option<String>,
+    dpop: Dpop,
+    preset: Option<String>,
+    flow: SignIn,
+    allowed_flows: Option<Vec<SignIn>>,
+    redirect: Option<Redirect>,
+    prompt: Option<String>,
+    hint: Option<String>,
+    acr_values: Option<String>,
+    max_age: Option<Duration>,
+    scopes: Option<Vec<String>>,
+    further_scopes: Vec<String>,
     audience: Option<String>,
     resources: Vec<String>,
     trusted_audiences: Vec<String>,
@@ -28,6 +52,7 @@ pub struct Login {
     endpoints: EndpointOverrides,
     session: Option<SessionName>,
     context: Option<Context>,
+    environment: Option<Environment>,
     browser: Browser,
     time_limit: Option<Duration>,
     command: Option<String>,
@@ -37,7 +62,8 @@ impl Login {
     /// A sign-in at `issuer` (the authorization server's issuer identifier, a URL) as the application
     /// registered there as `client_id`.
     ///
-    /// Asks for the scopes `openid profile email offline_access` unless told otherwise.
+    /// Asks for the scopes `openid profile email offline_access` unless told otherwise, and signs in
+    /// the way that fits the place ([`SignIn::Auto`]).
     ///
     /// # Errors
     /// [`Error::Exchange`] when `issuer` is not an `https` URL (or `http` on loopback),
@@ -53,9 +79,19 @@ impl Login {
             issuer: Issuer::parse(issuer).map_err(countersign_oauth::Error::from)?,
             client_id: client_id.to_owned(),
             client_secret: None,
-            scopes: ["openid", "profile", "email", "offline_access"]
-                .map(str::to_owned)
-                .to_vec(),
+            client_key: None,
+            client_key_id: None,
+            dpop: Dpop::default(),
+            preset: None,
+            flow: SignIn::Auto,
+            allowed_flows: None,
+            redirect: None,
+            prompt: None,
+            hint: None,
+            acr_values: None,
+            max_age: None,
+            scopes: None,
+            further_scopes: Vec::new(),
             audience: None,
             resources: Vec::new(),
             trusted_audiences: Vec::new(),
@@ -63,6 +99,7 @@ impl Login {
             endpoints: EndpointOverrides::default(),
             session: None,
             context: None,
+            environment: None,
             browser: Browser::Auto,
             time_limit: None,
             command: None,
@@ -72,14 +109,75 @@ impl Login {
     /// Asks for one more scope.
     #[must_use]
     pub fn scope(mut self, scope: &str) -> Self {
-        self.scopes.push(scope.to_owned());
+        self.further_scopes.push(scope.to_owned());
         self
     }
 
     /// Asks for exactly these scopes, the defaults included only if named.
     #[must_use]
     pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
-        self.scopes = scopes.into_iter().map(Into::into).collect();
+        self.scopes = Some(scopes.into_iter().map(Into::into).collect());
+        self.further_scopes.clear();
+        self
+    }
+
+    /// The way to sign in. Without it, whichever fits the place and the server.
+    #[must_use]
+    pub fn flow(mut self, flow: SignIn) -> Self {
+        self.flow = flow;
+        self
+    }
+
+    /// The ways that may be used at all, whatever is asked for or offered.
+    #[must_use]
+    pub fn allowed_flows(mut self, flows: impl IntoIterator<Item = SignIn>) -> Self {
+        self.allowed_flows = Some(flows.into_iter().collect());
+        self
+    }
+
+    /// What is known about the provider, by the name of its preset: its scopes, its peculiarities, and
+    /// what its errors mean.
+    #[must_use]
+    pub fn preset(mut self, name: &str) -> Self {
+        self.preset = Some(name.to_owned());
+        self
+    }
+
+    /// Where the browser is sent back to. Without it, a free port of this computer.
+    #[must_use]
+    pub fn redirect(mut self, redirect: Redirect) -> Self {
+        self.redirect = Some(redirect);
+        self
+    }
+
+    /// What the server should ask the person, whatever it remembers: `none`, `login`, `consent`,
+    /// `select_account` (`OpenID` Connect Core, section 3.1.2.1).
+    #[must_use]
+    pub fn prompt(mut self, prompt: &str) -> Self {
+        self.prompt = Some(prompt.to_owned());
+        self
+    }
+
+    /// Who is about to sign in, as the server's page might suggest (`OpenID` Connect Core, section
+    /// 3.1.2.1).
+    #[must_use]
+    pub fn login_hint(mut self, hint: &str) -> Self {
+        self.hint = Some(hint.to_owned());
+        self
+    }
+
+    /// The kinds of authentication that will do, best first, separated by spaces (`OpenID` Connect Core,
+    /// section 3.1.2.1). The ID token must then say which it was.
+    #[must_use]
+    pub fn acr_values(mut self, values: &str) -> Self {
+        self.acr_values = Some(values.to_owned());
+        self
+    }
+
+    /// How long ago the person may have authenticated (`OpenID` Connect Core, section 3.1.2.1).
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
         self
     }
 
@@ -120,6 +218,31 @@ impl Login {
         self
     }
 
+    /// The file of the key that the client proves itself with (`private_key_jwt`, RFC 7523): PKCS#8, PEM
+    /// or DER, and private to its owner. The session keeps the path, and reads the key again for each
+    /// renewal.
+    #[must_use]
+    pub fn client_key(mut self, path: impl Into<PathBuf>) -> Self {
+        self.client_key = Some(path.into());
+        self
+    }
+
+    /// The `kid` under which the server knows the client's key. Without it, the key's thumbprint
+    /// (RFC 7638).
+    #[must_use]
+    pub fn client_key_id(mut self, kid: &str) -> Self {
+        self.client_key_id = Some(kid.to_owned());
+        self
+    }
+
+    /// Whether the tokens are bound to a key of this session (RFC 9449), so that nobody else can use
+    /// them. The API has to know about it too.
+    #[must_use]
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = dpop;
+        self
+    }
+
     /// Endpoints that the server does not publish, or publishes wrongly.
     #[must_use]
     pub fn endpoints(mut self, endpoints: EndpointOverrides) -> Self {
@@ -143,7 +266,14 @@ impl Login {
         self
     }
 
-    /// Whether a browser may be opened.
+    /// What kind of place this is, for who knows better than [`Environment::detect`].
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = Some(environment);
+        self
+    }
+
+    /// Whether a browser may be opened, and which.
     #[must_use]
     pub fn browser(mut self, browser: Browser) -> Self {
         self.browser = browser;
@@ -160,21 +290,25 @@ impl Login {
         self
     }
 
-    /// Gives up after this long, when that is shorter than the life of the device code.
+    /// Gives up after this long, when that is shorter than the life of the device code. Without it, a
+    /// sign-in in the browser may take five minutes.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
         self
     }
 
-    /// Signs a person in by the device grant (RFC 8628) and keeps the session, replacing the one
-    /// there was.
+    /// Signs a person in and keeps the session, replacing the one there was.
+    ///
+    /// The way to sign in is the one asked for, or the first that is open here ([`SignIn::Auto`]). If it
+    /// turns out to be closed and another is open, [`Prompt::offer`] is asked.
     ///
     /// If another process is signing in to the same session, waits for it and takes over its result.
     ///
     /// # Errors
     /// [`Error::Exchange`] when the server is out of reach, says no, or breaks the protocol;
     /// [`Error::LoginTimedOut`] and [`Error::Cancelled`] when nobody approved;
+    /// [`Error::NoWayToSignIn`] when none is open here, [`Error::AnotherWay`] when one was declined;
     /// [`Error::Storage`] when the session cannot be kept, as far as possible before anybody is
     /// bothered.
     pub fn run(&self, prompt: &mut dyn Prompt) -> Result<Session, Error> {
@@ -217,144 +351,5 @@ impl Login {
             });
         }
         Ok(tokens)
-    }
-
-    /// The name the session is kept under.
-    pub fn name(&self) -> Result<SessionName, Error> {
-        match &self.session {
-            Some(name) => Ok(name.clone()),
-            None => self.derived_name(),
-        }
-    }
-
-    /// A name for everything that makes one login another: a readable start, and a hash.
-    fn derived_name(&self) -> Result<SessionName, Error> {
-        let mut scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        let scopes = scopes.join(" ");
-        let mut parts = vec![self.issuer.as_str(), &self.client_id, &scopes];
-        parts.push(self.audience.as_deref().unwrap_or_default());
-        parts.extend(self.resources.iter().map(String::as_str));
-        // The separator cannot be part of a part.
-        let mut hash = hash(&parts.join("\n"));
-        hash.truncate(16);
-        let readable: String = self
-            .client_id
-            .to_ascii_lowercase()
-            .chars()
-            .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-            .skip_while(|c| *c == '-')
-            .take(40)
-            .collect();
-        let name = if readable.is_empty() {
-            hash
-        } else {
-            format!("{readable}-{hash}")
-        };
-        SessionName::new(&name).map_err(|error| Error::Configuration {
-            what: "session name",
-            why: error.to_string(),
-        })
-    }
-
-    pub(crate) fn made_context(&self) -> Result<Context, Error> {
-        if let Some(context) = &self.context {
-            return Ok(context.clone());
-        }
-        // The client id names a directory here, and might be anything.
-        let safe = |c: char| {
-            if c.is_ascii_alphanumeric() || c == '-' {
-                c
-            } else {
-                '_'
-            }
-        };
-        let name: String = self.client_id.chars().map(safe).collect();
-        Ok(Context::new(
-            Directories::of_application(&name)?,
-            HttpOptions::default(),
-        ))
-    }
-
-    pub(crate) fn issuer(&self) -> &Issuer {
-        &self.issuer
-    }
-
-    pub(crate) fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    pub(crate) fn secret(&self) -> Option<&Secret> {
-        self.client_secret.as_ref()
-    }
-
-    pub(crate) fn overrides(&self) -> &EndpointOverrides {
-        &self.endpoints
-    }
-
-    pub(crate) fn extra(&self) -> &[(String, String)] {
-        &self.parameters
-    }
-
-    pub(crate) fn command_line(&self) -> Option<String> {
-        self.command.clone().or_else(|| {
-            let program = std::env::args_os().next()?;
-            let name = Path::new(&program).file_name()?;
-            Some(name.to_string_lossy().into_owned())
-        })
-    }
-
-    pub(crate) fn may_open(&self) -> Browser {
-        self.browser
-    }
-
-    pub(crate) fn limit(&self) -> Option<Duration> {
-        self.time_limit
-    }
-
-    /// What to remember of what was asked for.
-    pub(crate) fn request(&self) -> Request {
-        Request {
-            issuer: self.issuer.as_str().to_owned(),
-            scopes: self.scopes.clone(),
-            audience: self.audience.clone(),
-            resources: self.resources.clone(),
-            trusted_audiences: self.trusted_audiences.clone(),
-            endpoints: self.endpoints.clone(),
-        }
-    }
-
-    pub(crate) fn scope_set(&self) -> Result<ScopeSet, Error> {
-        let mut set = ScopeSet::new();
-        for scope in self
-            .scopes
-            .iter()
-            .flat_map(|scope| scope.split_ascii_whitespace())
-        {
-            set.insert(scope).map_err(|error| Error::Configuration {
-                what: "scope",
-                why: error.to_string(),
-            })?;
-        }
-        Ok(set)
-    }
-
-    /// The resources, which must be absolute URIs without fragment (RFC 8707, section 2). They are
-    /// sent as they were given.
-    pub(crate) fn checked_resources(&self) -> Result<Vec<String>, Error> {
-        let check = |resource: &String| {
-            let wrong = |why: String| Error::Configuration {
-                what: "resource",
-                why,
-            };
-            let url = Url::parse(resource)
-                .map_err(|error| wrong(format!("it is not an absolute URI: {error}")))?;
-            match url.fragment() {
-                None => Ok(resource.clone()),
-                Some(_) => Err(wrong("it has a fragment".to_owned())),
-            }
-        };
-        self.resources.iter().map(check).collect()
     }
 }

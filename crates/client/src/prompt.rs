@@ -6,9 +6,15 @@ use std::time::Duration;
 
 use countersign_oauth::text::printable;
 
-use crate::BrowserOutcome;
+use crate::{BrowserOutcome, Place, Secret, SignIn};
 
 /// Shows a login to a person. Implemented by whoever owns the screen.
+///
+/// A login calls [`show_device`](Self::show_device) or [`show_authorization`](Self::show_authorization)
+/// when the person has something to do, then [`waiting`](Self::waiting) and
+/// [`pasted`](Self::pasted) several times a second until it has been done, then
+/// [`finished`](Self::finished). When the server does not let them in this way, there may be another:
+/// [`offer`](Self::offer) asks, and it begins anew.
 ///
 /// Every text that reaches a method has come from a server and has been through the filter for
 /// control characters already; URLs are `https`, or loopback.
@@ -17,8 +23,36 @@ pub trait Prompt {
     /// does not see the code cannot compare it (RFC 8628, section 3.3.1).
     fn show_device(&mut self, device: &DevicePrompt);
 
-    /// Called several times a second while the server is being asked; `remaining` is the time until
-    /// the code expires.
+    /// Shows which address to open in a browser, and how the answer comes back. Called once, before any
+    /// browser is opened.
+    fn show_authorization(&mut self, authorization: &AuthorizationPrompt);
+
+    /// Whether [`pasted`](Self::pasted) may ever answer something. If not, nobody is sent to a page whose
+    /// answer has to be brought back by hand.
+    fn takes_paste(&self) -> bool {
+        false
+    }
+
+    /// What the person has pasted since the last call: a whole line, once, and without waiting for one.
+    /// Asked several times a second while an authorization is shown. It is a secret.
+    fn pasted(&mut self) -> Option<Secret> {
+        None
+    }
+
+    /// What was pasted is not the answer that is waited for; waiting goes on.
+    fn paste_refused(&mut self, refused: &PasteRefused) {
+        let _ = refused;
+    }
+
+    /// Whether to sign in another way, after one has turned out to be closed. May wait for an answer.
+    /// Who does not ask says no, and the login ends with the error that closed the first way.
+    fn offer(&mut self, fallback: &Fallback) -> bool {
+        let _ = fallback;
+        false
+    }
+
+    /// Called several times a second while somebody has to do something; `remaining` is the time until
+    /// it is too late.
     fn waiting(&mut self, remaining: Duration) {
         let _ = remaining;
     }
@@ -28,7 +62,7 @@ pub trait Prompt {
         let _ = notice;
     }
 
-    /// Called once when the waiting is over, however it ended, so that a line can be cleaned up.
+    /// Called once when a waiting is over, however it ended, so that a line can be cleaned up.
     fn finished(&mut self) {}
 
     /// Whether the person wants to stop. Asked several times a second while waiting.
@@ -55,10 +89,111 @@ pub struct DevicePrompt {
     pub client_id: String,
 }
 
+/// What a person needs to sign in with a browser (RFC 6749, section 4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AuthorizationPrompt {
+    /// [`SignIn::Browser`] when a browser on this computer is meant, and opened if one can be;
+    /// [`SignIn::Paste`] when it may be on any computer.
+    pub flow: SignIn,
+    /// The address to open.
+    pub url: String,
+    /// Where the browser is sent afterwards.
+    pub redirect_uri: String,
+    /// Whether a browser on this computer brings the answer back by itself.
+    pub comes_back: bool,
+    /// What the person can bring back by hand, if the prompt takes it.
+    pub paste: Option<Paste>,
+    /// How long there is time.
+    pub expires_in: Duration,
+    /// The authorization server that is signing the person in.
+    pub issuer: String,
+    /// The application they are signing in to.
+    pub client_id: String,
+}
+
+/// What a person copies from the browser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Paste {
+    /// The code that the page shows in the end, or the address of that page.
+    Code,
+    /// The address of the page in the end, which a browser on another computer cannot open.
+    Address,
+}
+
+/// Why what was pasted is not the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PasteRefused {
+    /// There is neither a code nor an error in it.
+    NoCode,
+    /// It belongs to another sign-in: an older page, or somebody else's.
+    OtherSignIn,
+}
+
+impl PasteRefused {
+    /// One line for a person.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoCode => {
+                "there is no code in it: copy the whole address that the browser shows in the end"
+            }
+            Self::OtherSignIn => "it belongs to another sign-in: open the address above once more",
+        }
+    }
+}
+
+/// Another way to sign in, after one has turned out to be closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fallback {
+    /// The way that is closed.
+    pub from: SignIn,
+    /// The way that may be open.
+    pub to: SignIn,
+    /// What closed the first, one line, fit to print.
+    pub why: String,
+    /// Whether the caller asked for `from` by name. Otherwise it was chosen, and nobody minds another.
+    pub asked_for: bool,
+}
+
+impl Fallback {
+    /// One line for a person.
+    pub fn text(&self) -> String {
+        format!(
+            "no {}: {}; there is {}",
+            self.from.text(),
+            self.why,
+            self.to.text()
+        )
+    }
+}
+
 /// Something the person should know, which ends nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
+    /// This way to sign in was chosen, because of the place and of what the server offers.
+    Chosen {
+        /// The way.
+        flow: SignIn,
+        /// The kind of place this seems to be.
+        place: Place,
+    },
+    /// Another program has the port that the browser was to come back to.
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// The one that is tried instead, if there is one left.
+        next: Option<u16>,
+    },
+    /// Something came to the listener, or was pasted, that is not the answer of this login. Nothing
+    /// changes: it is for those who want to know why nothing happens.
+    Ignored {
+        /// What it was, one line, fit to print.
+        what: String,
+    },
     /// A browser was opened, or why not.
     Browser(BrowserOutcome),
     /// This computer's clock and the server's differ by more than a minute.
@@ -86,6 +221,14 @@ impl Notice {
     /// One line for a person.
     pub fn text(&self) -> String {
         match self {
+            Self::Chosen { flow, place } => {
+                format!("this is {}: {}", place.text(), flow.text())
+            }
+            Self::PortInUse { port, next } => {
+                let next = next.map_or_else(String::new, |next| format!("; trying {next}"));
+                format!("port {port} is in use by another program{next}")
+            }
+            Self::Ignored { what } => format!("not the answer: {}", printable(what)),
             Self::Browser(BrowserOutcome::Opened) => "a browser window was opened".to_owned(),
             Self::Browser(outcome) => format!("no browser was opened: {}", outcome.text()),
             Self::ClockOffset { by, ahead } => {
@@ -148,7 +291,23 @@ impl<W: Write> Prompt for PlainPrompt<W> {
         }
     }
 
+    fn show_authorization(&mut self, authorization: &AuthorizationPrompt) {
+        self.line("Open this address in a browser on this computer and sign in:");
+        self.line(&format!("  {}", authorization.url));
+    }
+
+    fn offer(&mut self, fallback: &Fallback) -> bool {
+        // Nobody is asked here. What was asked for by name is not replaced by something else.
+        if !fallback.asked_for {
+            self.line(&format!("({})", fallback.text()));
+        }
+        !fallback.asked_for
+    }
+
     fn notice(&mut self, notice: &Notice) {
+        if let Notice::Chosen { .. } | Notice::Ignored { .. } = notice {
+            return;
+        }
         let text = notice.text();
         self.line(&format!("({text})"));
     }

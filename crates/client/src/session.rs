@@ -12,7 +12,7 @@ use countersign_oauth::{
 use countersign_store::Record;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Secret, Timestamp};
+use crate::{Error, Secret, SignIn, Timestamp};
 
 /// A clock may be set back this far before what it said earlier is no longer believed.
 const TOLERATED_STEP_BACK: Duration = Duration::from_secs(60);
@@ -70,6 +70,8 @@ pub(crate) struct Request {
     #[serde(default)]
     pub(crate) trusted_audiences: Vec<String>,
     pub(crate) endpoints: EndpointOverrides,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) preset: Option<String>,
 }
 
 /// A login that is kept: its tokens, and what is known about them.
@@ -79,6 +81,9 @@ pub(crate) struct Request {
 pub struct Session {
     request: Request,
     client_id: String,
+    /// The way the person signed in; unknown in sessions of older versions, which had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    flow: Option<SignIn>,
     client_authentication: StoredMethod,
     #[serde(default, with = "exposed", skip_serializing_if = "Option::is_none")]
     client_secret: Option<Secret>,
@@ -166,6 +171,7 @@ impl Session {
             granted: request.scopes.clone(),
             request,
             client_id: client.client_id.clone(),
+            flow: None,
             client_authentication: method,
             client_secret: secret,
             access_token: tokens.access_token.clone(),
@@ -259,6 +265,16 @@ impl Session {
     /// The application they signed in to.
     pub fn client_id(&self) -> &str {
         &self.client_id
+    }
+
+    /// The way the person signed in, when that is known.
+    pub fn flow(&self) -> Option<SignIn> {
+        self.flow
+    }
+
+    /// The preset of the provider that was signed in at.
+    pub fn preset(&self) -> Option<&str> {
+        self.request.preset.as_deref()
     }
 
     /// Who signed in. Empty when the server issued no ID token.
@@ -381,6 +397,7 @@ pub(crate) mod tests {
             resources: Vec::new(),
             trusted_audiences: Vec::new(),
             endpoints: EndpointOverrides::default(),
+            preset: None,
         };
         let client = Client {
             client_id: "cli".to_owned(),

