@@ -59,6 +59,7 @@ pub use browser::{Browser, BrowserOutcome};
 pub use clock::{Clock, SystemClock};
 pub use context::{Context, Directories};
 pub use countersign_jose::Timestamp;
+pub use countersign_oauth::preset;
 pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{EndpointOverrides, HttpRequest, HttpResponse, Secret, TransportError};
 pub use countersign_store::Key as SessionName;

@@ -155,6 +155,14 @@ impl Preset {
         let code = refusal.code.as_ref().map_or("", |code| code.as_str());
         self.explain(code, refusal.description.as_deref().unwrap_or_default())
     }
+
+    /// Every meaning there is here, for whoever wants to print or proofread them.
+    pub fn meanings(&self) -> impl Iterator<Item = Meaning> {
+        self.rules
+            .iter()
+            .chain(meaning::COMMON)
+            .map(|rule| rule.meaning)
+    }
 }
 
 /// There is one preset of a name.

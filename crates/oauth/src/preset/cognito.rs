@@ -79,10 +79,9 @@ const RULES: &[Rule] = &[
         "The app client does not have one of the scopes.",
         "Tick the scopes in the app client's login pages. Cognito does not have offline_access.",
     ),
-    Rule::both(
+    Rule::code(
         "invalid_grant",
-        "refresh token",
-        "The session has ended at Cognito.",
+        "The session, or the code of this sign-in, is not good any more.",
         "Sign in again.",
     ),
     Rule::both(

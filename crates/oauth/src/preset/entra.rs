@@ -112,7 +112,7 @@ const RULES: &[Rule] = &[
     .other_flow(),
     Rule::says(
         "AADSTS530036",
-        "A Conditional Access policy does not allow the device grant.",
+        "A Conditional Access policy ends sessions that began with the device grant.",
         "Sign in with the browser.",
     )
     .other_flow(),

@@ -74,7 +74,7 @@ const RULES: &[Rule] = &[
         "invalid_request",
         "code_challenge",
         "This client must use PKCE in a way that this sign-in did not.",
-        "Set the client's Proof Key for Code Exchange Code Challenge Method to S256, or sign in with the browser.",
+        "Sign in with the browser, or leave the client's code challenge method unset for the device grant.",
     )
     .other_flow(),
     Rule::says(
@@ -82,9 +82,8 @@ const RULES: &[Rule] = &[
         "The redirect URI is not registered for this client.",
         "Add http://127.0.0.1/callback to Valid redirect URIs; the port does not matter.",
     ),
-    Rule::both(
+    Rule::code(
         "invalid_scope",
-        "",
         "The client does not have one of the scopes.",
         "Add the scope to the client's Client scopes, or ask for fewer.",
     ),

@@ -77,12 +77,20 @@ impl Rule {
     }
 
     pub(super) fn applies(&self, code: &str, description: &str) -> bool {
-        let has = |part: &str| {
-            let description = description.to_ascii_lowercase();
-            description.contains(&part.to_ascii_lowercase())
-        };
-        self.code.is_none_or(|known| known == code) && self.description.is_none_or(has)
+        self.code.is_none_or(|known| known == code)
+            && self.description.is_none_or(|part| says(description, part))
     }
+}
+
+/// Whether `part` stands in `description`, in any case. A number is meant as a whole: the one that
+/// ends in further digits is another.
+fn says(description: &str, part: &str) -> bool {
+    let (description, part) = (description.to_ascii_lowercase(), part.to_ascii_lowercase());
+    let number = part.ends_with(|c: char| c.is_ascii_digit());
+    description.match_indices(&part).any(|(at, _)| {
+        let after = description.get(at + part.len()..).unwrap_or_default();
+        !number || !after.starts_with(|c: char| c.is_ascii_digit())
+    })
 }
 
 /// What the codes of the specifications mean at any provider, after its own rules.

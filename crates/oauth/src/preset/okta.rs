@@ -133,7 +133,7 @@ const RULES: &[Rule] = &[
     Rule::code(
         "E0000022",
         "This organisation does not have this way of signing in.",
-        "Sign in another way; the device grant needs Okta Identity Engine.",
+        "Sign in another way, or ask the administrator to switch the feature on.",
     )
     .other_flow(),
     Rule::code(

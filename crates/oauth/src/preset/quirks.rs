@@ -1,6 +1,6 @@
 //! Where providers differ, each difference under its own name.
 
-use crate::{Issuer, Metadata};
+use crate::{Issuer, Metadata, ScopeSet};
 
 /// Where a provider departs from the specifications, or leaves a choice that has to be made.
 ///
@@ -245,6 +245,19 @@ pub enum ScopeSeparator {
     Space,
     /// A comma.
     Comma,
+}
+
+impl ScopeSeparator {
+    /// The scopes of a token response. What is outside the grammar is left out.
+    pub fn read(self, scope: &str) -> ScopeSet {
+        let mut scopes = ScopeSet::new();
+        let separates = |c: char| c.is_whitespace() || (self == Self::Comma && c == ',');
+        for token in scope.split(separates).filter(|token| !token.is_empty()) {
+            // A token that nobody can have asked for is no reason to lose a sign-in.
+            let _ = scopes.insert(token);
+        }
+        scopes
+    }
 }
 
 impl Quirks {

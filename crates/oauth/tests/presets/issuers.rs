@@ -7,7 +7,7 @@ fn preset(name: &str) -> &'static Preset {
 }
 
 /// `org=acme server=default`, as a person would type it.
-fn parts(text: &str) -> Parts {
+pub(crate) fn parts(text: &str) -> Parts {
     let mut parts = Parts::default();
     for pair in text.split_ascii_whitespace() {
         let (name, value) = pair.split_once('=').expect("name=value");
