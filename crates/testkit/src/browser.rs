@@ -24,6 +24,9 @@ pub struct Browser {
     /// By host and port, then by name. Paths and lifetimes are not looked at, except that an
     /// expired cookie is dropped.
     cookies: BTreeMap<String, BTreeMap<String, String>>,
+    /// Ports of this computer that stand for a host.
+    led: BTreeMap<String, u16>,
+    held: Option<String>,
 }
 
 /// What came back, after all redirects.
@@ -43,6 +46,18 @@ impl Browser {
     /// A browser without cookies.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Looks for this host at a port of this computer, and without TLS: for a server that a test
+    /// calls by its public name.
+    pub fn lead(&mut self, host: &str, port: u16) {
+        self.led.insert(host.to_owned(), port);
+    }
+
+    /// Follows no redirect to an address that begins so: the page is the redirect itself then, and
+    /// `Page::location` says where it leads.
+    pub fn hold(&mut self, prefix: &str) {
+        self.held = Some(prefix.to_owned());
     }
 
     /// Opens an address and follows redirects.
@@ -95,6 +110,11 @@ impl Browser {
                 Ok(next) => next,
                 Err(error) => panic!("{url} leads to {location:?}: {error}"),
             };
+            if let Some(held) = &self.held
+                && next.as_str().starts_with(held)
+            {
+                return page;
+            }
             // Only 307 and 308 repeat the method (RFC 9110, section 15.4).
             if ![307, 308].contains(&page.status) {
                 "GET".clone_into(&mut method);
@@ -106,12 +126,12 @@ impl Browser {
     }
 
     fn exchange(&mut self, method: &str, url: &Url, body: Option<&str>, origin: &str) -> Page {
-        assert_eq!(
-            url.scheme(),
-            "http",
+        let host = url.host_str().unwrap_or_default();
+        let led = self.led.get(host);
+        assert!(
+            url.scheme() == "http" || led.is_some(),
             "this browser speaks plain HTTP: {url}"
         );
-        let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
         let site = format!("{host}:{port}");
         let target = match url.query() {
@@ -142,7 +162,8 @@ impl Browser {
             head.push(format!("content-length: {}", body.len()));
         }
         let request = format!("{}\r\n\r\n{}", head.join("\r\n"), body.unwrap_or_default());
-        let page = match send(&site, &request) {
+        let address = led.map_or(site.clone(), |port| format!("127.0.0.1:{port}"));
+        let page = match send(&address, &request) {
             Ok(answer) => read_answer(url, &answer),
             Err(error) => panic!("{method} {url}: {error}"),
         };
@@ -177,6 +198,21 @@ impl Page {
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.as_str())
+    }
+
+    /// Where a redirect leads.
+    ///
+    /// # Panics
+    /// When the page is none.
+    pub fn location(&self) -> Url {
+        let location = self.header("location").filter(|_| self.is_redirect());
+        match location.map(|location| self.url.join(location)) {
+            Some(Ok(location)) => location,
+            _ => panic!(
+                "{} does not lead elsewhere: {}\n{}",
+                self.url, self.status, self.body
+            ),
+        }
     }
 
     /// The forms of the document, in order.

@@ -23,5 +23,5 @@ pub use html::Form;
 pub use http_message::{Reply, Request};
 pub use http_server::HttpServer;
 pub use process::{Finished, Program, Running};
-pub use provider::{Endpoint, Provider};
+pub use provider::{ClientAuthentication, Endpoint, Provider};
 pub use signing::{Key, Signature};

@@ -1,0 +1,127 @@
+//! The token endpoint: every grant ends here.
+
+use serde_json::{Value, json};
+
+use super::state::{Grant, State, refused, unix_now};
+use super::{ClientAuthentication, Endpoint};
+use crate::signing::at_hash;
+use crate::{Reply, Request};
+
+impl State {
+    pub(super) fn token(&mut self, request: &Request) -> Result<Value, Reply> {
+        let client_id = self.authenticate(request)?;
+        let thumbprint = self.proof(request, Endpoint::Token)?;
+        let need = |name: &str| {
+            request
+                .form_value(name)
+                .ok_or_else(|| refused(400, "invalid_request"))
+        };
+        match need("grant_type")?.as_str() {
+            "authorization_code" => {
+                let mut grant = self.redeem(request, &client_id, thumbprint.as_deref())?;
+                grant.thumbprint = thumbprint;
+                Ok(self.tokens(&grant))
+            }
+            "urn:ietf:params:oauth:grant-type:device_code" => {
+                let mut grant = self.poll(&need("device_code")?)?;
+                grant.thumbprint = thumbprint;
+                Ok(self.tokens(&grant))
+            }
+            "refresh_token" => {
+                let mut grant = self
+                    .refresh_tokens
+                    .remove(&need("refresh_token")?)
+                    .filter(|grant| grant.thumbprint == thumbprint)
+                    .ok_or_else(|| refused(400, "invalid_grant"))?;
+                grant.nonce = None;
+                Ok(self.tokens(&grant))
+            }
+            "client_credentials" if self.demands.authentication != ClientAuthentication::None => {
+                Ok(json!({
+                    "access_token": self.access_token(thumbprint.as_deref()),
+                    "token_type": token_type(thumbprint.as_deref()),
+                    "expires_in": 600,
+                    "scope": request.form_value("scope").unwrap_or_default(),
+                }))
+            }
+            "client_credentials" => Err(refused(400, "unauthorized_client")),
+            _ => Err(refused(400, "unsupported_grant_type")),
+        }
+    }
+
+    fn poll(&mut self, device_code: &str) -> Result<Grant, Reply> {
+        let grant = self
+            .device_codes
+            .get_mut(device_code)
+            .ok_or_else(|| refused(400, "invalid_grant"))?;
+        if grant.polls < self.pending_polls {
+            grant.polls += 1;
+            return Err(refused(400, "authorization_pending"));
+        }
+        // A device code is redeemed once.
+        let grant = self.device_codes.remove(device_code);
+        grant.ok_or_else(|| refused(400, "invalid_grant"))
+    }
+
+    fn access_token(&mut self, thumbprint: Option<&str>) -> String {
+        let access_token = self.secret("access");
+        if let Some(thumbprint) = thumbprint {
+            self.bound
+                .insert(access_token.clone(), thumbprint.to_owned());
+        }
+        access_token
+    }
+
+    fn tokens(&mut self, grant: &Grant) -> Value {
+        let access_token = self.access_token(grant.thumbprint.as_deref());
+        let id_token = self.id_token(grant, &access_token);
+        self.secrets.push(id_token.clone());
+        let asked = grant
+            .scope
+            .split(' ')
+            .any(|scope| scope == "offline_access");
+        let refresh_token = (asked || !self.refresh_when_asked).then(|| self.secret("refresh"));
+        if let Some(token) = &refresh_token {
+            self.refresh_tokens.insert(token.clone(), grant.clone());
+        }
+        let mut body = json!({
+            "access_token": access_token,
+            "token_type": token_type(grant.thumbprint.as_deref()),
+            "expires_in": 600,
+            "refresh_token": refresh_token,
+            "id_token": id_token,
+            "scope": grant.scope,
+        });
+        if let Some(members) = body.as_object_mut() {
+            members.retain(|_, member| !member.is_null());
+        }
+        body
+    }
+
+    fn id_token(&mut self, grant: &Grant, access_token: &str) -> String {
+        let now = unix_now();
+        let mut header = json!({ "typ": "JWT" });
+        let mut claims = json!({
+            "iss": self.issuer, "sub": "ada", "aud": grant.client_id,
+            "iat": now, "exp": now + 600, "auth_time": now,
+            "at_hash": at_hash(access_token),
+            "name": "Ada Lovelace", "email": "ada@example.com",
+        });
+        if let (Some(claims), Some(nonce)) = (claims.as_object_mut(), &grant.nonce) {
+            claims.insert("nonce".to_owned(), json!(nonce));
+        }
+        for edit in &mut self.id_token_edits {
+            edit(&mut header, &mut claims);
+        }
+        let key = self.keys.last().expect("there is always a key");
+        key.sign(&header, &claims, self.signature)
+    }
+}
+
+fn token_type(thumbprint: Option<&str>) -> &'static str {
+    if thumbprint.is_some() {
+        "DPoP"
+    } else {
+        "Bearer"
+    }
+}
