@@ -291,6 +291,107 @@ fn users_are_added_listed_changed_and_removed_and_no_password_is_printed() {
     );
 }
 
+fn client(directory: &Path, arguments: &[&str]) -> Finished {
+    program(directory).arg("client").args(arguments).run()
+}
+
+const PUBLIC_KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"one",
+"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+
+#[test]
+fn a_client_is_shown_in_the_words_of_rfc_7591() {
+    let directory = TempDir::new().unwrap();
+    let keys = directory.path().join("keys.json");
+    fs::write(&keys, PUBLIC_KEY).unwrap();
+    let keys = keys.to_str().unwrap();
+    let added = client(
+        directory.path(),
+        &[
+            "add",
+            "robot",
+            "--jwks",
+            keys,
+            "--client-credentials",
+            "--scope",
+            "api.read",
+            "--audience",
+            "https://api.example",
+            "--dpop",
+            "--require-par",
+            "--redirect-uri",
+            "https://robot.example/callback",
+            "--redirect-uri",
+            "http://127.0.0.1/callback",
+            "--post-logout-redirect-uri",
+            "https://robot.example/",
+        ],
+    )
+    .expect_code(0);
+    assert_eq!(added.stdout, "");
+    let shown = client(directory.path(), &["show", "robot"]).expect_code(0);
+    let mut shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert!(shown["client_id_issued_at"].take().is_i64());
+    let expected = serde_json::json!({
+        "client_id": "robot",
+        "client_name": "robot",
+        "client_id_issued_at": null,
+        "token_endpoint_auth_method": "private_key_jwt",
+        "grant_types": ["client_credentials", "authorization_code", "refresh_token"],
+        "redirect_uris": ["https://robot.example/callback", "http://127.0.0.1/callback"],
+        "post_logout_redirect_uris": ["https://robot.example/"],
+        "scope": "api.read",
+        "audiences": ["https://api.example"],
+        "id_token_signed_response_alg": "ES256",
+        "dpop_bound_access_tokens": true,
+        "require_pushed_authorization_requests": true,
+        "jwks": { "keys": [serde_json::from_str::<serde_json::Value>(PUBLIC_KEY).unwrap()] },
+    });
+    assert_eq!(shown, expected);
+    client(directory.path(), &["rm", "robot"]).expect_code(0);
+    let gone = client(directory.path(), &["show", "robot"]).expect_code(1);
+    assert!(gone.stderr.contains("there is no client robot"));
+}
+
+#[test]
+fn what_cannot_be_registered_is_answered_with_what_to_type() {
+    let directory = TempDir::new().unwrap();
+    let private = directory.path().join("private.json");
+    fs::write(
+        &private,
+        PUBLIC_KEY.replace("\"kid\"", "\"d\":\"AAAA\",\"kid\""),
+    )
+    .unwrap();
+    let private = private.to_str().unwrap();
+    for (arguments, why) in [
+        (
+            &["--redirect-uri", "http://app.example/"][..],
+            "error: http://app.example/ cannot be a redirect URI: http is for 127.0.0.1, [::1] and localhost\n\
+             hint: use https, or for a program on people's machines: --redirect-uri http://127.0.0.1/callback\n",
+        ),
+        (
+            &["--client-credentials"],
+            "error: a public client cannot get tokens in its own name\n\
+             hint: add --confidential, or --jwks FILE\n",
+        ),
+        (
+            &["--jwks", private],
+            "error: the JWK set cannot be used\n  why: key number 1 cannot be used\n  why: ",
+        ),
+        (
+            &["--jwks", private],
+            "hint: register the public half; the private key stays with the client alone\n",
+        ),
+    ] {
+        let arguments: Vec<&str> = ["add", "app"].iter().chain(arguments).copied().collect();
+        let refused = client(directory.path(), &arguments).expect_code(1);
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+        assert_eq!(refused.stdout, "");
+    }
+    // An absent file is named.
+    let refused = client(directory.path(), &["add", "app", "--jwks", "absent.json"]);
+    assert!(refused.expect_code(1).stderr.contains("absent.json"));
+}
+
 #[test]
 fn a_confidential_client_gets_its_secret_once_and_alone_on_stdout() {
     let directory = TempDir::new().unwrap();

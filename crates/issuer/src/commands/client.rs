@@ -1,139 +1,117 @@
 //! `countersign-issuer client …`.
 
+mod add;
+
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
-use countersign_issuer::core::{
-    Audiences, ClientAuthentication, GrantType, NewAuthentication, NewClient,
-};
-use countersign_jose::Algorithm;
+use clap::Subcommand;
+use countersign_issuer::core::{Audiences, Client, ClientAuthentication, GrantType};
 use countersign_oauth::text::printable;
+use serde_json::{Value, json};
 
-use super::{administration, now, print, tell};
+use super::{administration, print, tell};
 use crate::problem::Problem;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Add an application, or replace one and its secret
-    Add(Add),
+    Add(add::Arguments),
+    /// Show what an application is registered with, as the JSON of RFC 7591
+    Show { id: String },
     /// List all applications: identifier, kind, algorithm, audiences, name
     List,
     /// Remove an application with everything it was granted
+    #[command(visible_alias = "rm")]
     Remove { id: String },
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Add {
-    /// The `client_id`
-    id: String,
-    /// The name that people are shown when they approve
-    #[arg(long)]
-    name: Option<String>,
-    /// Give it a secret, printed once: for an API that introspects tokens, not
-    /// for a program on people's machines
-    #[arg(long)]
-    confidential: bool,
-    /// An API it may ask tokens for; may be given several times
-    #[arg(long = "audience", value_name = "URL")]
-    audiences: Vec<String>,
-    /// Let it ask tokens for any API: for development
-    #[arg(long, conflicts_with = "audiences")]
-    any_audience: bool,
-    /// Let it do nothing but introspect and revoke
-    #[arg(long)]
-    no_grants: bool,
-    /// The algorithm of its tokens; RS256 for software that knows no other
-    #[arg(long, value_enum, default_value_t = Signing::Es256)]
-    signing: Signing,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Signing {
-    Es256,
-    Rs256,
-}
-
 pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Problem> {
-    let core = administration(&directory)?;
     match command {
-        Command::Add(add) => {
-            check_id(&add.id)?;
-            // Otherwise adding a first client would keep `cli` from being made.
-            core.ensure_default_client(now()).await?;
-            let new = NewClient {
-                name: add
-                    .name
-                    .map_or_else(|| add.id.clone(), |name| printable(&name)),
-                authentication: if add.confidential {
-                    NewAuthentication::Secret
-                } else {
-                    NewAuthentication::Public
-                },
-                grant_types: if add.no_grants {
-                    Vec::new()
-                } else {
-                    GrantType::FOR_PEOPLE.to_vec()
-                },
-                audiences: if add.any_audience {
-                    Audiences::Any
-                } else {
-                    Audiences::Listed(add.audiences)
-                },
-                signing_algorithm: match add.signing {
-                    Signing::Es256 => Algorithm::Es256,
-                    Signing::Rs256 => Algorithm::Rs256,
-                },
-                ..NewClient::new(add.id)
-            };
-            let registered = core.put_client(new, now()).await?;
-            tell(format!("client {} is registered", registered.client.id));
-            if let Some(secret) = registered.secret {
-                tell("its secret follows; it is stored hashed and cannot be shown again");
-                print(secret.expose())?;
-            }
+        Command::Add(arguments) => add::run(arguments, &directory).await,
+        Command::Show { id } => {
+            let client = administration(&directory)?.client(&id)?;
+            let client = client.ok_or_else(|| unknown(&id))?;
+            // Text that was accepted as JSON or is put into it here: it prints.
+            print(serde_json::to_string_pretty(&metadata(&client)).unwrap_or_default())
         }
         Command::List => {
-            for client in core.clients()? {
-                let kind = match client.authentication {
-                    ClientAuthentication::Public => "public",
-                    ClientAuthentication::Secret(_) | ClientAuthentication::PrivateKeyJwt(_) => {
-                        "confidential"
-                    }
-                };
-                let audiences = match client.audiences {
-                    Audiences::Any => "any".to_owned(),
-                    Audiences::Listed(list) => list.join(","),
-                };
-                let algorithm = client.signing_algorithm.name().to_owned();
-                let fields = [
-                    client.id,
-                    kind.to_owned(),
-                    algorithm,
-                    audiences,
-                    client.name,
-                ];
-                print(fields.map(|field| printable(&field)).join("\t"))?;
+            for client in administration(&directory)?.clients()? {
+                print(line(client))?;
             }
+            Ok(())
         }
         Command::Remove { id } => {
-            if !core.remove_client(&id).await? {
-                return Err(Problem::new(format!("there is no client {id}"))
-                    .hint("see what there is: countersign-issuer client list"));
+            if !administration(&directory)?.remove_client(&id).await? {
+                return Err(unknown(&id));
             }
             tell(format!("client {id} is removed"));
+            Ok(())
         }
     }
-    Ok(())
 }
 
-/// RFC 6749, appendix A.1 allows all visible ASCII; what also needs no quoting
-/// in a shell, a URL or HTTP Basic is enough.
-fn check_id(id: &str) -> Result<(), Problem> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._~-/".contains(c);
-    if (1..=128).contains(&id.len()) && id.chars().all(plain) {
-        return Ok(());
+/// A client as a line of the list.
+fn line(client: Client) -> String {
+    let kind = match client.authentication {
+        ClientAuthentication::Public => "public",
+        ClientAuthentication::Secret(_) | ClientAuthentication::PrivateKeyJwt(_) => "confidential",
+    };
+    let audiences = match client.audiences {
+        Audiences::Any => "any".to_owned(),
+        Audiences::Listed(list) => list.join(","),
+    };
+    let fields = [
+        client.id,
+        kind.to_owned(),
+        client.signing_algorithm.name().to_owned(),
+        audiences,
+        client.name,
+    ];
+    fields.map(|field| printable(&field)).join("\t")
+}
+
+fn unknown(id: &str) -> Problem {
+    Problem::new(format!("there is no client {id}"))
+        .hint("see what there is: countersign-issuer client list")
+}
+
+/// What a client is registered with, in the words of RFC 7591, section 2,
+/// RFC 9126, section 6 and RFC 9449, section 5.2; `audiences` is ours.
+fn metadata(client: &Client) -> Value {
+    let method = match client.authentication {
+        ClientAuthentication::Public => "none",
+        ClientAuthentication::Secret(_) => "client_secret_basic",
+        ClientAuthentication::PrivateKeyJwt(_) => "private_key_jwt",
+    };
+    let grant_types: Vec<&str> = client
+        .grant_types
+        .iter()
+        .map(|grant_type: &GrantType| grant_type.name())
+        .collect();
+    let audiences = match &client.audiences {
+        Audiences::Any => json!("any"),
+        Audiences::Listed(list) => json!(list),
+    };
+    let mut metadata = json!({
+        "client_id": client.id,
+        "client_name": client.name,
+        "client_id_issued_at": client.created_at.as_secs(),
+        "token_endpoint_auth_method": method,
+        "grant_types": grant_types,
+        "redirect_uris": client.redirect_uris,
+        "post_logout_redirect_uris": client.post_logout_redirect_uris,
+        "scope": client.scopes.to_string(),
+        "audiences": audiences,
+        "id_token_signed_response_alg": client.signing_algorithm.name(),
+        "dpop_bound_access_tokens": client.dpop_bound,
+        "require_pushed_authorization_requests": client.require_par,
+    });
+    if let (ClientAuthentication::PrivateKeyJwt(jwks), Some(members)) =
+        (&client.authentication, metadata.as_object_mut())
+    {
+        // It was read when it was registered.
+        let jwks = serde_json::from_str(jwks).unwrap_or(Value::Null);
+        members.insert("jwks".to_owned(), jwks);
     }
-    Err(Problem::new(
-        "a client identifier has 1 to 128 letters, digits and . _ ~ - /",
-    ))
+    metadata
 }

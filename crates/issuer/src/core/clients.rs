@@ -1,12 +1,11 @@
 //! Clients: which application is asking, and what it may ask for.
 
-use countersign_jose::{Algorithm, Timestamp, constant_time_eq};
-use countersign_oauth::Secret;
+use countersign_jose::{Algorithm, Timestamp};
+use countersign_oauth::{ScopeSet, Secret};
 use url::Url;
 
-use super::{
-    Audiences, Client, ClientAuthentication, Core, Digest, Error, Failure, GrantType, Refusal,
-};
+use super::registration::{self, ClientRejected};
+use super::{Audiences, Client, ClientAuthentication, Core, Error, GrantType, Refusal};
 
 /// The longest `resource` or `audience`, in bytes, and the most in a request.
 const LONGEST_AUDIENCE: usize = 512;
@@ -22,51 +21,6 @@ const DEFAULT_REDIRECT_URIS: [&str; 6] = [
     "http://localhost/",
     "http://localhost/callback",
 ];
-
-/// What a request shows of its client: who it says it is, and what is to prove
-/// that.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCredentials {
-    id: String,
-    presented: Presented,
-}
-
-/// What is to prove who a client is (RFC 6749, section 2.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Presented {
-    /// Nothing: enough for a public client.
-    Nothing,
-    /// The `client_secret`.
-    Secret(Secret),
-}
-
-impl ClientCredentials {
-    /// A client that only gives its name.
-    pub fn public(id: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            presented: Presented::Nothing,
-        }
-    }
-
-    /// A client with its `client_secret`. An empty one is none.
-    pub fn with_secret(id: impl Into<String>, secret: Secret) -> Self {
-        let presented = if secret.expose().is_empty() {
-            Presented::Nothing
-        } else {
-            Presented::Secret(secret)
-        };
-        Self {
-            id: id.into(),
-            presented,
-        }
-    }
-
-    /// The `client_id`.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-}
 
 /// A client to be added.
 #[derive(Clone, Debug)]
@@ -89,6 +43,8 @@ pub struct NewClient {
     pub dpop_bound: bool,
     /// Whether its authorization requests must be pushed.
     pub require_par: bool,
+    /// The scopes it may have in its own name.
+    pub scopes: ScopeSet,
     /// The algorithm its tokens are signed with: ES256 or RS256.
     pub signing_algorithm: Algorithm,
 }
@@ -107,6 +63,7 @@ impl NewClient {
             post_logout_redirect_uris: Vec::new(),
             dpop_bound: false,
             require_par: false,
+            scopes: ScopeSet::new(),
             signing_algorithm: Algorithm::Es256,
         }
     }
@@ -138,7 +95,10 @@ impl Core {
         &self,
         new: NewClient,
         now: Timestamp,
-    ) -> Result<RegisteredClient, Error> {
+    ) -> Result<Result<RegisteredClient, ClientRejected>, Error> {
+        if let Err(rejected) = registration::check(&new, self.provider) {
+            return Ok(Err(rejected));
+        }
         let (authentication, secret) = match new.authentication {
             NewAuthentication::Public => (ClientAuthentication::Public, None),
             NewAuthentication::Secret => {
@@ -160,14 +120,18 @@ impl Core {
             post_logout_redirect_uris: new.post_logout_redirect_uris,
             dpop_bound: new.dpop_bound,
             require_par: new.require_par,
+            scopes: new.scopes,
             signing_algorithm: new.signing_algorithm,
             created_at: now,
         };
         let added = client.clone();
-        self.store
-            .write(move |records| records.put_client(&added))
-            .await?;
-        Ok(RegisteredClient { client, secret })
+        let added = self.store.write(move |records| {
+            if records.account(&added.id)?.is_some() {
+                return Ok(Err(ClientRejected::IdIsASubject));
+            }
+            records.put_client(&added).map(Ok)
+        });
+        Ok(added.await?.map(|()| RegisteredClient { client, secret }))
     }
 
     /// Adds the public client `cli` unless there is any client: what makes a
@@ -183,6 +147,7 @@ impl Core {
             post_logout_redirect_uris: Vec::new(),
             dpop_bound: false,
             require_par: false,
+            scopes: ScopeSet::new(),
             signing_algorithm: Algorithm::Es256,
             created_at: now,
         };
@@ -212,29 +177,6 @@ impl Core {
             .store
             .write(move |records| records.remove_client(&id))
             .await?)
-    }
-
-    /// The client behind credentials (RFC 6749, section 2.3).
-    pub(super) fn authenticated(&self, credentials: &ClientCredentials) -> Result<Client, Failure> {
-        let client = self
-            .store
-            .read(|records| records.client(&credentials.id))?
-            .ok_or(Refusal::InvalidClient)?;
-        let proven = match (&client.authentication, &credentials.presented) {
-            (ClientAuthentication::Public, Presented::Nothing) => true,
-            (ClientAuthentication::Secret(expected), Presented::Secret(secret)) => {
-                let digest: Digest = self.digest(secret.expose());
-                constant_time_eq(&digest, expected)
-            }
-            // Also a public client that sends a secret: it believes to be
-            // another one.
-            _ => false,
-        };
-        if proven {
-            Ok(client)
-        } else {
-            Err(Refusal::InvalidClient.into())
-        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Core {
         request: DeviceRequest,
         now: Timestamp,
     ) -> Result<StartedDevice, Failure> {
-        let client = self.authenticated(&request.credentials)?;
+        let client = self.authenticated(&request.credentials, now).await?;
         client.may_use(GrantType::DeviceCode)?;
         let scopes = scopes_of_request(request.scope.as_deref(), &client)?;
         let audiences = client.audiences_of_request(&request.resources, &request.audiences)?;
@@ -126,7 +126,7 @@ impl Core {
         now: Timestamp,
     ) -> Result<Tokens, Failure> {
         let code = self.digest(device_code);
-        let client = self.authenticated(credentials)?;
+        let client = self.authenticated(credentials, now).await?;
         client.may_use(GrantType::DeviceCode)?;
         let device = self.store.read(|records| records.device(&code))?;
         let device = of_client(device, &client)?;

@@ -135,13 +135,13 @@ impl Core {
 
     /// Whether a token is good. A public client is told about its own tokens;
     /// a confidential one also about those that are meant for it.
-    pub fn introspect(
+    pub async fn introspect(
         &self,
         credentials: &ClientCredentials,
         token: &str,
         now: Timestamp,
     ) -> Result<Introspection, Failure> {
-        let client = self.authenticated(credentials)?;
+        let client = self.authenticated(credentials, now).await?;
         if let Some(token) = self.read_access_token(token, now) {
             let found = self.store.read(|records| live(records, &token, now))?;
             let found = found.filter(|_| may_see(&client, &token.client_id, &token.audiences));
@@ -197,7 +197,7 @@ impl Core {
         token: &str,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let client = self.authenticated(credentials)?;
+        let client = self.authenticated(credentials, now).await?;
         let refresh = RefreshToken::open(token, self.keys().token_key(), self.provider);
         if let Some(refresh) = refresh {
             // Any generation: whoever hands in an old one wants the login over.

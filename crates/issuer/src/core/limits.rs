@@ -58,6 +58,9 @@ pub struct Limits {
     /// Device logins begun by one client. As they live as long as a window,
     /// this bounds how many are kept.
     pub starts_per_client: Limit,
+    /// Assertions of one client. As they are remembered for less than a window,
+    /// this bounds how many are.
+    pub assertions_per_client: Limit,
 }
 
 impl Default for Limits {
@@ -71,6 +74,7 @@ impl Default for Limits {
             sign_ins_per_account: Limit::in_ten_minutes(50),
             starts_per_address: Limit::in_ten_minutes(100),
             starts_per_client: Limit::in_ten_minutes(10_000),
+            assertions_per_client: Limit::in_ten_minutes(60_000),
         }
     }
 }
@@ -86,6 +90,7 @@ pub(super) enum Counter {
     SignInsTo(String),
     StartsFrom(IpAddr),
     StartsOf(String),
+    AssertionsOf(String),
 }
 
 impl Counter {
@@ -99,6 +104,7 @@ impl Counter {
             Self::SignInsTo(_) => limits.sign_ins_per_account,
             Self::StartsFrom(_) => limits.starts_per_address,
             Self::StartsOf(_) => limits.starts_per_client,
+            Self::AssertionsOf(_) => limits.assertions_per_client,
         }
     }
 

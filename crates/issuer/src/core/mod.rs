@@ -3,7 +3,8 @@
 //! | module | rules about |
 //! |---|---|
 //! | `users`, `sessions` | who signs in, and for how long a browser stays signed in |
-//! | `clients` | which application is asking, and what it may ask for |
+//! | `clients`, `registration` | which applications there are, and what they may ask for |
+//! | `credentials`, `assertion` | which of them is asking, and how it proves that |
 //! | `device`, `approval` | a device login: begun, polled, redeemed; looked up, approved, denied |
 //! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
 //! | `token`, `inspection` | what tokens say; reading, introspecting and revoking them |
@@ -16,7 +17,9 @@
 //! Not responsible for HTTP, for pages, nor for where records rest.
 
 mod approval;
+mod assertion;
 mod clients;
+mod credentials;
 mod device;
 mod inspection;
 mod keys;
@@ -27,6 +30,7 @@ mod pace;
 mod password;
 mod refresh;
 mod refusal;
+mod registration;
 mod renewal;
 mod sessions;
 mod token;
@@ -46,7 +50,9 @@ use pace::Pace;
 use password::Hasher;
 use refresh::Resumed;
 
-pub use clients::{ClientCredentials, NewAuthentication, NewClient, RegisteredClient};
+pub use assertion::{ASSERTION_ALGORITHMS, CLIENT_ASSERTION_TYPE};
+pub use clients::{NewAuthentication, NewClient, RegisteredClient};
+pub use credentials::ClientCredentials;
 pub use device::{DeviceRequest, StartedDevice};
 pub use inspection::{Introspection, TokenProblem, UserInfo};
 pub use keys::{KeyError, Keys, PublishedKeys};
@@ -58,6 +64,7 @@ pub use model::{
 };
 pub use outcome::{AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn};
 pub use refusal::{Failure, Refusal};
+pub use registration::{ClientRejected, JwksProblem, UriProblem};
 pub use token::{ACR_PASSWORD, SCOPES, Tokens};
 
 /// What the issuer's core could not do for reasons of its own.

@@ -119,6 +119,9 @@ pub struct Client {
     /// Whether its authorization requests must be pushed (RFC 9126, section 6:
     /// `require_pushed_authorization_requests`).
     pub require_par: bool,
+    /// The scopes it may have in its own name (RFC 6749, section 4.4): those that
+    /// nobody has to approve.
+    pub scopes: ScopeSet,
     /// The algorithm its tokens are signed with.
     pub signing_algorithm: Algorithm,
     /// When it was added.

@@ -13,6 +13,8 @@ pub enum Refusal {
     InvalidRequest(&'static str),
     /// The client is unknown or did not prove who it is.
     InvalidClient,
+    /// The client signed an assertion that is not good; the text says why.
+    InvalidAssertion(&'static str),
     /// The code or refresh token is not good (any more); the text says why.
     InvalidGrant(&'static str),
     /// The client may not use this grant type.
@@ -43,7 +45,7 @@ impl Refusal {
     pub fn code(self) -> &'static str {
         match self {
             Self::InvalidRequest(_) => "invalid_request",
-            Self::InvalidClient => "invalid_client",
+            Self::InvalidClient | Self::InvalidAssertion(_) => "invalid_client",
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -61,7 +63,9 @@ impl Refusal {
     /// the code says all there is.
     pub fn description(self) -> Option<&'static str> {
         match self {
-            Self::InvalidRequest(what) | Self::InvalidGrant(what) => Some(what),
+            Self::InvalidRequest(what)
+            | Self::InvalidAssertion(what)
+            | Self::InvalidGrant(what) => Some(what),
             Self::InvalidClient => Some("unknown client, or its authentication failed"),
             Self::UnauthorizedClient => Some("this client may not use this grant type"),
             Self::UnsupportedGrantType => Some("this server does not know this grant type"),

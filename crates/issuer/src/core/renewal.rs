@@ -44,7 +44,7 @@ impl Core {
         resources: &[String],
         now: Timestamp,
     ) -> Result<Tokens, Failure> {
-        let client = self.authenticated(credentials)?;
+        let client = self.authenticated(credentials, now).await?;
         client.may_use(GrantType::RefreshToken)?;
         self.can_sign_for(&client)?;
         let token = RefreshToken::open(refresh_token, self.keys().token_key(), self.provider)

@@ -37,7 +37,7 @@ async fn start(
     form: &Form,
 ) -> Result<StartedDevice, Failure> {
     let request = DeviceRequest {
-        credentials: form.credentials()?,
+        credentials: form.credentials(&state.settings)?,
         scope: form.optional("scope").map(str::to_owned),
         resources: form.all("resource"),
         audiences: form.all("audience"),

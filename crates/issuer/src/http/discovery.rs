@@ -2,12 +2,13 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use countersign_jose::Algorithm;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::{AppState, paths};
-use crate::core::{ACR_PASSWORD, GrantType, SCOPES};
+use crate::core::{ACR_PASSWORD, ASSERTION_ALGORITHMS, GrantType, SCOPES};
 
 /// How long metadata and keys may be kept. A key is published this long before
 /// it signs, and kept as long as its last token lives.
@@ -27,7 +28,13 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         .map(|algorithm| algorithm.name())
         .collect();
     let grant_types = [GrantType::DeviceCode, GrantType::RefreshToken];
-    let authentication = ["none", "client_secret_basic", "client_secret_post"];
+    let authentication = [
+        "none",
+        "client_secret_basic",
+        "client_secret_post",
+        "private_key_jwt",
+    ];
+    let assertions = ASSERTION_ALGORITHMS.map(Algorithm::name);
     let document = json!({
         "issuer": state.core.issuer().as_str(),
         "device_authorization_endpoint": settings.url(paths::DEVICE_AUTHORIZATION),
@@ -50,6 +57,9 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         "token_endpoint_auth_methods_supported": authentication,
         "revocation_endpoint_auth_methods_supported": authentication,
         "introspection_endpoint_auth_methods_supported": authentication,
+        "token_endpoint_auth_signing_alg_values_supported": assertions,
+        "revocation_endpoint_auth_signing_alg_values_supported": assertions,
+        "introspection_endpoint_auth_signing_alg_values_supported": assertions,
         "request_parameter_supported": false,
         // Its absence would mean true (OpenID Connect Discovery 1.0, section 3).
         "request_uri_parameter_supported": false,

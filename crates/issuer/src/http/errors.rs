@@ -44,7 +44,7 @@ pub(super) fn refused(refusal: Refusal) -> Response {
         // RFC 6749, section 5.2 asks for 401 and a challenge when the client
         // tried the header, and allows it always. Everything else, "pending"
         // above all, is 400.
-        Refusal::InvalidClient => StatusCode::UNAUTHORIZED,
+        Refusal::InvalidClient | Refusal::InvalidAssertion(_) => StatusCode::UNAUTHORIZED,
         Refusal::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
         _ => StatusCode::BAD_REQUEST,
     };
@@ -54,7 +54,7 @@ pub(super) fn refused(refusal: Refusal) -> Response {
     };
     let mut response = private_json(status, &body);
     match refusal {
-        Refusal::InvalidClient => {
+        Refusal::InvalidClient | Refusal::InvalidAssertion(_) => {
             let challenge =
                 HeaderValue::from_static("Basic realm=\"countersign\", charset=\"UTF-8\"");
             response.headers_mut().insert(WWW_AUTHENTICATE, challenge);

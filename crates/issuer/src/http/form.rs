@@ -11,7 +11,8 @@ use http::{HeaderMap, StatusCode};
 use url::form_urlencoded;
 
 use super::errors::refused;
-use crate::core::{ClientCredentials, Refusal};
+use super::{Settings, paths};
+use crate::core::{CLIENT_ASSERTION_TYPE, ClientCredentials, Refusal};
 
 /// Parameters that RFC 8707 (section 2) allows to be repeated.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
@@ -91,33 +92,51 @@ impl Form {
             .collect()
     }
 
-    /// Who is asking (RFC 6749, section 2.3.1): HTTP Basic or the form, not
-    /// both. Basic with an empty password is how some public clients give
-    /// their name.
-    pub(super) fn credentials(&self) -> Result<ClientCredentials, Refusal> {
-        let in_form = self.optional("client_secret");
-        let Some(header) = &self.authorization else {
-            let id = self.optional("client_id").ok_or(Refusal::InvalidClient)?;
-            return Ok(match in_form {
-                Some(secret) => ClientCredentials::with_secret(id, Secret::new(secret)),
-                None => ClientCredentials::public(id),
-            });
+    /// Who is asking (RFC 6749, section 2.3): by HTTP Basic, a secret in the form
+    /// or an assertion, one of them. Basic with an empty password is how some
+    /// public clients give their name.
+    pub(super) fn credentials(&self, settings: &Settings) -> Result<ClientCredentials, Refusal> {
+        let id = self.optional("client_id");
+        let secret = self.optional("client_secret");
+        let assertion = self.assertion()?;
+        let header = match (&self.authorization, secret, assertion) {
+            (None, None, None) => {
+                return Ok(ClientCredentials::public(id.ok_or(Refusal::InvalidClient)?));
+            }
+            (None, Some(secret), None) => {
+                let id = id.ok_or(Refusal::InvalidClient)?;
+                return Ok(ClientCredentials::with_secret(id, Secret::new(secret)));
+            }
+            (None, None, Some(jwt)) => {
+                let token_endpoint = settings.url(paths::TOKEN);
+                return ClientCredentials::with_assertion(id, Secret::new(jwt), token_endpoint);
+            }
+            (Some(header), None, None) => header,
+            _ => {
+                return Err(Refusal::InvalidRequest(
+                    "the client authenticates in more than one way",
+                ));
+            }
         };
-        if in_form.is_some() {
-            return Err(Refusal::InvalidRequest(
-                "the client authenticates in the header and in the form",
-            ));
-        }
         let credentials = basic(header).ok_or(Refusal::InvalidClient)?;
-        if self
-            .optional("client_id")
-            .is_some_and(|id| id != credentials.id())
-        {
+        if id.is_some_and(|id| id != credentials.id()) {
             return Err(Refusal::InvalidRequest(
                 "the header and the form name different clients",
             ));
         }
         Ok(credentials)
+    }
+
+    /// The `client_assertion`, if there is one (RFC 7521, section 4.2).
+    fn assertion(&self) -> Result<Option<&str>, Refusal> {
+        let assertion = self.optional("client_assertion");
+        match self.optional("client_assertion_type") {
+            None if assertion.is_none() => Ok(None),
+            Some(CLIENT_ASSERTION_TYPE) if assertion.is_some() => Ok(assertion),
+            _ => Err(Refusal::InvalidRequest(
+                "client_assertion and a client_assertion_type that is known here belong together",
+            )),
+        }
     }
 
     /// The bearer token of a request to userinfo: in the header, or in the
@@ -196,6 +215,10 @@ mod tests {
 
     use super::*;
 
+    fn settings() -> Settings {
+        Settings::new(url::Url::parse("http://127.0.0.1:8628").unwrap())
+    }
+
     fn form(authorization: Option<&str>, body: &str) -> Result<Form, Refusal> {
         Form::read(body.as_bytes(), authorization.map(str::to_owned))
     }
@@ -243,7 +266,7 @@ mod tests {
     fn basic_with_an_empty_password_is_a_public_client() {
         // "cli:" in base64.
         let form = form(Some("Basic Y2xpOg=="), "a=b").unwrap();
-        let credentials = form.credentials().unwrap();
+        let credentials = form.credentials(&settings()).unwrap();
         assert_eq!(credentials, ClientCredentials::public("cli"));
     }
 
@@ -251,7 +274,7 @@ mod tests {
     fn basic_credentials_are_form_encoded() {
         // "a%3Ab:c%2Bd%25" in base64.
         let form = form(Some("basic YSUzQWI6YyUyQmQlMjU="), "x=y").unwrap();
-        let credentials = form.credentials().unwrap();
+        let credentials = form.credentials(&settings()).unwrap();
         assert_eq!(
             credentials,
             ClientCredentials::with_secret("a:b", Secret::new("c+d%"))
@@ -262,12 +285,12 @@ mod tests {
     fn two_ways_to_authenticate_at_once_are_refused() {
         let both = form(Some("Basic Y2xpOng="), "client_id=cli&client_secret=x").unwrap();
         assert!(matches!(
-            both.credentials(),
+            both.credentials(&settings()),
             Err(Refusal::InvalidRequest(_))
         ));
         let other = form(Some("Basic Y2xpOng="), "client_id=other").unwrap();
         assert!(matches!(
-            other.credentials(),
+            other.credentials(&settings()),
             Err(Refusal::InvalidRequest(_))
         ));
     }
@@ -277,7 +300,7 @@ mod tests {
         for header in ["Basic", "Basic !!!!", "Bearer abc", "Basic bm9jb2xvbg=="] {
             let form = form(Some(header), "client_id=cli").unwrap();
             assert_eq!(
-                form.credentials().unwrap_err(),
+                form.credentials(&settings()).unwrap_err(),
                 Refusal::InvalidClient,
                 "{header}"
             );

@@ -10,14 +10,17 @@ use super::form::Form;
 use crate::core::{Failure, Introspection};
 
 pub(super) async fn introspect(State(state): State<AppState>, form: Form) -> Response {
-    match inspect(&state, &form) {
+    match inspect(&state, &form).await {
         Ok(introspection) => private_json(StatusCode::OK, &introspection),
         Err(error) => failure(&state, error),
     }
 }
 
-fn inspect(state: &AppState, form: &Form) -> Result<Introspection, Failure> {
-    let credentials = form.credentials()?;
+async fn inspect(state: &AppState, form: &Form) -> Result<Introspection, Failure> {
+    let credentials = form.credentials(&state.settings)?;
     let token = form.required("token", "token is missing")?;
-    state.core.introspect(&credentials, token, state.now())
+    state
+        .core
+        .introspect(&credentials, token, state.now())
+        .await
 }

@@ -19,7 +19,7 @@ pub(super) async fn revoke(State(state): State<AppState>, form: Form) -> Respons
 }
 
 async fn end(state: &AppState, form: &Form) -> Result<(), Failure> {
-    let credentials = form.credentials()?;
+    let credentials = form.credentials(&state.settings)?;
     // Our tokens say what they are: `token_type_hint` has nothing to add.
     let token = form.required("token", "token is missing")?;
     state.core.revoke(&credentials, token, state.now()).await

@@ -31,7 +31,7 @@ pub(super) async fn token(State(state): State<AppState>, form: Form) -> Response
 }
 
 async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
-    let credentials = form.credentials()?;
+    let credentials = form.credentials(&state.settings)?;
     let grant_type = form.required("grant_type", "grant_type is missing")?;
     let grant_type = GrantType::from_name(grant_type).ok_or(Refusal::UnsupportedGrantType)?;
     let resources = form.all("resource");

@@ -42,6 +42,7 @@ fn client(id: &str) -> Client {
         post_logout_redirect_uris: vec!["https://app.example/?a=\"b\"".to_owned()],
         dpop_bound: true,
         require_par: false,
+        scopes: ScopeSet::parse("api.read").unwrap(),
         signing_algorithm: Algorithm::Rs256,
         created_at: T0,
     }
@@ -495,6 +496,51 @@ async fn a_pushed_request_is_taken_once(store: Store) {
     assert!(!write(|records| records.remove_pushed_request(&[1; 32])).await);
 }
 
+async fn an_assertion_is_used_once_and_remembered_until_its_end(store: Store) {
+    let write = async |work: fn(&mut dyn super::Transaction) -> Result<bool, StorageError>| {
+        store.write(work).await
+    };
+    let undone = write(|records| {
+        records.use_assertion(&[1; 32], after(60))?;
+        Err(StorageError::Damaged("test"))
+    });
+    assert!(undone.await.is_err());
+    assert!(
+        write(|records| records.use_assertion(&[1; 32], after(60)))
+            .await
+            .unwrap()
+    );
+    assert!(
+        write(|records| records.use_assertion(&[2; 32], after(61)))
+            .await
+            .unwrap()
+    );
+    // A later end does not make it another one.
+    assert!(
+        !write(|records| records.use_assertion(&[1; 32], after(900)))
+            .await
+            .unwrap()
+    );
+    let purge = async |now| {
+        store
+            .write(move |records| records.purge(now, 100))
+            .await
+            .unwrap()
+    };
+    assert_eq!(purge(after(60)).await, 0);
+    assert_eq!(purge(after(61)).await, 1);
+    assert!(
+        !write(|records| records.use_assertion(&[2; 32], after(61)))
+            .await
+            .unwrap()
+    );
+    assert!(
+        write(|records| records.use_assertion(&[1; 32], after(60)))
+            .await
+            .unwrap()
+    );
+}
+
 async fn codes_and_pushed_requests_outlive_their_end_by_a_while(store: Store) {
     store
         .write(|records| {
@@ -618,6 +664,7 @@ suite!(
     an_account_goes_with_its_logins_and_a_client_with_its_own,
     a_pushed_request_is_taken_once,
     codes_and_pushed_requests_outlive_their_end_by_a_while,
+    an_assertion_is_used_once_and_remembered_until_its_end,
     what_is_over_is_forgotten_in_portions,
     of_many_at_once_exactly_one_finds_a_login_unredeemed,
 );

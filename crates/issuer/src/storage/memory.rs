@@ -28,6 +28,7 @@ impl Memory {
             pushed_requests: Table::new(),
             grants: Table::new(),
             revoked_tokens: Table::new(),
+            used_assertions: Table::new(),
             sessions: Table::new(),
             setup_link: Table::new(),
         }))
@@ -73,6 +74,7 @@ struct Tables {
     pushed_requests: Table<Digest, PushedRequest>,
     grants: Table<GrantId, Grant>,
     revoked_tokens: Table<String, Timestamp>,
+    used_assertions: Table<Digest, Timestamp>,
     sessions: Table<Digest, Session>,
     /// One row at most.
     setup_link: Table<(), SetupLink>,
@@ -104,6 +106,7 @@ impl Tables {
         act(&mut self.pushed_requests);
         act(&mut self.grants);
         act(&mut self.revoked_tokens);
+        act(&mut self.used_assertions);
         act(&mut self.sessions);
         act(&mut self.setup_link);
     }
@@ -326,6 +329,14 @@ impl Transaction for Tables {
         Ok(())
     }
 
+    fn use_assertion(&mut self, id: &Digest, until: Timestamp) -> Result<bool, StorageError> {
+        if self.used_assertions.row(id).is_some() {
+            return Ok(false);
+        }
+        self.used_assertions.put(*id, until);
+        Ok(true)
+    }
+
     fn add_session(&mut self, session: &Session) -> Result<(), StorageError> {
         self.sessions.put(session.id, session.clone());
         Ok(())
@@ -372,6 +383,9 @@ impl Transaction for Tables {
                     .remove_where(limit, |grant| grant.expires_at < now)
                 + self
                     .revoked_tokens
+                    .remove_where(limit, |until| *until < now)
+                + self
+                    .used_assertions
                     .remove_where(limit, |until| *until < now)
                 + self
                     .sessions

@@ -143,6 +143,9 @@ pub trait Transaction: Records {
     fn remove_grant(&mut self, id: &GrantId) -> Result<bool, StorageError>;
     /// Remembers a revoked access token until it would have expired.
     fn revoke_token(&mut self, jti: &str, until: Timestamp) -> Result<(), StorageError>;
+    /// Remembers a client assertion that was used; whether it was not known
+    /// before.
+    fn use_assertion(&mut self, id: &Digest, until: Timestamp) -> Result<bool, StorageError>;
 
     /// Adds a browser session.
     fn add_session(&mut self, session: &Session) -> Result<(), StorageError>;

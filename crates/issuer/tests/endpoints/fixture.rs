@@ -229,7 +229,12 @@ impl Fixture {
             signing_algorithm: Algorithm::Rs256,
             ..NewClient::new(id)
         };
-        let registered = self.core.put_client(new, self.now()).await.unwrap();
+        let registered = self
+            .core
+            .put_client(new, self.now())
+            .await
+            .unwrap()
+            .unwrap();
         registered.secret.map(|secret| secret.expose().to_owned())
     }
 }

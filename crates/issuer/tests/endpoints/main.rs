@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod clients;
 mod discovery;
 mod fixture;
 mod tokens;

@@ -308,12 +308,12 @@ async fn a_client_for_rs256_waits_for_its_key() {
     let f = Fixture::new().await;
     f.add_client("rsa", false).await;
     let client = countersign_issuer::core::NewClient {
-        grant_types: countersign_issuer::core::GrantType::ALL.to_vec(),
+        grant_types: countersign_issuer::core::GrantType::FOR_PEOPLE.to_vec(),
         audiences: countersign_issuer::core::Audiences::Any,
         signing_algorithm: countersign_jose::Algorithm::Rs256,
         ..countersign_issuer::core::NewClient::new("cli")
     };
-    f.core.put_client(client, f.now()).await.unwrap();
+    f.core.put_client(client, f.now()).await.unwrap().unwrap();
     let started = f.start("openid").await;
     f.approve(&started).await;
     let early = f.poll(&started).await;

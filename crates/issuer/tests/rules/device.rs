@@ -156,8 +156,9 @@ async fn an_account_removed_after_the_approval_gets_nothing(f: Fixture) {
 async fn another_client_cannot_redeem_a_code(f: Fixture) {
     let session = f.sign_in("ada").await;
     f.core
-        .put_client(client("other", GrantType::ALL.to_vec()), f.now())
+        .put_client(client("other", GrantType::FOR_PEOPLE.to_vec()), f.now())
         .await
+        .unwrap()
         .unwrap();
     let started = f.start("openid").await;
     f.approve(&started, &session).await;
@@ -172,6 +173,7 @@ async fn the_grant_type_is_checked_when_the_login_begins(f: Fixture) {
     f.core
         .put_client(client("api", Vec::new()), f.now())
         .await
+        .unwrap()
         .unwrap();
     let credentials = ClientCredentials::public("api");
     let request = DeviceRequest {
@@ -329,6 +331,7 @@ async fn without_offline_access_there_is_no_refresh_token(f: Fixture) {
     f.core
         .put_client(client("once", vec![GrantType::DeviceCode]), f.now())
         .await
+        .unwrap()
         .unwrap();
     let credentials = ClientCredentials::public("once");
     let request = DeviceRequest {
@@ -351,12 +354,16 @@ async fn what_is_over_is_purged(f: Fixture) {
     let tokens = f.log_in("openid").await;
     f.start("openid").await;
     assert_eq!(f.core.purge(f.now()).await.unwrap(), 0);
-    let inspect = || {
+    let inspect = async || {
         f.core
             .introspect(&cli(), tokens.access_token.expose(), f.now())
+            .await
             .unwrap()
     };
-    assert!(matches!(inspect(), Introspection { active: true, .. }));
+    assert!(matches!(
+        inspect().await,
+        Introspection { active: true, .. }
+    ));
     f.advance_secs(24 * 3_600);
     // Two device logins, a grant that cannot be renewed, a browser session.
     assert_eq!(f.core.purge(f.now()).await.unwrap(), 4);

@@ -73,7 +73,7 @@ async fn userinfo_refuses_dead_tokens(f: Fixture) {
 
 async fn introspection_knows_access_and_refresh_tokens(f: Fixture) {
     let tokens = f.log_in(SCOPE).await;
-    let access = inspect(&f, &cli(), &tokens.access_token);
+    let access = inspect(&f, &cli(), &tokens.access_token).await;
     assert!(access.active);
     assert_eq!(access.scope.as_deref(), Some("email offline_access openid"));
     assert_eq!(access.client_id.as_deref(), Some("cli"));
@@ -87,14 +87,14 @@ async fn introspection_knows_access_and_refresh_tokens(f: Fixture) {
     assert_eq!(access.jti, jti);
 
     let first = tokens.refresh_token.unwrap();
-    assert!(inspect(&f, &cli(), &first).active);
+    assert!(inspect(&f, &cli(), &first).await.active);
     let second = f.refresh(&first).await.unwrap().refresh_token.unwrap();
-    assert!(!inspect(&f, &cli(), &first).active);
-    assert!(inspect(&f, &cli(), &second).active);
+    assert!(!inspect(&f, &cli(), &first).await.active);
+    assert!(inspect(&f, &cli(), &second).await.active);
 
     f.core.set_disabled("ada", true).await.unwrap();
-    assert!(!inspect(&f, &cli(), &second).active);
-    let dead = inspect(&f, &cli(), &tokens.access_token);
+    assert!(!inspect(&f, &cli(), &second).await.active);
+    let dead = inspect(&f, &cli(), &tokens.access_token).await;
     // RFC 7662, section 2.2: nothing else is told about it.
     assert_eq!(
         serde_json::to_value(dead).unwrap(),
@@ -111,23 +111,27 @@ async fn introspection_tells_each_client_about_its_own(f: Fixture) {
     let started = f.core.start_device(for_api, f.now()).await.unwrap();
     f.approve(&started, &f.sign_in("ada").await).await;
     let tokens = f.poll(&started).await.unwrap();
-    assert!(inspect(&f, &cli(), &tokens.access_token).active);
-    assert!(inspect(&f, &api, &tokens.access_token).active);
-    assert!(!inspect(&f, &other_api, &tokens.access_token).active);
-    assert!(!inspect(&f, &public, &tokens.access_token).active);
+    assert!(inspect(&f, &cli(), &tokens.access_token).await.active);
+    assert!(inspect(&f, &api, &tokens.access_token).await.active);
+    assert!(!inspect(&f, &other_api, &tokens.access_token).await.active);
+    assert!(!inspect(&f, &public, &tokens.access_token).await.active);
     // A refresh token is nobody's business but its client's.
-    assert!(!inspect(&f, &api, &tokens.refresh_token.unwrap()).active);
+    assert!(
+        !inspect(&f, &api, &tokens.refresh_token.unwrap())
+            .await
+            .active
+    );
 
     let wrong = ClientCredentials::with_secret("api", Secret::new("guess"));
     let refused = f
         .core
         .introspect(&wrong, tokens.access_token.expose(), f.now());
-    assert_eq!(code_of(refused), "invalid_client");
+    assert_eq!(code_of(refused.await), "invalid_client");
     let none = ClientCredentials::public("api");
     let refused = f
         .core
         .introspect(&none, tokens.access_token.expose(), f.now());
-    assert_eq!(code_of(refused), "invalid_client");
+    assert_eq!(code_of(refused.await), "invalid_client");
 }
 
 async fn revoking_a_refresh_token_ends_the_login(f: Fixture) {
@@ -139,7 +143,7 @@ async fn revoking_a_refresh_token_ends_the_login(f: Fixture) {
         .await
         .unwrap();
     assert_eq!(code_of(f.refresh(&refresh).await), "invalid_grant");
-    assert!(!inspect(&f, &cli(), &tokens.access_token).active);
+    assert!(!inspect(&f, &cli(), &tokens.access_token).await.active);
     let info = f
         .core
         .user_info(tokens.access_token.expose(), f.now())
@@ -160,13 +164,13 @@ async fn revoking_an_access_token_ends_that_token(f: Fixture) {
         .revoke(&cli(), tokens.access_token.expose(), f.now())
         .await
         .unwrap();
-    assert!(!inspect(&f, &cli(), &tokens.access_token).active);
+    assert!(!inspect(&f, &cli(), &tokens.access_token).await.active);
     let renewed = f.refresh(&tokens.refresh_token.unwrap()).await.unwrap();
-    assert!(inspect(&f, &cli(), &renewed.access_token).active);
+    assert!(inspect(&f, &cli(), &renewed.access_token).await.active);
     // It is remembered as long as it would have lived, and no longer.
     f.advance_secs(599);
     f.core.purge(f.now()).await.unwrap();
-    assert!(!inspect(&f, &cli(), &tokens.access_token).active);
+    assert!(!inspect(&f, &cli(), &tokens.access_token).await.active);
 }
 
 async fn revoking_what_is_not_ones_own_does_nothing(f: Fixture) {
@@ -181,13 +185,14 @@ async fn revoking_what_is_not_ones_own_does_nothing(f: Fixture) {
     ] {
         f.core.revoke(&public, token, f.now()).await.unwrap();
     }
-    assert!(inspect(&f, &cli(), &tokens.access_token).active);
+    assert!(inspect(&f, &cli(), &tokens.access_token).await.active);
     f.refresh(&refresh).await.unwrap();
 }
 
-fn inspect(f: &Fixture, credentials: &ClientCredentials, token: &Secret) -> Introspection {
+async fn inspect(f: &Fixture, credentials: &ClientCredentials, token: &Secret) -> Introspection {
     f.core
         .introspect(credentials, token.expose(), f.now())
+        .await
         .unwrap()
 }
 
@@ -201,7 +206,7 @@ async fn registered(f: &Fixture, id: &str, confidential: bool) -> ClientCredenti
         audiences: Audiences::Listed(vec![format!("https://{id}.example")]),
         ..NewClient::new(id)
     };
-    let registered = f.core.put_client(new, f.now()).await.unwrap();
+    let registered = f.core.put_client(new, f.now()).await.unwrap().unwrap();
     match registered.secret {
         Some(secret) => ClientCredentials::with_secret(id, secret),
         None => ClientCredentials::public(id),

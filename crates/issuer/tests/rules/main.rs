@@ -8,7 +8,9 @@
 
 mod accounts;
 mod approval;
+mod assertions;
 mod device;
 mod fixture;
 mod inspection;
 mod refresh;
+mod registration;

@@ -89,6 +89,7 @@ async fn reuse_after_the_grace_ends_the_whole_login(f: Fixture) {
     let inspected = f
         .core
         .introspect(&cli(), renewed.access_token.expose(), f.now())
+        .await
         .unwrap();
     assert!(!inspected.active);
 }

@@ -197,8 +197,9 @@ impl Transaction for Rows<'_> {
         self.change(
             "INSERT OR REPLACE INTO clients
              (id, name, secret, jwks, grant_types, audiences, redirect_uris,
-              post_logout_redirect_uris, dpop_bound, require_par, signing_algorithm, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              post_logout_redirect_uris, dpop_bound, require_par, scopes, signing_algorithm,
+              created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 client.id,
                 client.name,
@@ -210,6 +211,7 @@ impl Transaction for Rows<'_> {
                 List(client.post_logout_redirect_uris.clone()),
                 client.dpop_bound,
                 client.require_par,
+                client.scopes.to_string(),
                 client.signing_algorithm.name(),
                 Millis(client.created_at),
             ],
@@ -361,6 +363,14 @@ impl Transaction for Rows<'_> {
         Ok(())
     }
 
+    fn use_assertion(&mut self, id: &Digest, until: Timestamp) -> Result<bool, StorageError> {
+        let added = self.change(
+            "INSERT OR IGNORE INTO used_assertions (id, until) VALUES (?, ?)",
+            params![id, Millis(until)],
+        )?;
+        Ok(added > 0)
+    }
+
     fn add_session(&mut self, session: &Session) -> Result<(), StorageError> {
         self.change(
             "INSERT INTO sessions (id, account_id, authenticated_at, expires_at)
@@ -425,6 +435,11 @@ impl Transaction for Rows<'_> {
             (
                 "DELETE FROM revoked_tokens WHERE jti IN
                  (SELECT jti FROM revoked_tokens WHERE until < ? LIMIT ?)",
+                now,
+            ),
+            (
+                "DELETE FROM used_assertions WHERE id IN
+                 (SELECT id FROM used_assertions WHERE until < ? LIMIT ?)",
                 now,
             ),
             (

@@ -47,6 +47,7 @@ pub(super) fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
         post_logout_redirect_uris: list(row, "post_logout_redirect_uris")?,
         dpop_bound: row.get("dpop_bound")?,
         require_par: row.get("require_par")?,
+        scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
         signing_algorithm: row.get::<_, Known<Algorithm>>("signing_algorithm")?.0,
         created_at: time(row, "created_at")?,
     })

@@ -95,6 +95,8 @@ ALTER TABLE clients ADD COLUMN post_logout_redirect_uris TEXT NOT NULL DEFAULT '
 ALTER TABLE clients ADD COLUMN jwks TEXT;
 ALTER TABLE clients ADD COLUMN dpop_bound INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE clients ADD COLUMN require_par INTEGER NOT NULL DEFAULT 0;
+-- What it may have in its own name.
+ALTER TABLE clients ADD COLUMN scopes TEXT NOT NULL DEFAULT '';
 
 -- The default client, if nobody has made it another: what it can do follows the
 -- program that made it.
@@ -130,6 +132,12 @@ CREATE TABLE pushed_requests (
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pushed_requests_by_end ON pushed_requests (expires_at);
+
+CREATE TABLE used_assertions (
+    id BLOB PRIMARY KEY,
+    until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_assertions_by_end ON used_assertions (until);
 "#;
 
 /// Brings a file to this program's version; refuses one from the future.
