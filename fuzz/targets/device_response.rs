@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{answers, check_error, drive};
 use countersign_oauth::{
-    Client, DeviceAuthorizationRequest, DeviceFlow, Error, Flow, HttpResponse, Issuer, Metadata,
+    Client, AuthorizationRequest, DeviceFlow, Error, Flow, HttpResponse, Issuer, Metadata,
     ScopeSet, Step, Timestamp, TransportError,
 };
 use libfuzzer_sys::fuzz_target;
@@ -55,8 +55,8 @@ fuzz_target!(|bytes: &[u8]| {
     let client = Client::public("cli");
     let mut answers = answers(bytes).into_iter();
     let now = Timestamp::from_secs(1_795_000_000);
-    let request = DeviceAuthorizationRequest::new(ScopeSet::new());
-    let mut flow = request.start(&METADATA, &client).expect("an endpoint");
+    let request = AuthorizationRequest::new(ScopeSet::new());
+    let mut flow = request.start_device(&METADATA, &client).expect("an endpoint");
     let (authorization, now) = match drive(&mut flow, &mut answers, now) {
         (Ok(authorization), now) => (authorization, now),
         (Err(error), _) => return check_error(&error),

@@ -5,8 +5,7 @@
 use std::time::Duration;
 
 use countersign_oauth::{
-    Client, ClientAuthentication, DeviceAuthorization, DeviceAuthorizationRequest, DeviceFlow,
-    Metadata,
+    AuthorizationRequest, Client, ClientAuthentication, DeviceAuthorization, DeviceFlow, Metadata,
 };
 use countersign_store::{Lock, Purpose, StoreError};
 
@@ -56,11 +55,12 @@ pub(crate) fn run(login: &Login, prompt: &mut dyn Prompt) -> Result<Session, Err
 /// The exchange itself.
 fn sign_in(login: &Login, context: &Context, prompt: &mut dyn Prompt) -> Result<Session, Error> {
     let clock = context.clock();
-    let mut request = DeviceAuthorizationRequest {
+    let mut request = AuthorizationRequest {
         scopes: login.scope_set()?,
         audience: login.request().audience,
         resource: login.checked_resources()?,
         extra: login.extra().to_vec(),
+        ..AuthorizationRequest::default()
     };
     let provider = Provider::discover(context, login.issuer().as_str(), login.overrides())?;
     if provider.metadata().countersign_requester_supported == Some(true) {
@@ -69,7 +69,7 @@ fn sign_in(login: &Login, context: &Context, prompt: &mut dyn Prompt) -> Result<
     let client = client(login, provider.metadata());
     let attentive = Attentive::new(context.transport(), clock);
 
-    let mut asking = request.start(provider.metadata(), &client)?;
+    let mut asking = request.start_device(provider.metadata(), &client)?;
     let authorization = drive(&mut asking, &attentive, clock, &mut Asleep(clock))?;
     // By the time of day, like everything the server's answer is measured by.
     let now = clock.now();
@@ -139,10 +139,7 @@ fn client(login: &Login, metadata: &Metadata) -> Client {
             }
         }
     };
-    Client {
-        client_id: login.client_id().to_owned(),
-        authentication,
-    }
+    Client::new(login.client_id(), authentication)
 }
 
 /// Shows the codes, then opens a browser if there is one.

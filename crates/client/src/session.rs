@@ -240,10 +240,8 @@ impl Session {
             StoredMethod::ClientSecretBasic => secret().map(ClientAuthentication::SecretBasic),
             StoredMethod::ClientSecretPost => secret().map(ClientAuthentication::SecretPost),
         };
-        Client {
-            client_id: self.client_id.clone(),
-            authentication: authentication.unwrap_or(ClientAuthentication::None),
-        }
+        let authentication = authentication.unwrap_or(ClientAuthentication::None);
+        Client::new(self.client_id.as_str(), authentication)
     }
 
     /// What an ID token must be that comes with `tokens`, now or when the session is renewed.
@@ -399,10 +397,8 @@ pub(crate) mod tests {
             endpoints: EndpointOverrides::default(),
             preset: None,
         };
-        let client = Client {
-            client_id: "cli".to_owned(),
-            authentication: ClientAuthentication::SecretPost(Secret::new("canary-client-secret")),
-        };
+        let secret = Secret::new("canary-client-secret");
+        let client = Client::new("cli", ClientAuthentication::SecretPost(secret));
         Session::begin(request, &client, response("one", Some(600)), None, at(1000))
     }
 

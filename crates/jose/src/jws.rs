@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Part, printable};
 use crate::json::{self, Node};
-use crate::jwk::KeySet;
+use crate::jwk::{KeySet, VerifyingKey};
 use crate::{Algorithm, base64url};
 
 /// The longest token in bytes. Servers refuse longer header fields anyway.
@@ -194,6 +194,16 @@ impl<'t> Jws<'t> {
         Ok(self.decoded.payload())
     }
 
+    /// Checks the signature with one key that is known to be the right one, and gives the payload.
+    pub(crate) fn verify_with(&self, key: &VerifyingKey) -> Result<&[u8], Error> {
+        key.verify(
+            self.decoded.header.algorithm,
+            self.signing_input.as_bytes(),
+            self.decoded.signature(),
+        )?;
+        Ok(self.decoded.payload())
+    }
+
     pub(crate) fn into_parts(self) -> (&'t str, Decoded) {
         (self.signing_input, self.decoded)
     }
@@ -211,7 +221,7 @@ fn decode(segment: &str, out: &mut Vec<u8>, part: Part) -> Result<(), Error> {
     base64url::decode_onto(segment, out).map_err(|source| Error::Base64Url { part, source })
 }
 
-/// The one place where a signature is accepted.
+/// The one place where the signature of a token is accepted that names its key.
 pub(crate) fn verify(
     token: &Decoded,
     signing_input: &str,
@@ -261,23 +271,35 @@ fn no_candidate(header: &Header, keys: &KeySet) -> Error {
     }
 }
 
+/// How a header says which key signed.
+#[derive(Serialize)]
+pub(crate) enum NamedBy<'k> {
+    /// By its id.
+    #[serde(rename = "kid")]
+    Id(&'k str),
+    /// By itself.
+    #[serde(rename = "jwk")]
+    Key(serde_json::Value),
+}
+
 /// Writes `header.payload`, the input of the signature (RFC 7515, section 5.1).
 pub(crate) fn signing_input(
     algorithm: Algorithm,
     typ: &str,
-    kid: &str,
+    key: &NamedBy<'_>,
     payload: &[u8],
 ) -> Result<String, Error> {
     #[derive(Serialize)]
     struct Out<'h> {
         alg: &'static str,
         typ: &'h str,
-        kid: &'h str,
+        #[serde(flatten)]
+        key: &'h NamedBy<'h>,
     }
     let header = serde_json::to_vec(&Out {
         alg: algorithm.name(),
         typ,
-        kid,
+        key,
     })
     .map_err(|_| Error::NotAnObject)?;
     let mut out = base64url::encode(&header);

@@ -38,7 +38,8 @@
 //! # What is left out on purpose
 //!
 //! Encryption (JWE), the JSON serialisations, detached payloads, `b64` and every other critical
-//! extension, and keys inside of tokens (`jwk`, `jku`, `x5c`, `x5u`), which are ignored.
+//! extension, and keys inside of tokens (`jwk`, `jku`, `x5c`, `x5u`), which are ignored. The one
+//! exception is [`dpop`], whose proofs show a key in order to prove that they hold it.
 //!
 //! # Features
 //!
@@ -52,6 +53,7 @@
 
 pub mod base64url;
 pub mod crypto;
+pub mod dpop;
 pub mod json;
 pub mod jwk;
 pub mod jws;

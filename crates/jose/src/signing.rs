@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use crate::crypto::{CryptoProvider, Signer};
 use crate::error::{Error, KeyProblem};
 use crate::jwk::{PublicKey, VerifyingKey};
-use crate::{Algorithm, base64url, jws};
+use crate::jws::{self, NamedBy};
+use crate::{Algorithm, base64url};
 
 /// A private key for one of [`SigningKey::ALGORITHMS`].
 ///
@@ -94,6 +95,17 @@ impl SigningKey {
         &self.kid
     }
 
+    /// The thumbprint of the public half (RFC 7638) with SHA-256, in base64url: what a token says that is
+    /// bound to this key (`jkt`; RFC 9449, section 6.1).
+    pub fn thumbprint(&self) -> String {
+        self.public.thumbprint(self.provider)
+    }
+
+    /// The provider that the key was made with.
+    pub fn provider(&self) -> &'static CryptoProvider {
+        self.provider
+    }
+
     /// The public half as a JWK with `kid`, `alg` and `use`, ready to be published.
     pub fn public_jwk(&self) -> Value {
         let mut jwk = self.public.to_members();
@@ -124,7 +136,22 @@ impl SigningKey {
 
     /// Signs a payload of any kind.
     pub fn sign_bytes(&self, typ: &str, payload: &[u8]) -> Result<String, Error> {
-        let mut token = jws::signing_input(self.algorithm, typ, &self.kid, payload)?;
+        self.sign_naming(&NamedBy::Id(&self.kid), typ, payload)
+    }
+
+    /// Signs `claims` under a header that holds the public key itself, for whoever does not know it
+    /// yet. Only a reader that asks for such a token may look at that key; see [`crate::dpop`].
+    pub(crate) fn sign_with_key<C: Serialize>(
+        &self,
+        typ: &str,
+        claims: &C,
+    ) -> Result<String, Error> {
+        let payload = serde_json::to_vec(claims).map_err(|_| Error::NotAnObject)?;
+        self.sign_naming(&NamedBy::Key(self.public.to_members()), typ, &payload)
+    }
+
+    fn sign_naming(&self, key: &NamedBy<'_>, typ: &str, payload: &[u8]) -> Result<String, Error> {
+        let mut token = jws::signing_input(self.algorithm, typ, key, payload)?;
         let signature = self.signer.sign(token.as_bytes())?;
         token.push('.');
         token.push_str(&base64url::encode(&signature));

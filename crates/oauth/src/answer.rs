@@ -50,6 +50,7 @@ pub(crate) fn object(endpoint: Endpoint, response: &HttpResponse) -> Result<Obje
                 code: None,
                 description,
                 uri: None,
+                unverified: false,
             }))
         }
         (None, Err(_)) => Err(peer(PeerMisbehaved::UnexpectedStatus { status })),
@@ -143,6 +144,7 @@ fn refusal(endpoint: Endpoint, status: u16, members: &Claims) -> Option<Refusal>
         code,
         description,
         uri: text("error_uri"),
+        unverified: false,
     })
 }
 

@@ -68,11 +68,16 @@ impl BearerChallenge {
     /// The first bearer challenge among the values of all `WWW-Authenticate` header fields of an
     /// answer. Values that are no challenges are passed over.
     pub fn find<'a>(values: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        Self::find_of("Bearer", values)
+    }
+
+    /// As [`find`](Self::find), for a scheme with the same parameters: `DPoP` (RFC 9449, section 7.1).
+    pub fn find_of<'a>(scheme: &str, values: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         values
             .into_iter()
             .filter_map(|value| parse(value).ok())
             .flatten()
-            .find(|challenge| challenge.is("Bearer"))
+            .find(|challenge| challenge.is(scheme))
             .map(Self::from)
     }
 

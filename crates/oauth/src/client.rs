@@ -1,11 +1,16 @@
 //! Who is asking: the client's identifier and how it proves itself.
 
+mod assertion;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use countersign_jose::Timestamp;
 use url::Url;
 
+pub use assertion::{AssertionAudience, ClientKey};
+
 use crate::http::{Form, HeaderValue};
-use crate::{HttpRequest, Secret};
+use crate::{DpopKey, Error, HttpRequest, Issuer, Secret};
 
 /// A client as it is registered at the authorization server (RFC 6749, section 2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub struct Client {
     pub client_id: String,
     /// How the client proves that it is this client.
     pub authentication: ClientAuthentication,
+    /// The key that its tokens are bound to (RFC 9449), if they are to be.
+    pub dpop: Option<DpopKey>,
 }
 
 /// How a client authenticates (RFC 6749, section 2.3).
@@ -27,38 +34,65 @@ pub enum ClientAuthentication {
     SecretBasic(Secret),
     /// `client_secret_post`: in the form.
     SecretPost(Secret),
+    /// `private_key_jwt`: a signed assertion in the form (RFC 7523, section 2.2).
+    PrivateKeyJwt(ClientKey),
 }
 
 impl Client {
     /// A public client.
     pub fn public(client_id: impl Into<String>) -> Self {
+        Self::new(client_id, ClientAuthentication::None)
+    }
+
+    /// A client that authenticates like this.
+    pub fn new(client_id: impl Into<String>, authentication: ClientAuthentication) -> Self {
         Self {
             client_id: client_id.into(),
-            authentication: ClientAuthentication::None,
+            authentication,
+            dpop: None,
         }
+    }
+
+    /// The client with its tokens bound to `key` (RFC 9449).
+    #[must_use]
+    pub fn with_dpop(mut self, key: DpopKey) -> Self {
+        self.dpop = Some(key);
+        self
     }
 
     /// What a request with `own` secrets in it holds that no message may repeat.
     pub(crate) fn secrets(&self, own: &[&Secret]) -> Vec<Secret> {
         let client_secret = match &self.authentication {
-            ClientAuthentication::None => None,
+            ClientAuthentication::None | ClientAuthentication::PrivateKeyJwt(_) => None,
             ClientAuthentication::SecretBasic(secret)
             | ClientAuthentication::SecretPost(secret) => Some(secret),
         };
         own.iter().copied().chain(client_secret).cloned().collect()
     }
 
-    /// A `POST` of `form` with this client's credentials.
-    pub(crate) fn post(&self, url: &Url, mut form: Form) -> HttpRequest {
+    /// A `POST` of `form` to an endpoint of `issuer` with this client's credentials, as of `now`.
+    pub(crate) fn post(
+        &self,
+        issuer: &Issuer,
+        url: &Url,
+        mut form: Form,
+        now: Timestamp,
+    ) -> Result<HttpRequest, Error> {
         let mut authorization = None;
         match &self.authentication {
-            ClientAuthentication::None => form.add("client_id", &self.client_id),
-            ClientAuthentication::SecretPost(secret) => {
-                form.add("client_id", &self.client_id);
-                form.add("client_secret", secret.expose());
-            }
             ClientAuthentication::SecretBasic(secret) => {
                 authorization = Some(basic(&self.client_id, secret));
+            }
+            _ if form.has("client_id") => {}
+            _ => form.add("client_id", &self.client_id),
+        }
+        match &self.authentication {
+            ClientAuthentication::None | ClientAuthentication::SecretBasic(_) => {}
+            ClientAuthentication::SecretPost(secret) => form.add("client_secret", secret.expose()),
+            ClientAuthentication::PrivateKeyJwt(key) => {
+                let assertion = key.assertion(&self.client_id, issuer, url, now)?;
+                form.add("client_assertion_type", assertion::TYPE);
+                form.add("client_assertion", assertion.expose());
             }
         }
         let mut request = HttpRequest::post_form(url.clone(), &form);
@@ -67,7 +101,10 @@ impl Client {
                 .headers
                 .push(("authorization", HeaderValue::Secret(value)));
         }
-        request
+        match &self.dpop {
+            Some(key) => request.proved(key, None, now),
+            None => Ok(request),
+        }
     }
 }
 
@@ -85,13 +122,13 @@ mod tests {
     use super::*;
 
     fn post(authentication: ClientAuthentication) -> HttpRequest {
-        let client = Client {
-            client_id: "a:b c".to_owned(),
-            authentication,
-        };
+        let client = Client::new("a:b c", authentication);
+        let issuer = Issuer::parse("https://a.example").unwrap();
+        let url = Url::parse("https://a.example/token").unwrap();
         let mut form = Form::default();
         form.add("grant_type", "x");
-        client.post(&Url::parse("https://a.example/token").unwrap(), form)
+        let now = Timestamp::from_secs(1_800_000_000);
+        client.post(&issuer, &url, form, now).unwrap()
     }
 
     fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

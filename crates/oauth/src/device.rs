@@ -9,4 +9,4 @@ mod request;
 
 pub use authorization::DeviceAuthorization;
 pub use flow::DeviceFlow;
-pub use request::{DeviceAuthorizationFlow, DeviceAuthorizationRequest};
+pub use request::DeviceAuthorizationFlow;

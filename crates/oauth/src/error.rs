@@ -12,6 +12,7 @@ use std::time::Duration;
 
 pub use peer::PeerMisbehaved;
 
+use crate::authorization::NotOurs;
 use crate::challenge::BearerChallenge;
 use crate::id_token::IdTokenError;
 use crate::issuer::InvalidIssuer;
@@ -49,6 +50,12 @@ pub enum Endpoint {
     Revocation,
     /// RFC 7662, section 2.
     Introspection,
+    /// RFC 6749, section 3.1. A browser goes there.
+    Authorization,
+    /// RFC 9126, section 2.
+    PushedAuthorization,
+    /// OpenID Connect RP-Initiated Logout 1.0, section 2. A browser goes there.
+    EndSession,
 }
 
 impl Endpoint {
@@ -62,6 +69,9 @@ impl Endpoint {
             Self::UserInfo => "userinfo_endpoint",
             Self::Revocation => "revocation_endpoint",
             Self::Introspection => "introspection_endpoint",
+            Self::Authorization => "authorization_endpoint",
+            Self::PushedAuthorization => "pushed_authorization_request_endpoint",
+            Self::EndSession => "end_session_endpoint",
         }
     }
 }
@@ -76,6 +86,9 @@ impl fmt::Display for Endpoint {
             Self::UserInfo => "userinfo",
             Self::Revocation => "revocation",
             Self::Introspection => "introspection",
+            Self::Authorization => "authorization",
+            Self::PushedAuthorization => "pushed authorization",
+            Self::EndSession => "logout",
         })
     }
 }
@@ -86,7 +99,7 @@ impl fmt::Display for Endpoint {
 pub struct Refusal {
     /// Which part of the server.
     pub endpoint: Endpoint,
-    /// The status of the answer.
+    /// The status of the answer; 302 for one that came through the browser.
     pub status: u16,
     /// `error`, unless the answer had none.
     pub code: Option<ErrorCode>,
@@ -94,10 +107,13 @@ pub struct Refusal {
     pub description: Option<String>,
     /// `error_uri`.
     pub uri: Option<String>,
+    /// Whether it may have been said by another server: the answer came through the browser without
+    /// the `iss` that this server promises (RFC 9207, section 2.4).
+    pub unverified: bool,
 }
 
 impl Refusal {
-    fn redact(&mut self, secrets: &[Secret]) {
+    pub(crate) fn redact(&mut self, secrets: &[Secret]) {
         let code = match &mut self.code {
             Some(ErrorCode::Other(name)) => Some(name),
             _ => None,
@@ -114,8 +130,12 @@ impl Refusal {
 
     /// Completes a refusal that had no error in its body with what its challenge says.
     pub(crate) fn with_challenge(mut self, response: &HttpResponse) -> Self {
-        let values = response.headers_named("www-authenticate");
-        if let Some(challenge) = BearerChallenge::find(values) {
+        let values = || response.headers_named("www-authenticate");
+        let said = |challenge: &BearerChallenge| challenge.error.is_some();
+        let challenge = BearerChallenge::find(values())
+            .filter(said)
+            .or_else(|| BearerChallenge::find_of("DPoP", values()));
+        if let Some(challenge) = challenge {
             self.code = challenge.error.or(self.code);
             let description = challenge.error_description.map(|text| printable(&text));
             self.description = description.or(self.description);
@@ -139,6 +159,9 @@ impl fmt::Display for Refusal {
         }
         if let Some(uri) = &self.uri {
             write!(f, " (see {uri})")?;
+        }
+        if self.unverified {
+            f.write_str(" (it is not certain that this server said it)")?;
         }
         Ok(())
     }
@@ -182,6 +205,13 @@ pub enum Error {
     /// The server does not know the device code (any more).
     #[error("the server does not know this sign-in any more")]
     DeviceCodeUnknown(#[source] Refusal),
+    /// The server does not accept the authorization code: it has expired, has been used, or belongs to
+    /// another client, redirect URI or verifier (RFC 6749, section 5.2; RFC 7636, section 4.6).
+    #[error("the server does not accept the code of this sign-in")]
+    CodeRejected(#[source] Refusal),
+    /// Text that should have been the answer to a sign-in is not; see [`CallbackError`](crate::CallbackError).
+    #[error("this does not answer the sign-in")]
+    NotOurs(#[source] NotOurs),
     /// The refresh token is not good any longer: the session is over, and only signing in helps.
     #[error("the session has ended")]
     RefreshRejected(#[source] Refusal),
@@ -229,6 +259,24 @@ pub enum Error {
         /// Its value, without the query.
         url: String,
     },
+    /// The redirect URI cannot be used (RFC 6749, section 3.1.2).
+    #[error("the redirect URI {what}")]
+    InvalidRedirectUri {
+        /// What is wrong with it, to stand after its name.
+        what: &'static str,
+    },
+    /// The client credentials grant is for clients that can prove who they are (RFC 6749, section 4.4).
+    #[error("the client credentials grant needs a client that authenticates")]
+    PublicClient,
+    /// The server takes no DPoP proofs that this project can sign (RFC 9449, section 5.1).
+    #[error("the server accepts no DPoP algorithm of this client; it offers {}", list(.offered))]
+    DpopAlgorithm {
+        /// What the server takes.
+        offered: Vec<String>,
+    },
+    /// The crypto provider could not sign, or make a key or random values.
+    #[error("this machine cannot sign, or cannot make random values")]
+    Crypto(#[source] countersign_jose::Error),
     /// The calling program made a mistake.
     #[error("this program misused the protocol library")]
     Misuse(#[from] Misuse),
@@ -250,6 +298,9 @@ pub enum Misuse {
     /// An extra parameter has the name of one that this crate sets.
     #[error("the parameter `{0}` cannot be set as an extra parameter")]
     ReservedParameter(String),
+    /// A code is redeemed at another server, or as another client, than it was asked for with.
+    #[error("the code was asked for at another server, or as another client")]
+    OtherRequest,
 }
 
 impl Error {
@@ -264,6 +315,7 @@ impl Error {
             Self::Refused(refusal)
             | Self::AccessDenied(refusal)
             | Self::DeviceCodeUnknown(refusal)
+            | Self::CodeRejected(refusal)
             | Self::RefreshRejected(refusal)
             | Self::Unavailable {
                 refusal: Some(refusal),
@@ -285,12 +337,18 @@ impl Error {
             | Self::AccessDenied(_)
             | Self::DeviceCodeExpired { .. }
             | Self::DeviceCodeUnknown(_)
+            | Self::CodeRejected(_)
             | Self::RefreshRejected(_)
             | Self::Unavailable { .. } => Origin::Refused,
             Self::Transport { .. }
             | Self::EndpointMissing(_)
             | Self::InvalidIssuer(_)
-            | Self::InsecureOverride { .. } => Origin::Local,
+            | Self::InsecureOverride { .. }
+            | Self::InvalidRedirectUri { .. }
+            | Self::NotOurs(_)
+            | Self::PublicClient
+            | Self::DpopAlgorithm { .. }
+            | Self::Crypto(_) => Origin::Local,
             Self::Misuse(_) => Origin::Misuse,
         }
     }
@@ -300,7 +358,7 @@ impl Error {
         match self {
             Self::PeerMisbehaved { what, .. } => what.code(),
             Self::IdToken(error) => error.code(),
-            Self::Keys(error) => error.code(),
+            Self::Keys(error) | Self::Crypto(error) => error.code(),
             Self::Refused(refusal) => match &refusal.code {
                 Some(code) => code.known_name().unwrap_or("refused"),
                 None => "refused_without_reason",
@@ -308,6 +366,8 @@ impl Error {
             Self::AccessDenied(_) => "access_denied",
             Self::DeviceCodeExpired { .. } => "expired_token",
             Self::DeviceCodeUnknown(_) => "device_code_unknown",
+            Self::CodeRejected(_) => "code_rejected",
+            Self::NotOurs(reason) => reason.code(),
             Self::RefreshRejected(_) => "refresh_rejected",
             Self::Unavailable { .. } => "server_unavailable",
             Self::Transport { source, .. } => source.code(),
@@ -315,6 +375,9 @@ impl Error {
             Self::EndpointMissing(_) => "endpoint_missing",
             Self::InvalidIssuer(_) => "invalid_issuer",
             Self::InsecureOverride { .. } => "insecure_endpoint",
+            Self::InvalidRedirectUri { .. } => "invalid_redirect_uri",
+            Self::PublicClient => "client_cannot_authenticate",
+            Self::DpopAlgorithm { .. } => "dpop_algorithm_unsupported",
             Self::Misuse(_) => "misuse",
         }
     }
@@ -344,6 +407,7 @@ impl Error {
             Self::Refused(refusal)
             | Self::AccessDenied(refusal)
             | Self::DeviceCodeUnknown(refusal)
+            | Self::CodeRejected(refusal)
             | Self::RefreshRejected(refusal) => Some(refusal),
             Self::Unavailable { refusal, .. } => refusal.as_ref(),
             _ => None,
@@ -359,6 +423,13 @@ impl Error {
     pub fn hints(&self) -> Vec<String> {
         hints::of(self)
     }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
 }
 
 fn refused(refusal: &Refusal) -> String {

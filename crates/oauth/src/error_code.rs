@@ -93,6 +93,23 @@ error_codes! {
     ConsentRequired = "consent_required",
     /// The authentication was too weak or too long ago (RFC 9470, section 3).
     InsufficientUserAuthentication = "insufficient_user_authentication",
+    /// The `request_uri` is invalid or unknown (OpenID Connect Core 1.0, section 3.1.2.6).
+    InvalidRequestUri = "invalid_request_uri",
+    /// The request object is invalid (OpenID Connect Core 1.0, section 3.1.2.6).
+    InvalidRequestObject = "invalid_request_object",
+    /// The server takes no `request` parameter (OpenID Connect Core 1.0, section 3.1.2.6).
+    RequestNotSupported = "request_not_supported",
+    /// The server takes no `request_uri` parameter (OpenID Connect Core 1.0, section 3.1.2.6).
+    RequestUriNotSupported = "request_uri_not_supported",
+    /// The server takes no `registration` parameter (OpenID Connect Core 1.0, section 3.1.2.6).
+    RegistrationNotSupported = "registration_not_supported",
+    /// The person cannot authenticate as was asked for (OpenID Connect Core Error Code
+    /// `unmet_authentication_requirements` 1.0, section 2).
+    UnmetAuthenticationRequirements = "unmet_authentication_requirements",
+    /// The proof beside the request is missing or wrong (RFC 9449, section 5).
+    InvalidDpopProof = "invalid_dpop_proof",
+    /// The proof must hold the nonce of this answer (RFC 9449, section 8).
+    UseDpopNonce = "use_dpop_nonce",
 }
 
 impl fmt::Display for ErrorCode {

@@ -4,7 +4,8 @@
 
 use countersign_jose::Timestamp;
 
-use crate::{Endpoint, Error, HttpRequest, HttpResponse, Misuse, Secret, TransportError};
+use crate::exchange::Exchange;
+use crate::{Error, HttpRequest, HttpResponse, Misuse, TransportError};
 
 /// What the driver does next.
 #[derive(Debug)]
@@ -42,14 +43,13 @@ pub trait Flow {
 /// An exchange of one request and one answer: the whole machine but for the meaning of the answer.
 #[derive(Debug)]
 pub(crate) struct Once<T> {
+    exchange: Exchange,
     state: State<T>,
-    /// What the request holds that no error message may repeat.
-    secrets: Vec<Secret>,
 }
 
 #[derive(Debug)]
 enum State<T> {
-    Ready(HttpRequest),
+    Ready,
     Sent,
     Answered(T),
     Failed(Error),
@@ -57,16 +57,22 @@ enum State<T> {
 }
 
 impl<T> Once<T> {
-    pub(crate) fn new(request: HttpRequest, secrets: Vec<Secret>) -> Self {
+    pub(crate) fn new(exchange: Exchange) -> Self {
         Self {
-            state: State::Ready(request),
-            secrets,
+            exchange,
+            state: State::Ready,
         }
     }
 
-    pub(crate) fn poll(&mut self) -> Result<Step<T>, Error> {
+    /// The exchange, to be completed before it begins.
+    pub(crate) fn exchange_mut(&mut self) -> &mut Exchange {
+        &mut self.exchange
+    }
+
+    pub(crate) fn poll(&mut self, now: Timestamp) -> Result<Step<T>, Error> {
         match std::mem::replace(&mut self.state, State::Finished) {
-            State::Ready(request) => {
+            State::Ready => {
+                let request = self.exchange.request(now)?;
                 self.state = State::Sent;
                 Ok(Step::Send(request))
             }
@@ -80,20 +86,27 @@ impl<T> Once<T> {
         }
     }
 
-    pub(crate) fn handle(&mut self, read: impl FnOnce() -> Result<T, Error>) -> Result<(), Error> {
+    pub(crate) fn handle(
+        &mut self,
+        response: &HttpResponse,
+        read: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<(), Error> {
         if !matches!(self.state, State::Sent) {
             return Err(Misuse::NothingSent.into());
         }
         self.state = State::Finished;
-        let output = read().map_err(|error| error.redacted(&self.secrets))?;
-        self.state = State::Answered(output);
+        self.state = if self.exchange.wants_repeat(response)? {
+            State::Ready
+        } else {
+            State::Answered(read().map_err(|error| self.exchange.redacted(error))?)
+        };
         Ok(())
     }
 
-    pub(crate) fn transport_failed(&mut self, endpoint: Endpoint, error: TransportError) {
+    pub(crate) fn transport_failed(&mut self, error: TransportError) {
         if matches!(self.state, State::Sent) {
             self.state = State::Failed(Error::Transport {
-                endpoint,
+                endpoint: self.exchange.endpoint(),
                 source: error,
             });
         }

@@ -1,5 +1,9 @@
 //! The names of grants on the wire.
 
+/// `authorization_code` (RFC 6749, section 4.1.3).
+pub const AUTHORIZATION_CODE: &str = "authorization_code";
+/// `client_credentials` (RFC 6749, section 4.4.2).
+pub const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// `refresh_token` (RFC 6749, section 6).
 pub const REFRESH_TOKEN: &str = "refresh_token";
 /// The device code grant (RFC 8628, section 3.4).

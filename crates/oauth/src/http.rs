@@ -5,10 +5,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use countersign_jose::Timestamp;
 use url::Url;
 
-use crate::Secret;
 use crate::text::printable;
+use crate::{DpopKey, Error, Secret};
 
 /// The most bytes of a response body a driver may read; more is [`TransportError::TooLarge`].
 ///
@@ -115,6 +116,34 @@ impl HttpRequest {
             .push(("authorization", HeaderValue::Secret(value)));
         self
     }
+
+    /// Adds `Authorization: DPoP` and the proof that goes with it (RFC 9449, section 7.1).
+    ///
+    /// # Errors
+    /// [`Error::Crypto`] if the proof cannot be signed.
+    pub fn dpop(
+        mut self,
+        access_token: &Secret,
+        key: &DpopKey,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let value = Secret::new(format!("DPoP {}", access_token.expose()));
+        self.headers
+            .push(("authorization", HeaderValue::Secret(value)));
+        self.proved(key, Some(access_token), now)
+    }
+
+    /// Adds the proof that whoever sends this holds `key` (RFC 9449, section 4.1).
+    pub(crate) fn proved(
+        mut self,
+        key: &DpopKey,
+        access_token: Option<&Secret>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let proof = key.proof(self.method.as_str(), &self.url, access_token, now)?;
+        self.headers.push(("dpop", HeaderValue::Secret(proof)));
+        Ok(self)
+    }
 }
 
 /// Shows neither the body nor credentials, nor the query of the URL.
@@ -141,7 +170,7 @@ pub(crate) fn bare(url: &Url) -> String {
 }
 
 /// A form body in the making (`application/x-www-form-urlencoded`). It holds secrets.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Form(Vec<(String, Secret)>);
 
 impl Form {
@@ -149,8 +178,24 @@ impl Form {
         self.0.push((name.to_owned(), Secret::new(value)));
     }
 
+    /// Adds everything that `other` holds.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(n, _)| n == name)
+    }
+
+    /// Adds everything to the query of `url`, after what is there (RFC 6749, section 3.1).
+    pub(crate) fn append_to(&self, url: &mut Url) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut query = url.query_pairs_mut();
+        for (name, value) in &self.0 {
+            query.append_pair(name, value.expose());
+        }
     }
 
     fn encode(&self) -> Secret {

@@ -36,7 +36,7 @@ pub struct Expected {
     /// narrowed; `none` and HMAC are not among them.
     pub algorithms: Vec<Algorithm>,
     /// The nonce that was sent (rule 11). The device grant sends none.
-    pub nonce: Option<String>,
+    pub nonce: Option<Secret>,
     /// The longest time since the person authenticated, if that was asked for (rule 13).
     pub max_age: Option<Duration>,
     /// The authentication context classes that were asked for, any of which will do (rule 12).

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::error::Endpoint;
+use crate::exchange::Exchange;
 use crate::flow::Once;
 use crate::http::Form;
 use crate::{
@@ -172,9 +173,9 @@ impl IntrospectionFlow {
         if let Some(hint) = hint {
             form.add("token_type_hint", hint.as_str());
         }
-        let url = metadata.endpoint(Endpoint::Introspection)?;
+        let exchange = Exchange::form(metadata, Endpoint::Introspection, client, form, &[token])?;
         Ok(Self {
-            state: Once::new(client.post(url, form), client.secrets(&[token])),
+            state: Once::new(exchange),
         })
     }
 }
@@ -182,15 +183,16 @@ impl IntrospectionFlow {
 impl Flow for IntrospectionFlow {
     type Output = Introspection;
 
-    fn poll(&mut self, _now: Timestamp) -> Result<Step<Introspection>, Error> {
-        self.state.poll()
+    fn poll(&mut self, now: Timestamp) -> Result<Step<Introspection>, Error> {
+        self.state.poll(now)
     }
 
     fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
-        self.state.handle(|| Introspection::from_response(response))
+        self.state
+            .handle(response, || Introspection::from_response(response))
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state.transport_failed(Endpoint::Introspection, error);
+        self.state.transport_failed(error);
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use countersign_jose::{CryptoProvider, KeySet, Timestamp};
 
 use crate::error::Endpoint;
+use crate::exchange::Exchange;
 use crate::flow::Once;
-use crate::{Error, Flow, HttpRequest, HttpResponse, Metadata, Step, TransportError, answer};
+use crate::{Error, Flow, HttpResponse, Metadata, Step, TransportError, answer};
 
 /// A key set as it was fetched.
 #[derive(Debug)]
@@ -35,10 +36,9 @@ impl KeysFlow {
     /// # Errors
     /// [`Error::EndpointMissing`] if the server names no `jwks_uri`.
     pub fn new(metadata: &Metadata, provider: &'static CryptoProvider) -> Result<Self, Error> {
-        let url = metadata.endpoint(Endpoint::Keys)?.clone();
         Ok(Self {
             provider,
-            state: Once::new(HttpRequest::get(url), Vec::new()),
+            state: Once::new(Exchange::document(metadata, Endpoint::Keys)?),
         })
     }
 }
@@ -46,13 +46,13 @@ impl KeysFlow {
 impl Flow for KeysFlow {
     type Output = FetchedKeys;
 
-    fn poll(&mut self, _now: Timestamp) -> Result<Step<FetchedKeys>, Error> {
-        self.state.poll()
+    fn poll(&mut self, now: Timestamp) -> Result<Step<FetchedKeys>, Error> {
+        self.state.poll(now)
     }
 
     fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
         let provider = self.provider;
-        self.state.handle(|| {
+        self.state.handle(response, || {
             let json = answer::body(Endpoint::Keys, response)?;
             let keys = KeySet::from_json(json, provider).map_err(Error::Keys)?;
             Ok(FetchedKeys {
@@ -64,6 +64,6 @@ impl Flow for KeysFlow {
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state.transport_failed(Endpoint::Keys, error);
+        self.state.transport_failed(error);
     }
 }

@@ -9,12 +9,20 @@
 //! |---|---|---|
 //! | find out what a server offers | [`Discovery`] → [`Metadata`] | RFC 8414, OpenID Connect Discovery |
 //! | fetch its keys | [`KeysFlow`] → [`FetchedKeys`] | RFC 7517 |
-//! | ask for a device code | [`DeviceAuthorizationRequest`] → [`DeviceAuthorization`] | RFC 8628 |
+//! | say what to ask for | [`AuthorizationRequest`] | RFC 6749, RFC 8707, OpenID Connect Core |
+//! | ask for a device code | [`DeviceAuthorizationFlow`] → [`DeviceAuthorization`] | RFC 8628 |
 //! | wait for the person | [`DeviceFlow`] → [`TokenResponse`] | RFC 8628 |
+//! | send the person to a browser | [`AuthorizationFlow`] → [`PendingAuthorization`] | RFC 6749, section 4.1; RFC 7636; RFC 9126 |
+//! | read what comes back from it | [`PendingAuthorization::accept`] → [`AuthorizationCode`] | RFC 6749, section 4.1.2; RFC 9207 |
+//! | redeem the code | [`CodeFlow`] → [`TokenResponse`] | RFC 6749, section 4.1.3 |
+//! | get a token without a person | [`ClientCredentialsFlow`] → [`TokenResponse`] | RFC 6749, section 4.4 |
+//! | prove who the client is | [`ClientAuthentication`], [`ClientKey`] | RFC 6749, section 2.3; RFC 7523 |
+//! | bind tokens to a key | [`DpopKey`] in [`Client`] | RFC 9449 |
 //! | know who it was | [`id_token::verify`] → [`IdToken`] | OpenID Connect Core, section 3.1.3.7 |
 //! | get the next access token | [`RefreshFlow`] → [`TokenResponse`] | RFC 6749, section 6 |
 //! | ask the server who it is | [`UserInfoFlow`] → [`UserInfo`] | OpenID Connect Core, section 5.3 |
 //! | end a token | [`RevocationFlow`] | RFC 7009 |
+//! | end a browser session | [`Metadata::end_session_url`] | OpenID Connect RP-Initiated Logout |
 //! | ask whether a token is good | [`IntrospectionFlow`] → [`Introspection`] | RFC 7662 |
 //! | know a provider's ways beforehand | [`preset::Preset`] | their documentation |
 //! | read and write `WWW-Authenticate` | [`challenge`] | RFC 9110, RFC 6750 |
@@ -67,11 +75,11 @@
 //! # let mut metadata = Metadata::new(Issuer::parse("https://id.example")?);
 //! # metadata.token_endpoint = Some(url::Url::parse("https://id.example/token")?);
 //! # metadata.device_authorization_endpoint = Some(url::Url::parse("https://id.example/device")?);
-//! use countersign_oauth::{Client, DeviceAuthorizationRequest, DeviceFlow, ScopeSet};
+//! use countersign_oauth::{AuthorizationRequest, Client, DeviceFlow, ScopeSet};
 //!
 //! let client = Client::public("cli");
-//! let request = DeviceAuthorizationRequest::new(ScopeSet::parse("openid offline_access")?);
-//! let authorization = drive(request.start(&metadata, &client)?, &mut world)?;
+//! let request = AuthorizationRequest::new(ScopeSet::parse("openid offline_access")?);
+//! let authorization = drive(request.start_device(&metadata, &client)?, &mut world)?;
 //! // Show `authorization.verification_uri` and `authorization.user_code` to the person.
 //! let flow = DeviceFlow::new(&metadata, &client, &authorization, world.now())?;
 //! let tokens = drive(flow, &mut world)?;
@@ -98,12 +106,17 @@
 //! and text from a server has passed through [`text::printable`].
 
 mod answer;
+mod authorization;
 pub mod challenge;
 mod client;
+mod client_credentials;
 mod device;
 mod discovery;
+mod dpop;
+mod end_session;
 mod error;
 mod error_code;
+mod exchange;
 mod flow;
 pub mod grant;
 mod http;
@@ -112,6 +125,7 @@ mod introspection;
 mod issuer;
 mod keys;
 mod metadata;
+pub mod pkce;
 pub mod preset;
 mod refresh;
 mod revocation;
@@ -123,11 +137,16 @@ mod userinfo;
 
 pub use countersign_jose::Timestamp;
 
-pub use client::{Client, ClientAuthentication};
-pub use device::{
-    DeviceAuthorization, DeviceAuthorizationFlow, DeviceAuthorizationRequest, DeviceFlow,
+pub use authorization::{
+    AuthorizationCode, AuthorizationFlow, AuthorizationRequest, CallbackError, CodeFlow,
+    MAX_CALLBACK, NotOurs, PendingAuthorization, Push,
 };
+pub use client::{AssertionAudience, Client, ClientAuthentication, ClientKey};
+pub use client_credentials::ClientCredentialsFlow;
+pub use device::{DeviceAuthorization, DeviceAuthorizationFlow, DeviceFlow};
 pub use discovery::Discovery;
+pub use dpop::DpopKey;
+pub use end_session::EndSessionRequest;
 pub use error::{Endpoint, Error, Misuse, Origin, PeerMisbehaved, Refusal};
 pub use error_code::ErrorCode;
 pub use flow::{Flow, Step};

@@ -3,8 +3,12 @@
 //! One type serves both documents: OpenID Connect Discovery 1.0, section 3, and RFC 8414, section 2.
 //! Not responsible for: fetching it ([`crate::Discovery`]) and keeping it.
 
+mod overrides;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
+
+pub use overrides::EndpointOverrides;
 
 use crate::answer::{self, Object};
 use crate::error::Endpoint;
@@ -45,12 +49,18 @@ pub struct Metadata {
     /// Where a browser session ends (OpenID Connect RP-Initiated Logout 1.0, section 2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end_session_endpoint: Option<Url>,
+    /// Where a client leaves an authorization request before it opens a browser (RFC 9126, section 5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed_authorization_request_endpoint: Option<Url>,
     /// Scopes the server is willing to name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes_supported: Option<Vec<String>>,
     /// Response types.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_types_supported: Option<Vec<String>>,
+    /// Ways in which an authorization response may come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_modes_supported: Option<Vec<String>>,
     /// Grants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_types_supported: Option<Vec<String>>,
@@ -69,6 +79,9 @@ pub struct Metadata {
     /// How clients authenticate at the introspection endpoint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introspection_endpoint_auth_methods_supported: Option<Vec<String>>,
+    /// How clients may sign who they are at the token endpoint (RFC 8414, section 2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
     /// PKCE methods (RFC 7636).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_challenge_methods_supported: Option<Vec<String>>,
@@ -78,9 +91,25 @@ pub struct Metadata {
     /// Authentication context classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr_values_supported: Option<Vec<String>>,
+    /// Values of `prompt` (Initiating User Registration via OpenID Connect 1.0, section 3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_values_supported: Option<Vec<String>>,
+    /// How proofs of possession may be signed (RFC 9449, section 5.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dpop_signing_alg_values_supported: Option<Vec<String>>,
     /// Whether authorization responses carry `iss` (RFC 9207).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_response_iss_parameter_supported: Option<bool>,
+    /// Whether authorization requests must be pushed first (RFC 9126, section 5).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_pushed_authorization_requests: Option<bool>,
+    /// Whether the server takes signed requests (OpenID Connect Discovery 1.0, section 3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_parameter_supported: Option<bool>,
+    /// Whether the server fetches signed requests; true unless it says otherwise (OpenID Connect
+    /// Discovery 1.0, section 3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_uri_parameter_supported: Option<bool>,
     /// Whether the confirmation page shows what a device says of itself in `countersign_host` and
     /// `countersign_command`. No RFC has this; servers that do not say so are not told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,18 +130,26 @@ impl Metadata {
             revocation_endpoint: None,
             introspection_endpoint: None,
             end_session_endpoint: None,
+            pushed_authorization_request_endpoint: None,
             scopes_supported: None,
             response_types_supported: None,
+            response_modes_supported: None,
             grant_types_supported: None,
             subject_types_supported: None,
             id_token_signing_alg_values_supported: None,
             token_endpoint_auth_methods_supported: None,
             revocation_endpoint_auth_methods_supported: None,
             introspection_endpoint_auth_methods_supported: None,
+            token_endpoint_auth_signing_alg_values_supported: None,
             code_challenge_methods_supported: None,
             claims_supported: None,
             acr_values_supported: None,
+            prompt_values_supported: None,
+            dpop_signing_alg_values_supported: None,
             authorization_response_iss_parameter_supported: None,
+            require_pushed_authorization_requests: None,
+            request_parameter_supported: None,
+            request_uri_parameter_supported: None,
             countersign_requester_supported: None,
         }
     }
@@ -146,8 +183,11 @@ impl Metadata {
             revocation_endpoint: object.url("revocation_endpoint", issuer)?,
             introspection_endpoint: object.url("introspection_endpoint", issuer)?,
             end_session_endpoint: object.url("end_session_endpoint", issuer)?,
+            pushed_authorization_request_endpoint: object
+                .url("pushed_authorization_request_endpoint", issuer)?,
             scopes_supported: object.list("scopes_supported"),
             response_types_supported: object.list("response_types_supported"),
+            response_modes_supported: object.list("response_modes_supported"),
             grant_types_supported: object.list("grant_types_supported"),
             subject_types_supported: object.list("subject_types_supported"),
             id_token_signing_alg_values_supported: object
@@ -158,11 +198,19 @@ impl Metadata {
                 .list("revocation_endpoint_auth_methods_supported"),
             introspection_endpoint_auth_methods_supported: object
                 .list("introspection_endpoint_auth_methods_supported"),
+            token_endpoint_auth_signing_alg_values_supported: object
+                .list("token_endpoint_auth_signing_alg_values_supported"),
             code_challenge_methods_supported: object.list("code_challenge_methods_supported"),
             claims_supported: object.list("claims_supported"),
             acr_values_supported: object.list("acr_values_supported"),
+            prompt_values_supported: object.list("prompt_values_supported"),
+            dpop_signing_alg_values_supported: object.list("dpop_signing_alg_values_supported"),
             authorization_response_iss_parameter_supported: object
                 .boolean("authorization_response_iss_parameter_supported")?,
+            require_pushed_authorization_requests: object
+                .boolean("require_pushed_authorization_requests")?,
+            request_parameter_supported: object.boolean("request_parameter_supported")?,
+            request_uri_parameter_supported: object.boolean("request_uri_parameter_supported")?,
             countersign_requester_supported: object.boolean("countersign_requester_supported")?,
         })
     }
@@ -180,63 +228,11 @@ impl Metadata {
             Endpoint::UserInfo => self.userinfo_endpoint.as_ref(),
             Endpoint::Revocation => self.revocation_endpoint.as_ref(),
             Endpoint::Introspection => self.introspection_endpoint.as_ref(),
+            Endpoint::Authorization => self.authorization_endpoint.as_ref(),
+            Endpoint::PushedAuthorization => self.pushed_authorization_request_endpoint.as_ref(),
+            Endpoint::EndSession => self.end_session_endpoint.as_ref(),
         }
         .ok_or(Error::EndpointMissing(endpoint))
-    }
-
-    /// Puts configured addresses in the place of what the server publishes.
-    ///
-    /// # Errors
-    /// [`Error::InsecureOverride`] if one is neither `https` nor, for a loopback issuer, `http` on
-    /// loopback.
-    pub fn apply(&mut self, overrides: &EndpointOverrides) -> Result<(), Error> {
-        let EndpointOverrides {
-            authorization_endpoint,
-            token_endpoint,
-            device_authorization_endpoint,
-            jwks_uri,
-            userinfo_endpoint,
-            revocation_endpoint,
-            introspection_endpoint,
-        } = overrides;
-        for (name, configured, own) in [
-            (
-                "authorization_endpoint",
-                authorization_endpoint,
-                &mut self.authorization_endpoint,
-            ),
-            ("token_endpoint", token_endpoint, &mut self.token_endpoint),
-            (
-                "device_authorization_endpoint",
-                device_authorization_endpoint,
-                &mut self.device_authorization_endpoint,
-            ),
-            ("jwks_uri", jwks_uri, &mut self.jwks_uri),
-            (
-                "userinfo_endpoint",
-                userinfo_endpoint,
-                &mut self.userinfo_endpoint,
-            ),
-            (
-                "revocation_endpoint",
-                revocation_endpoint,
-                &mut self.revocation_endpoint,
-            ),
-            (
-                "introspection_endpoint",
-                introspection_endpoint,
-                &mut self.introspection_endpoint,
-            ),
-        ] {
-            if let Some(url) = configured {
-                if !self.issuer.may_publish(url) {
-                    let url = crate::http::bare(url);
-                    return Err(Error::InsecureOverride { name, url });
-                }
-                *own = Some(url.clone());
-            }
-        }
-        Ok(())
     }
 
     /// Fills what is missing here from `other`, another document of the same issuer.
@@ -253,18 +249,26 @@ impl Metadata {
             revocation_endpoint,
             introspection_endpoint,
             end_session_endpoint,
+            pushed_authorization_request_endpoint,
             scopes_supported,
             response_types_supported,
+            response_modes_supported,
             grant_types_supported,
             subject_types_supported,
             id_token_signing_alg_values_supported,
             token_endpoint_auth_methods_supported,
             revocation_endpoint_auth_methods_supported,
             introspection_endpoint_auth_methods_supported,
+            token_endpoint_auth_signing_alg_values_supported,
             code_challenge_methods_supported,
             claims_supported,
             acr_values_supported,
+            prompt_values_supported,
+            dpop_signing_alg_values_supported,
             authorization_response_iss_parameter_supported,
+            require_pushed_authorization_requests,
+            request_parameter_supported,
+            request_uri_parameter_supported,
             countersign_requester_supported,
         );
     }
@@ -286,31 +290,4 @@ impl<'de> Deserialize<'de> for Metadata {
             other => D::Error::custom(other),
         })
     }
-}
-
-/// Addresses from a profile, for servers that offer more than they publish.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EndpointOverrides {
-    /// In the place of the published `authorization_endpoint`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub authorization_endpoint: Option<Url>,
-    /// In the place of the published `token_endpoint`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub token_endpoint: Option<Url>,
-    /// In the place of the published `device_authorization_endpoint`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_authorization_endpoint: Option<Url>,
-    /// In the place of the published `jwks_uri`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jwks_uri: Option<Url>,
-    /// In the place of the published `userinfo_endpoint`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub userinfo_endpoint: Option<Url>,
-    /// In the place of the published `revocation_endpoint`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub revocation_endpoint: Option<Url>,
-    /// In the place of the published `introspection_endpoint`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub introspection_endpoint: Option<Url>,
 }

@@ -5,11 +5,12 @@
 use countersign_jose::Timestamp;
 
 use crate::error::Endpoint;
+use crate::exchange::Exchange;
 use crate::flow::Once;
 use crate::http::Form;
 use crate::{
-    Client, Error, ErrorCode, Flow, HttpResponse, Metadata, ScopeSet, Secret, Step, TokenResponse,
-    TransportError, grant,
+    Client, DpopKey, Error, ErrorCode, Flow, HttpResponse, Metadata, ScopeSet, Secret, Step,
+    TokenResponse, TransportError, grant,
 };
 
 /// The machine that refreshes. One request, no retry: whether the server has already spent a
@@ -22,6 +23,7 @@ use crate::{
 ///   the address).
 #[derive(Debug)]
 pub struct RefreshFlow {
+    dpop: Option<DpopKey>,
     state: Once<TokenResponse>,
 }
 
@@ -59,9 +61,10 @@ impl RefreshFlow {
         for resource in resources {
             form.add("resource", resource);
         }
-        let url = metadata.endpoint(Endpoint::Token)?;
+        let exchange = Exchange::form(metadata, Endpoint::Token, client, form, &[refresh_token])?;
         Ok(Self {
-            state: Once::new(client.post(url, form), client.secrets(&[refresh_token])),
+            dpop: client.dpop.clone(),
+            state: Once::new(exchange),
         })
     }
 }
@@ -69,17 +72,19 @@ impl RefreshFlow {
 impl Flow for RefreshFlow {
     type Output = TokenResponse;
 
-    fn poll(&mut self, _now: Timestamp) -> Result<Step<TokenResponse>, Error> {
-        self.state.poll()
+    fn poll(&mut self, now: Timestamp) -> Result<Step<TokenResponse>, Error> {
+        self.state.poll(now)
     }
 
     fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
-        self.state
-            .handle(|| TokenResponse::from_response(response).map_err(classify))
+        let dpop = self.dpop.as_ref();
+        self.state.handle(response, || {
+            TokenResponse::bound(response, dpop).map_err(classify)
+        })
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state.transport_failed(Endpoint::Token, error);
+        self.state.transport_failed(error);
     }
 }
 
@@ -99,7 +104,9 @@ fn classify(error: Error) -> Error {
             | ErrorCode::UnsupportedGrantType
             | ErrorCode::InvalidRequest
             | ErrorCode::InvalidScope
-            | ErrorCode::InvalidTarget,
+            | ErrorCode::InvalidTarget
+            | ErrorCode::InvalidDpopProof
+            | ErrorCode::UseDpopNonce,
         ) => Error::Refused(refusal),
         Some(ErrorCode::SlowDown | ErrorCode::AuthorizationPending) => Error::Unavailable {
             endpoint: refusal.endpoint,

@@ -3,6 +3,7 @@
 use countersign_jose::Timestamp;
 
 use crate::error::Endpoint;
+use crate::exchange::Exchange;
 use crate::flow::Once;
 use crate::http::Form;
 use crate::{
@@ -51,9 +52,9 @@ impl RevocationFlow {
         let mut form = Form::default();
         form.add("token", token.expose());
         form.add("token_type_hint", hint.as_str());
-        let url = metadata.endpoint(Endpoint::Revocation)?;
+        let exchange = Exchange::form(metadata, Endpoint::Revocation, client, form, &[token])?;
         Ok(Self {
-            state: Once::new(client.post(url, form), client.secrets(&[token])),
+            state: Once::new(exchange),
         })
     }
 }
@@ -61,16 +62,16 @@ impl RevocationFlow {
 impl Flow for RevocationFlow {
     type Output = ();
 
-    fn poll(&mut self, _now: Timestamp) -> Result<Step<()>, Error> {
-        self.state.poll()
+    fn poll(&mut self, now: Timestamp) -> Result<Step<()>, Error> {
+        self.state.poll(now)
     }
 
     fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
-        self.state.handle(|| read(response))
+        self.state.handle(response, || read(response))
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state.transport_failed(Endpoint::Revocation, error);
+        self.state.transport_failed(error);
     }
 }
 

@@ -47,7 +47,8 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
     printable(&String::from_utf8_lossy(head))
 }
 
-fn is_unfit(c: char) -> bool {
+/// Whether `c` could steer a terminal, or is not seen.
+pub(crate) fn is_unfit(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Arabic letter mark, zero-width characters and directional marks.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::answer::Object;
 use crate::error::Endpoint;
-use crate::{Error, HttpResponse, PeerMisbehaved, ScopeSet, Secret, answer};
+use crate::{DpopKey, Error, HttpResponse, PeerMisbehaved, ScopeSet, Secret, answer};
 
 /// A successful token response (RFC 6749, section 5.1).
 ///
@@ -35,14 +35,25 @@ pub struct TokenResponse {
 pub enum TokenType {
     /// Whoever holds it may use it (RFC 6750).
     Bearer,
+    /// It is bound to a key, and goes with a proof of that key (RFC 9449, section 7.1).
+    Dpop,
 }
 
 impl TokenType {
-    /// The name in the spelling of RFC 6750.
+    /// The name in the spelling of RFC 6750 and RFC 9449.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
         }
+    }
+
+    /// Reads a name, which has no case (RFC 6749, section 5.1).
+    fn from_name(name: &str) -> Option<Self> {
+        let known = [Self::Bearer, Self::Dpop];
+        known
+            .into_iter()
+            .find(|known| known.as_str().eq_ignore_ascii_case(name))
     }
 }
 
@@ -57,16 +68,32 @@ impl TokenResponse {
         Self::from_object(&answer::object(Endpoint::Token, response)?)
     }
 
+    /// Reads an answer to a client with this key, or none: what it got must be of the kind that it can
+    /// use and insists on (RFC 9449, section 5).
+    pub(crate) fn bound(response: &HttpResponse, dpop: Option<&DpopKey>) -> Result<Self, Error> {
+        let tokens = Self::from_response(response)?;
+        let what = match (tokens.token_type, dpop) {
+            (TokenType::Bearer, Some(key)) if !key.accepts_bearer() => {
+                PeerMisbehaved::TokenNotBound
+            }
+            (TokenType::Dpop, None) => PeerMisbehaved::UnsupportedTokenType {
+                received: TokenType::Dpop.as_str().to_owned(),
+            },
+            _ => return Ok(tokens),
+        };
+        Err(Error::peer(Endpoint::Token, what))
+    }
+
     pub(crate) fn from_object(object: &Object) -> Result<Self, Error> {
         let access_token = object.required_token("access_token")?;
-        let token_type = object.required_str("token_type")?;
-        if !token_type.eq_ignore_ascii_case("bearer") {
-            let received = crate::text::printable(token_type);
-            return Err(object.fail(PeerMisbehaved::UnsupportedTokenType { received }));
-        }
+        let name = object.required_str("token_type")?;
+        let token_type = TokenType::from_name(name).ok_or_else(|| {
+            let received = crate::text::printable(name);
+            object.fail(PeerMisbehaved::UnsupportedTokenType { received })
+        })?;
         Ok(Self {
             access_token,
-            token_type: TokenType::Bearer,
+            token_type,
             expires_in: object.seconds("expires_in")?,
             refresh_token: object.token("refresh_token")?,
             id_token: object.token("id_token")?,

@@ -4,9 +4,10 @@ use countersign_jose::{Claims, Timestamp};
 use serde_json::Value;
 
 use crate::error::Endpoint;
+use crate::exchange::Exchange;
 use crate::flow::Once;
 use crate::{
-    Error, Flow, HttpRequest, HttpResponse, Metadata, PeerMisbehaved, Secret, Step, TransportError,
+    DpopKey, Error, Flow, HttpResponse, Metadata, PeerMisbehaved, Secret, Step, TransportError,
     answer,
 };
 
@@ -72,29 +73,35 @@ impl UserInfoFlow {
         access_token: &Secret,
         expected: SubjectCheck,
     ) -> Result<Self, Error> {
-        let url = metadata.endpoint(Endpoint::UserInfo)?.clone();
-        let request = HttpRequest::get(url).bearer(access_token);
+        let exchange = Exchange::protected(metadata, Endpoint::UserInfo, access_token)?;
         Ok(Self {
             expected,
-            state: Once::new(request, vec![access_token.clone()]),
+            state: Once::new(exchange),
         })
+    }
+
+    /// Sends the token as what it is if it is bound to a key (`token_type` DPoP; RFC 9449, section 7.1).
+    #[must_use]
+    pub fn bound_to(mut self, key: &DpopKey) -> Self {
+        self.state.exchange_mut().bind(key);
+        self
     }
 }
 
 impl Flow for UserInfoFlow {
     type Output = UserInfo;
 
-    fn poll(&mut self, _now: Timestamp) -> Result<Step<UserInfo>, Error> {
-        self.state.poll()
+    fn poll(&mut self, now: Timestamp) -> Result<Step<UserInfo>, Error> {
+        self.state.poll(now)
     }
 
     fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
         let expected = &self.expected;
-        self.state.handle(|| read(response, expected))
+        self.state.handle(response, || read(response, expected))
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
-        self.state.transport_failed(Endpoint::UserInfo, error);
+        self.state.transport_failed(error);
     }
 }
 

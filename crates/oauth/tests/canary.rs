@@ -10,9 +10,9 @@ mod common;
 
 use common::*;
 use countersign_oauth::{
-    Client, ClientAuthentication, DeviceAuthorizationRequest, DeviceFlow, Error, Flow,
-    HttpResponse, IntrospectionFlow, RefreshFlow, RevocationFlow, ScopeSet, Secret, Step,
-    SubjectCheck, TokenResponse, TokenTypeHint, UserInfoFlow, id_token,
+    AuthorizationRequest, Client, ClientAuthentication, DeviceFlow, Error, Flow, HttpResponse,
+    IntrospectionFlow, RefreshFlow, RevocationFlow, ScopeSet, Secret, Step, SubjectCheck,
+    TokenResponse, TokenTypeHint, UserInfoFlow, id_token,
 };
 
 const CANARY: &str = "canary-7f3a91c2-canary-7f3a91c2-canary-7f3a91c2";
@@ -47,10 +47,7 @@ fn clients() -> [Client; 2] {
         ClientAuthentication::SecretBasic(canary()),
         ClientAuthentication::SecretPost(canary()),
     ]
-    .map(|authentication| Client {
-        client_id: "cli".to_owned(),
-        authentication,
-    })
+    .map(|authentication| Client::new("cli", authentication))
 }
 
 /// Answers in which a server repeats, misplaces or breaks a secret.
@@ -122,10 +119,10 @@ fn no_exchange_shows_a_secret_whatever_the_server_answers() {
     for response in answers() {
         for client in clients().iter().chain([&public]) {
             let scopes = ScopeSet::parse("openid").unwrap();
-            let request = DeviceAuthorizationRequest::new(scopes);
+            let request = AuthorizationRequest::new(scopes);
             // Without a secret of its own, this request gives the server nothing to repeat.
             if *client != public {
-                search(request.start(&metadata, client).unwrap(), &response);
+                search(request.start_device(&metadata, client).unwrap(), &response);
             }
             search(
                 RefreshFlow::new(&metadata, client, &canary()).unwrap(),

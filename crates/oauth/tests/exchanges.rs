@@ -12,15 +12,15 @@ mod common;
 use common::*;
 use countersign_jose::crypto::ring;
 use countersign_oauth::{
-    Client, ClientAuthentication, DeviceAuthorizationRequest, Error, ErrorCode, Flow,
-    Introspection, IntrospectionFlow, KeysFlow, Metadata, Misuse, RefreshFlow, RevocationFlow,
-    ScopeSet, Secret, Step, SubjectCheck, TokenTypeHint, TransportError, UserInfo, UserInfoFlow,
+    AuthorizationRequest, Client, ClientAuthentication, Error, ErrorCode, Flow, Introspection,
+    IntrospectionFlow, KeysFlow, Metadata, Misuse, RefreshFlow, RevocationFlow, ScopeSet, Secret,
+    Step, SubjectCheck, TokenTypeHint, TransportError, UserInfo, UserInfoFlow,
 };
 
 // --- device authorization (RFC 8628, section 3.1) ---------------------------------------------
 
-fn request() -> DeviceAuthorizationRequest {
-    DeviceAuthorizationRequest::new(ScopeSet::parse("openid email").unwrap())
+fn request() -> AuthorizationRequest {
+    AuthorizationRequest::new(ScopeSet::parse("openid email").unwrap())
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_device_authorization_request_holds_what_was_asked_for() {
     request.audience = Some("https://api.example.com".to_owned());
     request.resource = vec!["https://a.example".to_owned()];
     request.extra = vec![("acr_values".to_owned(), "mfa".to_owned())];
-    let sent = sent(&mut request.start(&metadata(), &client()).unwrap());
+    let sent = sent(&mut request.start_device(&metadata(), &client()).unwrap());
     assert_eq!(
         sent.url.as_str(),
         "https://id.example.com/device_authorization"
@@ -46,7 +46,7 @@ fn extra_parameters_cannot_replace_those_of_the_protocol() {
     for name in ["client_id", "client_secret", "scope"] {
         let mut request = request();
         request.extra = vec![(name.to_owned(), "x".to_owned())];
-        let error = request.start(&metadata(), &client()).unwrap_err();
+        let error = request.start_device(&metadata(), &client()).unwrap_err();
         assert!(matches!(error, Error::Misuse(Misuse::ReservedParameter(n)) if n == name));
     }
 }
@@ -55,7 +55,7 @@ fn extra_parameters_cannot_replace_those_of_the_protocol() {
 fn a_server_without_the_device_grant_is_named_before_anything_is_sent() {
     let mut metadata = metadata();
     metadata.device_authorization_endpoint = None;
-    let error = request().start(&metadata, &client()).unwrap_err();
+    let error = request().start_device(&metadata, &client()).unwrap_err();
     assert_eq!(error.code(), "endpoint_missing");
     assert!(error.hints()[1].contains("device_authorization_endpoint"));
 }
@@ -198,10 +198,7 @@ fn the_reason_of_a_401_is_found_in_the_challenge() {
 
 #[test]
 fn introspection_is_asked_for_with_the_credentials_of_the_resource_server() {
-    let client = Client {
-        client_id: "api".to_owned(),
-        authentication: ClientAuthentication::SecretBasic(Secret::new("pw")),
-    };
+    let client = Client::new("api", ClientAuthentication::SecretBasic(Secret::new("pw")));
     let hint = Some(TokenTypeHint::AccessToken);
     let mut flow = IntrospectionFlow::new(&metadata(), &client, &Secret::new("at"), hint).unwrap();
     let request = sent(&mut flow);

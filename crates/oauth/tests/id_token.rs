@@ -309,7 +309,7 @@ fn the_age_of_the_authentication_is_checked_when_it_was_asked_for() {
 #[test]
 fn the_nonce_must_come_back() {
     let mut sent = expected();
-    sent.nonce = Some("n-1".to_owned());
+    sent.nonce = Some(Secret::new("n-1"));
     assert_eq!(
         Signer::new().verify(&sent).unwrap_err(),
         IdTokenError::NonceMissing

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use common::*;
 use countersign_oauth::{
-    DeviceAuthorizationRequest, DeviceFlow, Discovery, Error, Flow, HttpResponse, Introspection,
+    AuthorizationRequest, DeviceFlow, Discovery, Error, Flow, HttpResponse, Introspection,
     KeysFlow, Metadata, RefreshFlow, RevocationFlow, ScopeSet, Secret, Step, SubjectCheck,
     Timestamp, TokenTypeHint, TransportError, UserInfoFlow,
 };
@@ -185,8 +185,12 @@ fn for_each_machine(response: &HttpResponse) {
     give(Discovery::new(&issuer()), response, T0);
     let provider = countersign_jose::crypto::ring::provider();
     give(KeysFlow::new(&metadata, provider).unwrap(), response, T0);
-    let request = DeviceAuthorizationRequest::new(ScopeSet::new());
-    give(request.start(&metadata, &client).unwrap(), response, T0);
+    let request = AuthorizationRequest::new(ScopeSet::new());
+    give(
+        request.start_device(&metadata, &client).unwrap(),
+        response,
+        T0,
+    );
     let authorization = authorization(5, 600);
     let flow = DeviceFlow::new(&metadata, &client, &authorization, T0).unwrap();
     give(flow, response, T0 + secs(5));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use countersign_jose::Timestamp;
-use url::Url;
 
 use super::DeviceAuthorization;
 use crate::error::{Endpoint, Misuse};
+use crate::exchange::Exchange;
 use crate::http::Form;
 use crate::{
-    Client, Error, ErrorCode, Flow, HttpRequest, HttpResponse, Metadata, Refusal, Secret, Step,
-    TokenResponse, TransportError, answer,
+    Client, DpopKey, Error, ErrorCode, Flow, HttpResponse, Metadata, Refusal, Step, TokenResponse,
+    TransportError, answer,
 };
 
 /// What `slow_down` adds to the interval, for good (RFC 8628, section 3.5).
@@ -29,13 +29,13 @@ const CHASING: u32 = 3;
 /// - A server that is unavailable (429, 5xx, a web page, an empty answer) or a network that fails
 ///   makes it back off and go on, for at least as long as `Retry-After` says. The last problem is kept
 ///   in view ([`last_problem`](Self::last_problem)).
+/// - A demand for a DPoP nonce (RFC 9449, section 8) is answered at once, and once a poll.
 /// - Nothing is sent at or after `expires_at`. A wait that would pass it is cut, but never below the
 ///   interval, so that one last question is asked before the end.
 #[derive(Debug)]
 pub struct DeviceFlow {
-    token_endpoint: Url,
-    client: Client,
-    device_code: Secret,
+    exchange: Exchange,
+    dpop: Option<DpopKey>,
     expires_at: Timestamp,
     interval: Duration,
     /// Failures since the last proper answer.
@@ -66,10 +66,13 @@ impl DeviceFlow {
         authorization: &DeviceAuthorization,
         now: Timestamp,
     ) -> Result<Self, Error> {
+        let device_code = &authorization.device_code;
+        let mut form = Form::default();
+        form.add("grant_type", crate::grant::DEVICE_CODE);
+        form.add("device_code", device_code.expose());
         let mut flow = Self {
-            token_endpoint: metadata.endpoint(Endpoint::Token)?.clone(),
-            client: client.clone(),
-            device_code: authorization.device_code.clone(),
+            exchange: Exchange::form(metadata, Endpoint::Token, client, form, &[device_code])?,
+            dpop: client.dpop.clone(),
             expires_at: authorization.expires_at,
             interval: authorization.interval,
             failures: 0,
@@ -94,13 +97,6 @@ impl DeviceFlow {
     /// Why the last poll got no proper answer; nothing if it did.
     pub fn last_problem(&self) -> Option<&Error> {
         self.last_problem.as_ref()
-    }
-
-    fn request(&self) -> HttpRequest {
-        let mut form = Form::default();
-        form.add("grant_type", crate::grant::DEVICE_CODE);
-        form.add("device_code", self.device_code.expose());
-        self.client.post(&self.token_endpoint, form)
     }
 
     /// Schedules the next request `wait` from now, which is never less than the interval.
@@ -184,8 +180,9 @@ impl Flow for DeviceFlow {
                 Ok(Step::WaitUntil(until.min(self.expires_at)))
             }
             State::Waiting { .. } => {
+                let request = self.exchange.request(now)?;
                 self.state = State::Sent;
-                Ok(Step::Send(self.request()))
+                Ok(Step::Send(request))
             }
             State::Sent => {
                 self.state = State::Sent;
@@ -202,8 +199,13 @@ impl Flow for DeviceFlow {
             return Err(Misuse::NothingSent.into());
         }
         self.state = State::Finished;
-        let secrets = self.client.secrets(&[&self.device_code]);
-        match TokenResponse::from_response(response).map_err(|error| error.redacted(&secrets)) {
+        if self.exchange.wants_repeat(response)? {
+            // Not a poll of its own: the server has not looked at the code yet.
+            self.state = State::Waiting { until: now };
+            return Ok(());
+        }
+        let answer = TokenResponse::bound(response, self.dpop.as_ref());
+        match answer.map_err(|error| self.exchange.redacted(error)) {
             Ok(tokens) => {
                 self.state = State::Approved(tokens);
                 Ok(())
@@ -221,6 +223,7 @@ impl Flow for DeviceFlow {
         if !matches!(self.state, State::Sent) {
             return;
         }
+        self.exchange.lost();
         let retryable = error.is_retryable();
         let error = Error::Transport {
             endpoint: Endpoint::Token,

@@ -25,6 +25,10 @@ pub(super) fn of(error: &Error) -> Vec<String> {
         Error::DeviceCodeUnknown(_) => {
             vec!["sign in again; a code works once, and only at the server that gave it".to_owned()]
         }
+        Error::CodeRejected(_) => {
+            vec!["sign in again; a code works once, and for a minute or so".to_owned()]
+        }
+        Error::NotOurs(reason) => vec![reason.hint().to_owned()],
         Error::RefreshRejected(_) => vec!["sign in again".to_owned()],
         Error::Unavailable { retry_after, .. } => vec![match retry_after {
             Some(wait) => format!("try again in {} s", wait.as_secs()),
@@ -43,6 +47,16 @@ pub(super) fn of(error: &Error) -> Vec<String> {
         Error::InsecureOverride { name, .. } => {
             vec![format!("configure `{name}` with an https address")]
         }
+        Error::InvalidRedirectUri { .. } => vec![
+            "give an address like http://127.0.0.1/callback, or the https address of a page that \
+             shows the code"
+                .to_owned(),
+        ],
+        Error::PublicClient => {
+            vec!["configure the client's secret or key, or sign in as a person".to_owned()]
+        }
+        Error::DpopAlgorithm { .. } => vec!["sign in without DPoP".to_owned()],
+        Error::Crypto(error) => error.hints(),
         Error::Misuse(_) => vec!["this is a bug of the program; please report it".to_owned()],
     }
 }
@@ -65,6 +79,17 @@ fn misbehaved(endpoint: Endpoint, what: &PeerMisbehaved) -> Vec<String> {
         ],
         PeerMisbehaved::InsecureUrl { .. } => {
             vec!["the server must publish https addresses only".to_owned()]
+        }
+        PeerMisbehaved::MixedUp { .. } => vec![
+            "do not trust this answer: another server may be trying to take over the sign-in"
+                .to_owned(),
+            "sign in again, and watch which server the browser shows".to_owned(),
+        ],
+        PeerMisbehaved::TokenNotBound => {
+            vec![
+                "the server, or its policy for this API, does not support DPoP; sign in without"
+                    .to_owned(),
+            ]
         }
         PeerMisbehaved::SubjectMismatch => vec![
             "do not trust this answer; sign out and sign in again".to_owned(),
@@ -94,6 +119,18 @@ fn refused(refusal: &Refusal) -> Vec<String> {
         }
         Some(ErrorCode::InvalidTarget) => {
             &["check the audience or resource: the server must know it"]
+        }
+        Some(
+            ErrorCode::LoginRequired
+            | ErrorCode::InteractionRequired
+            | ErrorCode::AccountSelectionRequired
+            | ErrorCode::ConsentRequired,
+        ) => &["the server needs to show a page: sign in without `prompt=none`"],
+        Some(ErrorCode::UnmetAuthenticationRequirements) => {
+            &["this account cannot authenticate as was asked for (acr_values)"]
+        }
+        Some(ErrorCode::InvalidDpopProof) => {
+            &["check the date and time of this machine (and the server's)"]
         }
         Some(ErrorCode::InvalidToken) => &["sign in again"],
         Some(ErrorCode::InsufficientScope) => &["sign in again with the scope that is needed"],

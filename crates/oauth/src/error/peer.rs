@@ -119,6 +119,41 @@ pub enum PeerMisbehaved {
         name: &'static str,
     },
 
+    // --- DPoP (RFC 9449) --------------------------------------------------------------------
+    /// The client asked for a token that is bound to its key, and got one that anybody can use
+    /// (section 5).
+    #[error(
+        "the token is not bound to the key of this client (`token_type` is Bearer, expected DPoP)"
+    )]
+    TokenNotBound,
+    /// The server demands a nonce and gives none, or one that cannot be sent back (section 8.1).
+    #[error("`use_dpop_nonce` without a usable `DPoP-Nonce`")]
+    DpopNonceMissing,
+
+    // --- authorization response (RFC 6749, section 4.1.2) -----------------------------------
+    /// The answer with our `state` comes from another issuer: two servers have been mixed up (RFC
+    /// 9207, section 2.4).
+    #[error("the answer comes from {received}, expected {expected}")]
+    MixedUp {
+        /// The issuer that was asked.
+        expected: String,
+        /// `iss`.
+        received: String,
+    },
+    /// The server promises `iss` in every answer, and this one has none (RFC 9207, section 2.4).
+    #[error("`iss` is missing, which the server promises to send")]
+    IssMissing,
+    /// A code that is empty, very long, or has characters that it cannot have (RFC 6749, appendix
+    /// A.11).
+    #[error("`code` is empty, too long, or has characters that a code cannot have")]
+    UnusableCode,
+
+    // --- pushed authorization (RFC 9126) ----------------------------------------------------
+    /// A `request_uri` that is empty, very long, or has characters that it cannot have (section
+    /// 2.2).
+    #[error("`request_uri` is empty, too long, or no URI")]
+    UnusableRequestUri,
+
     // --- userinfo (OpenID Connect Core 1.0, section 5.3) ------------------------------------
     /// The answer is about another person than the ID token (section 5.3.2).
     #[error("the userinfo answer is about another subject than the ID token")]
@@ -150,6 +185,12 @@ impl PeerMisbehaved {
             Self::NoTimeToPoll { .. } => "no_time_to_poll",
             Self::UnsupportedTokenType { .. } => "unsupported_token_type",
             Self::UnusableToken { .. } => "unusable_token",
+            Self::TokenNotBound => "token_not_bound",
+            Self::DpopNonceMissing => "dpop_nonce_missing",
+            Self::MixedUp { .. } => "issuer_mixed_up",
+            Self::IssMissing => "iss_missing",
+            Self::UnusableCode => "unusable_code",
+            Self::UnusableRequestUri => "unusable_request_uri",
             Self::SubjectMismatch => "userinfo_subject_mismatch",
             Self::UserInfoIsJwt => "userinfo_is_jwt",
         }

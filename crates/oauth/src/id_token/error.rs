@@ -6,6 +6,9 @@ use countersign_jose::Error as JoseError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdTokenError {
+    /// There is none, although the answer to this request must have one (section 3.1.3.3).
+    #[error("the answer has no ID token")]
+    Missing,
     /// It is no well-formed token, or its signature is not from a key of the issuer.
     #[error("the token or its signature is not valid")]
     Token(#[source] JoseError),
@@ -109,6 +112,7 @@ impl IdTokenError {
     /// A stable name for scripts and logs.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Missing => "id_token_missing",
             Self::Token(error) => error.code(),
             Self::Claim(_) => "id_token_claim",
             Self::WrongType { .. } => "id_token_wrong_type",

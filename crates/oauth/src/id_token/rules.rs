@@ -120,7 +120,7 @@ fn nonce(claims: &Claims, expected: &Expected) -> Result<(), IdTokenError> {
     };
     match claims.str("nonce").map_err(IdTokenError::Claim)? {
         None => Err(IdTokenError::NonceMissing),
-        Some(received) if constant_time_eq(received.as_bytes(), sent.as_bytes()) => Ok(()),
+        Some(received) if constant_time_eq(received.as_bytes(), sent.expose().as_bytes()) => Ok(()),
         Some(_) => Err(IdTokenError::Nonce),
     }
 }

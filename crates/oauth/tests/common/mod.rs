@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use countersign_oauth::{
-    Client, DeviceAuthorization, DeviceAuthorizationRequest, DeviceFlow, Error, Flow, HttpRequest,
+    AuthorizationRequest, Client, DeviceAuthorization, DeviceFlow, Error, Flow, HttpRequest,
     HttpResponse, Issuer, Metadata, RefreshFlow, ScopeSet, Secret, Step, Timestamp, TokenResponse,
     TransportError,
 };
@@ -97,8 +97,11 @@ pub(crate) fn sent<F: Flow>(flow: &mut F) -> HttpRequest {
 }
 
 pub(crate) fn authorize(response: &HttpResponse) -> Result<DeviceAuthorization, Error> {
-    let request = DeviceAuthorizationRequest::new(ScopeSet::parse("openid").unwrap());
-    exchange(request.start(&metadata(), &client()).unwrap(), response)
+    let request = AuthorizationRequest::new(ScopeSet::parse("openid").unwrap());
+    exchange(
+        request.start_device(&metadata(), &client()).unwrap(),
+        response,
+    )
 }
 
 pub(crate) fn refresh(response: &HttpResponse) -> Result<TokenResponse, Error> {
