@@ -3,10 +3,9 @@
 
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
-use super::quirks::{
-    AccessTokenForm, ApiChoice, AssertionAudience, Quirks, Redirect, RedirectPorts, Revocation,
-};
+use super::quirks::{AccessTokenForm, ApiChoice, Quirks, Redirect, RedirectPorts, Revocation};
 use super::{Flows, IssuerForm, Offer, Preset};
+use crate::AssertionAudience;
 
 pub(super) static PRESET: Preset = Preset {
     name: "entra",
@@ -34,7 +33,7 @@ pub(super) static PRESET: Preset = Preset {
         redirect: Redirect::new("localhost", "/", RedirectPorts::Any),
         api: ApiChoice::Scope,
         access_token: AccessTokenForm::ElseForProvider,
-        assertion_audience: AssertionAudience::TokenEndpoint,
+        assertion_audience: AssertionAudience::Endpoint,
         revocation: Revocation::ByPerson(
             "Entra has no way to end one session; its tokens run out by themselves.",
         ),

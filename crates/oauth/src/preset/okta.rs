@@ -3,10 +3,9 @@
 
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
-use super::quirks::{
-    AccessTokenForm, ApiChoice, AssertionAudience, PROPOSED_PORTS, Quirks, Redirect, RedirectPorts,
-};
+use super::quirks::{AccessTokenForm, ApiChoice, PROPOSED_PORTS, Quirks, Redirect, RedirectPorts};
 use super::{Flows, IssuerForm, Offer, Preset};
+use crate::AssertionAudience;
 
 pub(super) static PRESET: Preset = Preset {
     name: "okta",
@@ -45,7 +44,7 @@ pub(super) static PRESET: Preset = Preset {
         ),
         api: ApiChoice::AtServer,
         access_token: AccessTokenForm::Jwt,
-        assertion_audience: AssertionAudience::TokenEndpoint,
+        assertion_audience: AssertionAudience::Endpoint,
         ..Quirks::NONE
     },
     issuer: IssuerForm::Of(form_issuer),

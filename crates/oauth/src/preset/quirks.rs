@@ -1,6 +1,6 @@
 //! Where providers differ, each difference under its own name.
 
-use crate::{Issuer, Metadata, ScopeSet};
+use crate::{AssertionAudience, Issuer, Metadata, ScopeSet};
 
 /// Where a provider departs from the specifications, or leaves a choice that has to be made.
 ///
@@ -215,16 +215,6 @@ pub enum AccessTokenForm {
     Opaque,
     /// Nobody knows.
     Unknown,
-}
-
-/// Whom a client assertion is addressed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AssertionAudience {
-    /// The issuer identifier.
-    Issuer,
-    /// The address of the token endpoint.
-    TokenEndpoint,
 }
 
 /// Whether tokens can be ended at the server.

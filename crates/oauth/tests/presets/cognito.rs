@@ -1,7 +1,7 @@
 //! Amazon Cognito: no device grant, endpoints at another host than the issuer, no `aud` in access tokens.
 
 use countersign_oauth::preset::{AccessTokenForm, RedirectPorts, RefreshTokens};
-use countersign_oauth::{DeviceAuthorizationRequest, Endpoint, Error, ScopeSet};
+use countersign_oauth::{AuthorizationRequest, Endpoint, Error, ScopeSet};
 use serde_json::{Value, json};
 
 use crate::common::{T0, json as answer};
@@ -35,9 +35,9 @@ fn cognito() -> Recorded {
 fn there_is_no_device_grant_and_the_preset_says_so() {
     let cognito = cognito();
     assert!(!cognito.preset.flows.device.exists());
-    let request = DeviceAuthorizationRequest::new(ScopeSet::parse("openid").unwrap());
+    let request = AuthorizationRequest::new(ScopeSet::parse("openid").unwrap());
     let error = request
-        .start(&cognito.metadata, &cognito.client)
+        .start_device(&cognito.metadata, &cognito.client)
         .unwrap_err();
     assert!(matches!(
         error,

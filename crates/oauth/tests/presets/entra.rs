@@ -1,8 +1,8 @@
 //! Microsoft Entra ID: the issuer holds the tenant's id, PKCE is not mentioned, and what went wrong is
 //! a number in the description.
 
-use countersign_oauth::preset::{AccessTokenForm, AssertionAudience, Revocation};
-use countersign_oauth::{Error, Issuer, Metadata, PeerMisbehaved};
+use countersign_oauth::preset::{AccessTokenForm, Revocation};
+use countersign_oauth::{AssertionAudience, Error, Issuer, Metadata, PeerMisbehaved};
 use serde_json::{Value, json};
 
 use crate::support::{Recorded, after, ok, refusal};
@@ -199,7 +199,7 @@ fn an_expired_session_needs_a_person() {
 fn without_a_scope_of_an_api_the_access_token_is_for_somebody_else() {
     let quirks = &entra().preset.quirks;
     assert_eq!(quirks.access_token, AccessTokenForm::ElseForProvider);
-    assert_eq!(quirks.assertion_audience, AssertionAudience::TokenEndpoint);
+    assert_eq!(quirks.assertion_audience, AssertionAudience::Endpoint);
 }
 
 #[test]

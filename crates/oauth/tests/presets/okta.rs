@@ -1,7 +1,7 @@
 //! Okta: two kinds of servers, errors of its own shape, no `refresh_token` without `offline_access`.
 
-use countersign_oauth::preset::{ApiChoice, AssertionAudience, RedirectPorts};
-use countersign_oauth::{Error, ErrorCode};
+use countersign_oauth::preset::{ApiChoice, RedirectPorts};
+use countersign_oauth::{AssertionAudience, Error, ErrorCode};
 use serde_json::{Value, json};
 
 use crate::common::json as answer;
@@ -199,7 +199,7 @@ fn redirect_uris_are_registered_with_their_ports() {
 #[test]
 fn assertions_are_for_the_token_endpoint_and_apis_belong_to_the_server() {
     let quirks = &custom().preset.quirks;
-    assert_eq!(quirks.assertion_audience, AssertionAudience::TokenEndpoint);
+    assert_eq!(quirks.assertion_audience, AssertionAudience::Endpoint);
     assert_eq!(quirks.api, ApiChoice::AtServer);
 }
 

@@ -5,7 +5,7 @@ use countersign_jose::{Algorithm, KeySet, SigningKey, Verified};
 use countersign_oauth::id_token::{self, Expected};
 use countersign_oauth::preset::{Meaning, Preset};
 use countersign_oauth::{
-    Client, DeviceAuthorization, DeviceAuthorizationRequest, DeviceFlow, Error, Flow, HttpResponse,
+    AuthorizationRequest, Client, DeviceAuthorization, DeviceFlow, Error, Flow, HttpResponse,
     IdToken, Issuer, Metadata, RefreshFlow, ScopeSet, Secret, Step, Timestamp, TokenResponse,
 };
 use serde_json::{Value, json};
@@ -34,8 +34,8 @@ impl Recorded {
     /// Asks for a device code and gets this.
     pub(crate) fn device(&self, status: u16, body: &Value) -> Result<DeviceAuthorization, Error> {
         let scopes = ScopeSet::parse(&self.preset.scopes.join(" ")).unwrap();
-        let request = DeviceAuthorizationRequest::new(scopes);
-        let flow = request.start(&self.metadata, &self.client)?;
+        let request = AuthorizationRequest::new(scopes);
+        let flow = request.start_device(&self.metadata, &self.client)?;
         exchange(flow, &answer(status, &body.to_string()))
     }
 
