@@ -64,7 +64,8 @@ impl App {
     pub(crate) fn login(&self) -> Result<Login, CliError> {
         let settings = &self.settings;
         let issuer = settings.require_issuer(&self.config)?;
-        let mut login = Login::new(issuer, &settings.client_id.value)?.context(self.context()?);
+        let mut login =
+            Login::new(issuer, &settings.server.client_id.value)?.context(self.context()?);
         if let Some(scope) = &settings.scope {
             login = login.scopes(scope.value.iter().map(String::as_str));
         }
@@ -131,8 +132,8 @@ impl App {
         };
         let settings = &self.settings;
         let profile = flag(settings.profile.as_ref(), "-p").unwrap_or_default();
-        let issuer = flag(settings.issuer.as_ref(), "--issuer").unwrap_or_default();
-        let client_id = flag(Some(&settings.client_id), "--client-id").unwrap_or_default();
+        let issuer = flag(settings.server.issuer.as_ref(), "--issuer").unwrap_or_default();
+        let client_id = flag(Some(&settings.server.client_id), "--client-id").unwrap_or_default();
         format!("countersign{profile} {command}{issuer}{client_id}")
     }
 }

@@ -63,6 +63,10 @@ impl Overrides {
             }),
             ..Self::default()
         };
+        given.put(&look, "provider", |layer| &mut layer.provider);
+        given.put(&look, "org", |layer| &mut layer.org);
+        given.put(&look, "server", |layer| &mut layer.server);
+        given.put(&look, "host", |layer| &mut layer.host);
         given.put(&look, "issuer", |layer| &mut layer.issuer);
         given.put(&look, "client_id", |layer| &mut layer.client_id);
         given.put(&look, "client_secret_file", |layer| {
@@ -255,7 +259,7 @@ mod tests {
                  --client-secret-file d --client-key-file e --scope f --audience g --resource h \
                  --connection i --prompt j --login-hint k --acr l --max-age 2 --dpop --flow paste \
                  --redirect-uri m --port 3 --browser n --no-browser --qr never --login-timeout 4 \
-                 --param o=p"
+                 --param o=p --provider okta --org q --server r --host s"
             )));
             let expected = r#"
                 issuer = "https://a"
@@ -281,6 +285,10 @@ mod tests {
                 qr = "never"
                 login_timeout = 4
                 param = { o = "p" }
+                provider = "okta"
+                org = "q"
+                server = "r"
+                host = "s"
             "#;
             assert_eq!(given.flags, toml::from_str(expected).unwrap(), "{command}");
         }

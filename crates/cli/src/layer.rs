@@ -14,11 +14,16 @@ use toml_edit::Table;
 use crate::args::{Flow, When};
 use crate::duration;
 use crate::error::CliError;
+use crate::server::Provider;
 
 /// What one place says. Absent means that it says nothing.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Layer {
+    pub(crate) provider: Option<Provider>,
+    pub(crate) org: Option<String>,
+    pub(crate) server: Option<String>,
+    pub(crate) host: Option<String>,
     pub(crate) issuer: Option<String>,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret_file: Option<PathBuf>,
@@ -113,6 +118,10 @@ mod tests {
 
     /// Every key, with a value.
     const FULL: &str = r#"
+provider = "okta"
+org = "acme"
+server = "default"
+host = "acme.okta-emea.com"
 issuer = "https://login.example.com"
 client_id = "cli"
 client_secret_file = "/run/secret"
@@ -168,6 +177,10 @@ endpoints = { jwks_uri = "https://login.example.com/keys" }
         assert_eq!(
             names,
             [
+                "provider",
+                "org",
+                "server",
+                "host",
                 "issuer",
                 "client_id",
                 "client_secret_file",

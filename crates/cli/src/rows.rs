@@ -14,8 +14,14 @@ impl Rows {
         let mut rows = Self(Vec::new());
         let s = settings;
         let url = |urls: &Vec<String>| urls.join(" ");
-        rows.put("issuer", s.issuer.as_ref(), String::clone);
-        rows.put("client_id", &s.client_id, String::clone);
+        rows.put("provider", s.server.provider.as_ref(), |provider| {
+            provider.0.name.to_owned()
+        });
+        rows.put("org", s.server.org.as_ref(), String::clone);
+        rows.put("server", s.server.server.as_ref(), String::clone);
+        rows.put("host", s.server.host.as_ref(), String::clone);
+        rows.put("issuer", s.server.issuer.as_ref(), String::clone);
+        rows.put("client_id", &s.server.client_id, String::clone);
         rows.put(
             "client_secret_file",
             s.client_secret_file.as_ref(),

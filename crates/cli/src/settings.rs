@@ -4,71 +4,26 @@
 //! Not responsible for reading files (`config`), for flags (`args`), nor for limits (`limits`).
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_client::{EndpointOverrides, SessionName};
 
 use crate::args::{Flow, When};
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::error::CliError;
 use crate::given::Overrides;
-use crate::layer::Layer;
+use crate::layers::Layers;
+pub(crate) use crate::layers::{Origin, Setting};
 use crate::limits::AllowedFlows;
 use crate::output::shell_word;
+use crate::server::Server;
 
-/// The client id that an issuer of ours knows without any set-up.
-pub(crate) const DEFAULT_CLIENT_ID: &str = "cli";
 /// The profile that a first login makes.
 pub(crate) const DEFAULT_PROFILE: &str = "default";
 /// Long enough for a request that is sent at once, short against any token's life.
 const DEFAULT_MIN_TTL: Duration = Duration::from_secs(30);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The command line. A flag is called like its setting.
-    Flag(&'static str),
-    /// The answer to a question of ours.
-    Answer,
-    /// An environment variable. It is called like its setting.
-    Environment(&'static str),
-    /// The profile, in this file.
-    Profile(PathBuf),
-    /// What a file sets for all profiles.
-    Defaults(PathBuf),
-    /// Nobody said anything.
-    Default,
-}
-
-impl Origin {
-    /// Whether the person has just typed it.
-    pub(crate) fn is_typed(&self) -> bool {
-        matches!(self, Self::Flag(_) | Self::Answer)
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag(name) => write!(f, "--{}", name.replace('_', "-")),
-            Self::Answer => f.write_str("your answer"),
-            Self::Environment(name) => write!(f, "COUNTERSIGN_{}", name.to_ascii_uppercase()),
-            Self::Profile(path) => write!(f, "profile in {}", path.display()),
-            Self::Defaults(path) => write!(f, "defaults in {}", path.display()),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
-
-/// A value and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Setting<T> {
-    pub(crate) value: T,
-    pub(crate) origin: Origin,
-}
 
 /// What is in force.
 #[derive(Debug)]
@@ -78,8 +33,7 @@ pub(crate) struct Settings {
     pub(crate) profile_exists: bool,
     /// Whether flags or environment lead to another server or client than the profile does.
     pub(crate) leaves_profile: bool,
-    pub(crate) issuer: Option<Setting<String>>,
-    pub(crate) client_id: Setting<String>,
+    pub(crate) server: Server,
     pub(crate) client_secret_file: Option<Setting<PathBuf>>,
     pub(crate) client_key_file: Option<Setting<PathBuf>>,
     pub(crate) scope: Option<Setting<Vec<String>>>,
@@ -116,16 +70,13 @@ impl Settings {
         let profile = choose_profile(config, given.profile.clone())?;
         let name = profile.as_ref().map(|setting| setting.value.as_str());
         let own = Layers::of_files(config, name);
-        let own_server = server(&own);
+        let own_server = Server::of(&own);
         let all = Layers::all(given, own);
-        let (issuer, client_id) = server(&all);
-        let value = |setting: &Option<Setting<String>>| setting.as_ref().map(|s| s.value.clone());
+        let server = Server::of(&all);
         Ok(Self {
             profile_exists: name.is_some_and(|name| config.has_profile(name)),
-            leaves_profile: value(&issuer) != value(&own_server.0)
-                || client_id.value != own_server.1.value,
-            issuer,
-            client_id,
+            leaves_profile: !server.is_same_as(&own_server),
+            server,
             client_secret_file: all.path("client_secret_file", |l| l.client_secret_file.as_deref()),
             client_key_file: all.path("client_key_file", |l| l.client_key_file.as_deref()),
             scope: all.pick("scope", |l| l.scope.as_ref()),
@@ -187,8 +138,8 @@ impl Settings {
     /// # Errors
     /// What to type to change that.
     pub(crate) fn require_issuer(&self, config: &Config) -> Result<&str, CliError> {
-        if let Some(issuer) = &self.issuer {
-            return Ok(&issuer.value);
+        if let Some(issuer) = self.server.issuer()? {
+            return Ok(issuer);
         }
         let names = config.profile_names();
         match self.profile_name() {
@@ -284,117 +235,6 @@ fn choose_profile(
     })
 }
 
-/// The server and the client that some layers lead to.
-fn server(layers: &Layers<'_>) -> (Option<Setting<String>>, Setting<String>) {
-    let issuer = layers.pick("issuer", |l| l.issuer.as_ref());
-    let client_id = layers.pick("client_id", |l| l.client_id.as_ref());
-    let client_id = client_id.unwrap_or_else(|| default(DEFAULT_CLIENT_ID.to_owned()));
-    (issuer, client_id)
-}
-
-/// Whose word a layer is.
-#[derive(Debug, Clone, Copy)]
-enum Place<'a> {
-    Flags,
-    Environment,
-    Profile(&'a Path),
-    Defaults(&'a Path),
-}
-
-impl<'a> Place<'a> {
-    fn origin(self, name: &'static str) -> Origin {
-        match self {
-            Self::Flags => Origin::Flag(name),
-            Self::Environment => Origin::Environment(name),
-            Self::Profile(file) => Origin::Profile(file.to_owned()),
-            Self::Defaults(file) => Origin::Defaults(file.to_owned()),
-        }
-    }
-
-    /// Where a path is meant from: one in a file from where that file is.
-    fn base(self) -> &'a Path {
-        match self {
-            Self::Flags | Self::Environment => Path::new(""),
-            Self::Profile(file) | Self::Defaults(file) => file.parent().unwrap_or(Path::new("/")),
-        }
-    }
-}
-
-/// The layers that apply, the one that wins first.
-struct Layers<'a>(Vec<(&'a Layer, Place<'a>)>);
-
-impl<'a> Layers<'a> {
-    fn of_files(config: &'a Config, profile: Option<&str>) -> Self {
-        let profiles = config.sources().filter_map(|Source { path, file }| {
-            let layer = file.profile.get(profile?)?;
-            Some((layer, Place::Profile(path)))
-        });
-        let defaults = config
-            .sources()
-            .map(|Source { path, file }| (&file.defaults, Place::Defaults(path)));
-        Self(profiles.chain(defaults).collect())
-    }
-
-    fn all(given: &'a Overrides, files: Self) -> Self {
-        let mut layers = vec![
-            (&given.flags, Place::Flags),
-            (&given.environment, Place::Environment),
-        ];
-        layers.extend(files.0);
-        Self(layers)
-    }
-
-    fn pick<T: Clone + 'a>(
-        &self,
-        name: &'static str,
-        get: impl Fn(&'a Layer) -> Option<&'a T>,
-    ) -> Option<Setting<T>> {
-        self.find(name, |layer, _| get(layer).cloned())
-    }
-
-    fn path(
-        &self,
-        name: &'static str,
-        get: impl Fn(&'a Layer) -> Option<&'a Path>,
-    ) -> Option<Setting<PathBuf>> {
-        self.find(name, |layer, place| {
-            get(layer).map(|path| place.base().join(path))
-        })
-    }
-
-    /// The only setting that adds up: a certificate for once must not hide the company's.
-    fn certificates(&self) -> Option<Setting<Vec<PathBuf>>> {
-        let files = |layer: &Layer, place: Place<'_>| {
-            let files = layer.ca_cert.as_deref()?;
-            Some(files.iter().map(|file| place.base().join(file)).collect())
-        };
-        let given = self.find("ca_cert", files)?;
-        if !matches!(given.origin, Origin::Flag(_)) {
-            return Some(given);
-        }
-        let below = Self(self.0.iter().skip(1).copied().collect());
-        let mut value: Vec<PathBuf> = below
-            .find("ca_cert", files)
-            .map(|setting| setting.value)
-            .unwrap_or_default();
-        value.extend(given.value);
-        let origin = given.origin;
-        Some(Setting { value, origin })
-    }
-
-    fn find<T>(
-        &self,
-        name: &'static str,
-        get: impl Fn(&'a Layer, Place<'a>) -> Option<T>,
-    ) -> Option<Setting<T>> {
-        self.0.iter().find_map(|(layer, place)| {
-            let value = get(layer, *place)?;
-            let origin = place.origin(name);
-            Some(Setting { value, origin })
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -430,7 +270,7 @@ mod tests {
             Origin::Defaults("/etc/0.toml".into())
         );
         assert_eq!(
-            plain.client_id.origin,
+            plain.server.client_id.origin,
             Origin::Profile("/etc/0.toml".into())
         );
         assert_eq!(plain.min_ttl.origin, Origin::Default);

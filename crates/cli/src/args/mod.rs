@@ -259,7 +259,6 @@ pub(crate) struct InspectArgs {
 
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
-#[expect(clippy::large_enum_variant, reason = "a run has one of it")]
 pub(crate) enum Profile {
     /// Write a profile: `profile add NAME --issuer URL --client-id ID`
     Add(With<ProfileAdd>),
@@ -301,6 +300,10 @@ pub(crate) struct ProfileList {
 pub(crate) struct ProfileShow {
     /// The profile; the one in use if not given
     pub(crate) name: Option<String>,
+
+    // What else would be in force for a login, flags and variables included.
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
 }
 
 #[derive(Debug, Args)]

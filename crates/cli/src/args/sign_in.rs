@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum, ValueHint};
 use serde::{Deserialize, Serialize};
 
 use super::When;
 use crate::duration;
+use crate::server::Provider;
 
 /// The way to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, Serialize)]
@@ -43,6 +44,24 @@ impl Flow {
 // (A comment, because clap would take a doc comment for the command's own.)
 #[derive(Debug, Args)]
 pub(crate) struct SignInArgs {
+    /// Whose server it is, for its ways and its short issuer
+    #[arg(long, value_name = "NAME", help_heading = "Which server")]
+    #[arg(value_parser = PossibleValuesParser::new(Provider::names()).try_map(|n| Provider::by_name(&n)))]
+    pub(crate) provider: Option<Provider>,
+
+    /// The organisation or tenant there, a part of the issuer
+    #[arg(long, value_name = "NAME", help_heading = "Which server")]
+    pub(crate) org: Option<String>,
+
+    /// The authorization server, realm or user pool, a part of the issuer
+    #[arg(long, value_name = "NAME", help_heading = "Which server")]
+    pub(crate) server: Option<String>,
+
+    /// The host name of the server, where it has one of its own
+    #[arg(long, value_name = "NAME", value_hint = ValueHint::Hostname)]
+    #[arg(help_heading = "Which server")]
+    pub(crate) host: Option<String>,
+
     /// The way to sign in; auto looks at this computer and at the server
     #[arg(long, value_name = "FLOW", help_heading = "How to sign in")]
     #[arg(env = "COUNTERSIGN_FLOW", hide_env_values = true)]

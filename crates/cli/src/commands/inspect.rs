@@ -100,7 +100,7 @@ fn from_stdin() -> Result<Secret, CliError> {
 
 /// Checks the signature with the keys of the profile's server.
 fn verdict(app: &App, token: &Secret) -> Verdict {
-    let Some(issuer) = app.settings.issuer.as_ref() else {
+    let Some(issuer) = app.settings.server.issuer.as_ref() else {
         return Verdict::Unknown(
             "not checked: there is no profile whose server's keys would do".to_owned(),
         );

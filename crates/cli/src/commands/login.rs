@@ -9,7 +9,8 @@ use crate::error::CliError;
 use crate::layer::Layer;
 use crate::output::shell_word;
 use crate::prompt::Screen;
-use crate::settings::{self, DEFAULT_CLIENT_ID, DEFAULT_PROFILE, Origin, Setting};
+use crate::server::DEFAULT_CLIENT_ID;
+use crate::settings::{self, DEFAULT_PROFILE, Origin, Setting, Settings};
 use crate::term::Terminal;
 use crate::{output, question};
 
@@ -20,7 +21,8 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
             .why("COUNTERSIGN_TOKEN wins over any session, so a login would change nothing")
             .hint("unset COUNTERSIGN_TOKEN"));
     }
-    if app.settings.issuer.is_none() && app.config.profile_names().is_empty() && app.may_ask() {
+    let nowhere = app.settings.server.issuer()?.is_none();
+    if nowhere && app.config.profile_names().is_empty() && app.may_ask() {
         ask(app)?;
     }
     if let Some(allowed) = &app.settings.allowed_flows {
@@ -64,13 +66,10 @@ fn ask(app: &mut App) -> Result<(), CliError> {
     let issuer = question::ask("Issuer URL", None)?;
     let client_id = question::ask("Client id", Some(DEFAULT_CLIENT_ID))?;
     output::message("\n");
-    let given = |value| Setting {
-        value,
-        origin: Origin::Answer,
-    };
-    app.settings.issuer = Some(given(issuer));
-    app.settings.client_id = given(client_id);
-    app.settings.leaves_profile = true;
+    // As if it had been typed as flags.
+    app.given.flags.issuer = Some(issuer);
+    app.given.flags.client_id = Some(client_id);
+    app.settings = Settings::resolve(&app.config, &app.given)?;
     Ok(())
 }
 
@@ -81,7 +80,7 @@ fn ask(app: &mut App) -> Result<(), CliError> {
 /// When flags name another server than the profile in use. Signing in there would replace the
 /// profile's session by one that the profile does not describe.
 fn profile_to_write(app: &mut App) -> Result<Option<String>, CliError> {
-    let issuer = app.settings.issuer.as_ref();
+    let issuer = app.settings.server.issuer.as_ref();
     if !issuer.is_some_and(|issuer| issuer.origin.is_typed()) {
         return Ok(None);
     }
@@ -113,10 +112,8 @@ fn profile_to_write(app: &mut App) -> Result<Option<String>, CliError> {
 
 /// Writes the profile down. The person is signed in by now, so that failing is worth a warning only.
 fn write_profile(app: &App, name: &str) {
-    let settings = &app.settings;
     let new = Layer {
-        issuer: settings.issuer.as_ref().map(|issuer| issuer.value.clone()),
-        client_id: Some(settings.client_id.value.clone()),
+        client_id: Some(app.settings.server.client_id.value.clone()),
         ..app.given.flags.lasting()
     };
     let written = ConfigEdit::open(&app.config).and_then(|mut edit| {

@@ -10,8 +10,11 @@ use crate::args::{Profile, ProfileAdd, ProfileList, ProfileName, ProfileShow};
 use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
 use crate::given::Overrides;
+use crate::layer::Layer;
+use crate::layers::Layers;
 use crate::output::{self, shell_word};
 use crate::rows::Rows;
+use crate::server::Server;
 use crate::settings::{self, Origin, Setting, Settings};
 
 pub(crate) fn run(app: &App, args: &Profile) -> Result<(), CliError> {
@@ -35,16 +38,24 @@ fn add(app: &App, args: &ProfileAdd) -> Result<(), CliError> {
                 .hint(format!("{command} --replace …")),
         );
     }
-    let mut new = app.given.flags.clone();
-    let client_id = new
-        .client_id
-        .get_or_insert_with(|| settings::DEFAULT_CLIENT_ID.to_owned());
-    let Some(issuer) = &new.issuer else {
+    // What only the environment says is not written down, so it does not count.
+    let given = Overrides {
+        flags: app.given.flags.clone(),
+        ..Overrides::default()
+    };
+    let server = Server::of(&Layers::all(&given, Layers::of_files(&app.config, None)));
+    let Some(issuer) = server.issuer()? else {
         return Err(CliError::usage("a profile needs an issuer")
-            .hint(format!("{command} --issuer URL --client-id ID")));
+            .hint(format!("{command} --issuer URL --client-id ID"))
+            .hint(format!("{command} --provider NAME --client-id ID")));
     };
     // Refuses here what a login would refuse later.
+    let client_id = &server.client_id.value;
     countersign_client::Login::new(issuer, client_id).map_err(|error| app.explain(error))?;
+    let new = Layer {
+        client_id: Some(client_id.clone()),
+        ..given.flags
+    };
     if let (Some(flow), Some(allowed)) = (new.flow, &app.settings.allowed_flows) {
         allowed.check(flow)?;
     }
@@ -67,8 +78,8 @@ fn list(app: &App, args: &ProfileList) -> Result<(), CliError> {
     let mut rows = Vec::new();
     for name in app.config.profile_names() {
         let settings = of_profile(app, name)?;
-        let issuer = settings.issuer.map(|setting| setting.value);
-        rows.push((name, issuer, settings.client_id.value));
+        let issuer = settings.server.issuer.map(|setting| setting.value);
+        rows.push((name, issuer, settings.server.client_id.value));
     }
     if args.json {
         let rows = rows.iter().map(|(name, issuer, client_id)| {

@@ -57,6 +57,86 @@ fn profiles_are_added_listed_shown_chosen_and_removed() {
 }
 
 #[test]
+fn a_profile_takes_every_flag_of_a_login_and_says_where_each_value_comes_from() {
+    let mut desk = Desk::new();
+    desk.run(
+        "profile add work --provider okta --org acme --server default --client-id 0oa1 \
+         --client-key-file /run/key.pem --scope openid --audience api \
+         --resource https://api.example.com --connection staff --prompt login --login-hint ada \
+         --acr phr --acr phrh --max-age 8h --param tenant=blue --dpop --flow browser \
+         --redirect-uri http://localhost/callback --port 6363 --port 6364 \
+         --browser firefox --no-browser --qr never --login-timeout 3m --timeout 5s",
+    )
+    .expect_code(0);
+    let file = fs::read_to_string(desk.home.config_dir().join("config.toml")).unwrap();
+    desk.show("# The file");
+    desk.show(&file);
+    desk.run("profile show").expect_code(0);
+    desk.note("Flags win over the environment, and the environment over the profile.");
+    desk.export("COUNTERSIGN_FLOW", "device");
+    desk.export("COUNTERSIGN_BROWSER", "chromium");
+    desk.run("profile show --browser w3m").expect_code(0);
+    desk.unset("COUNTERSIGN_FLOW");
+    desk.unset("COUNTERSIGN_BROWSER");
+    desk.note("Of each provider, its issuer is known.");
+    desk.run("profile add plain --provider google --client-id c.apps.googleusercontent.com")
+        .expect_code(0);
+    desk.run("profile list").expect_code(0);
+    desk.note("Mistakes");
+    desk.run("profile add other --provider okta --client-id c")
+        .expect_code(7);
+    desk.run("profile add other --provider okta --org acme")
+        .expect_code(7);
+    desk.run("profile add other --org acme").expect_code(7);
+    desk.run("profile add other --provider google --client-id c --org acme")
+        .expect_code(7);
+    desk.run("profile add other --provider okta --org acme --issuer https://a.example")
+        .expect_code(7);
+    desk.run("profile add other --provider octa").expect_code(2);
+    desk.run("profile add other --issuer https://a.example --flow sms")
+        .expect_code(2);
+    desk.run("profile add other --issuer https://a.example --port 0")
+        .expect_code(2);
+    desk.check("profile-flags");
+}
+
+#[test]
+fn what_a_company_forbids_no_file_variable_or_flag_allows() {
+    let mut desk = Desk::with_profile();
+    desk.configure_system(
+        "10-company.toml",
+        "[limits]\nallowed_flows = [\"browser\", \"paste\"]\n",
+    );
+    desk.run("profile show").expect_code(0);
+    desk.note("A flag");
+    desk.run("login --flow device").expect_code(7);
+    desk.run("profile add other --issuer ISSUER --flow device")
+        .expect_code(7);
+    desk.note("A variable");
+    desk.export("COUNTERSIGN_FLOW", "device");
+    desk.run("login").expect_code(7);
+    desk.unset("COUNTERSIGN_FLOW");
+    desk.note("The person's own file");
+    desk.configure(
+        "[limits]\nallowed_flows = [\"device\", \"paste\"]\n\
+         [profile.default]\nissuer = \"ISSUER\"\nflow = \"device\"\n",
+    );
+    desk.run("login").expect_code(7);
+    desk.note("which can narrow it further.");
+    desk.run("profile show").expect_code(0);
+    desk.run("login --flow browser").expect_code(7);
+    desk.configure("[limits]\nallowed_flows = []\n[profile.default]\nissuer = \"ISSUER\"\n");
+    desk.run("login").expect_code(7);
+    desk.note("Mistakes");
+    desk.configure("[limits]\nallowed_flows = [\"auto\"]\n");
+    desk.run("login").expect_code(7);
+    desk.configure("[limits]\nallowed_flow = [\"device\"]\n");
+    desk.run("login").expect_code(7);
+    assert!(desk.provider.server().requests().is_empty());
+    desk.check("limits");
+}
+
+#[test]
 fn a_mistake_in_a_file_is_named_with_its_line_and_a_secret_in_it_is_not_repeated() {
     let mut desk = Desk::new();
     desk.configure("[profile.work]\nissuer = \"ISSUER\"\nclient_secret = \"hunter2\"\n");
