@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::VaultError;
+
 /// Why a record was not read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -94,6 +96,19 @@ pub enum StoreError {
         /// The newest schema version this program knows.
         supported: u32,
     },
+    /// The session was replaced by somebody else since it was opened. Nothing was written.
+    #[error("{} was replaced by another program in the meantime", shown(path))]
+    Overtaken {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The vault did not keep, or did not give back, the secrets of a session.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// A record that was read without its secrets was to be saved, which would have lost them: a
+    /// mistake of the calling program.
+    #[error("the record lacks its secrets and cannot be saved")]
+    WithoutSecrets,
     /// The record given to be saved cannot be expressed as JSON: a mistake of the calling program.
     #[error("the record cannot be written as JSON")]
     NotSerializable,
@@ -112,6 +127,9 @@ impl StoreError {
             Self::TooLarge { .. } => "store_too_large",
             Self::Damaged { .. } => "store_damaged",
             Self::FutureVersion { .. } => "store_future_version",
+            Self::Overtaken { .. } => "store_overtaken",
+            Self::Vault(error) => error.code(),
+            Self::WithoutSecrets => "store_without_secrets",
             Self::NotSerializable => "store_not_serializable",
         }
     }
@@ -153,32 +171,53 @@ impl StoreError {
             Self::FutureVersion { .. } => {
                 vec!["use the newer version of this program, or log out with it".to_owned()]
             }
-            Self::NotSerializable => Vec::new(),
+            Self::Overtaken { .. } => vec!["try again".to_owned()],
+            Self::Vault(error) => error.hints(),
+            Self::WithoutSecrets | Self::NotSerializable => Vec::new(),
         }
     }
 
     /// Whether the same call may succeed later without anybody repairing something.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if matches!(
-            source.kind(),
-            io::ErrorKind::Interrupted | io::ErrorKind::StorageFull | io::ErrorKind::ResourceBusy
-        ))
+        match self {
+            Self::Io { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::Interrupted
+                    | io::ErrorKind::StorageFull
+                    | io::ErrorKind::ResourceBusy
+            ),
+            Self::Overtaken { .. } => true,
+            Self::Vault(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+/// Text from outside as part of a message: control characters are escaped, and it is cut off where a
+/// person stops reading.
+pub(crate) fn printable(text: &str) -> String {
+    const MOST: usize = 200;
+    let mut shown: String = text.chars().take(MOST).flat_map(escaped).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn escaped(c: char) -> Vec<char> {
+    // What reorders text is no better than what moves the cursor.
+    let reorders =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if c.is_control() || reorders {
+        c.escape_default().collect()
+    } else {
+        vec![c]
     }
 }
 
 /// A path for a message: control characters are escaped, because a file name is text from outside.
 fn shown(path: &Path) -> String {
-    path.to_string_lossy()
-        .chars()
-        .flat_map(|c| {
-            let escaped: Vec<char> = if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            };
-            escaped
-        })
-        .collect()
+    path.to_string_lossy().chars().flat_map(escaped).collect()
 }
 
 /// A path as one word of a POSIX shell command.

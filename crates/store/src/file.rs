@@ -152,7 +152,7 @@ pub(crate) fn sweep(directory: &Directory, name: &str) -> Result<(), StoreError>
 }
 
 /// A rename would quietly replace a link or a pipe. Somebody put it there, and should know.
-fn refuse_obstacle(directory: &Directory, name: &str) -> Result<(), StoreError> {
+pub(crate) fn refuse_obstacle(directory: &Directory, name: &str) -> Result<(), StoreError> {
     match open(directory, name) {
         // These are repaired by being replaced.
         Ok(_) | Err(StoreError::TooLarge { .. } | StoreError::WrongMode { .. }) => Ok(()),

@@ -14,6 +14,8 @@ use crate::{Key, Lock, MAX_RECORD_BYTES, Purpose, StoreError, file, lock};
 pub trait Record: Serialize + DeserializeOwned {
     /// The version of the shape. Raise it when an older program would misread what is written now.
     const VERSION: u32;
+    /// The oldest version that this program still reads. What is older counts as damaged.
+    const OLDEST: u32 = Self::VERSION;
 }
 
 /// A directory of records.
@@ -77,6 +79,18 @@ impl FileStore {
     /// next call answers `None`. [`StoreError::FutureVersion`] when a newer program wrote it; it is
     /// left alone. Everything else when file or directory are not private, not ours, or unreadable.
     pub fn load<T: Record>(&self, key: &Key) -> Result<Option<T>, StoreError> {
+        self.load_with::<T, T>(key, |bytes| {
+            let envelope: OwnedEnvelope<T> = serde_json::from_slice(bytes)?;
+            Ok((envelope.version, envelope.record))
+        })
+    }
+
+    /// Reads the file of `key` with `parse`, which answers the version it found and what it made of it.
+    pub(crate) fn load_with<T: Record, R>(
+        &self,
+        key: &Key,
+        parse: impl FnOnce(&[u8]) -> serde_json::Result<(u32, R)>,
+    ) -> Result<Option<R>, StoreError> {
         let Some(directory) = Directory::open(&self.path)? else {
             return Ok(None);
         };
@@ -85,8 +99,8 @@ impl FileStore {
             return Ok(None);
         };
         let bytes = file::read(&directory, &name, &mut open)?;
-        match parse::<T>(&bytes) {
-            Ok(record) => Ok(Some(record)),
+        match judge::<T, R>(&bytes, parse(&bytes)) {
+            Ok(read) => Ok(Some(read)),
             Err(Unreadable::Newer(found)) => Err(StoreError::FutureVersion {
                 path: directory.path_of(&name),
                 found,
@@ -98,6 +112,14 @@ impl FileStore {
                 reason,
             }),
         }
+    }
+
+    /// The file of `key` as it is, if it is there and is ours. Judges nothing and sets nothing aside.
+    pub(crate) fn peek(&self, key: &Key) -> Option<Zeroizing<Vec<u8>>> {
+        let directory = Directory::open(&self.path).ok()??;
+        let name = file_name(key);
+        let mut open = file::open(&directory, &name).ok()??;
+        file::read(&directory, &name, &mut open).ok()
     }
 
     /// Writes the record of `key`, replacing the one there is, whole or not at all.
@@ -115,6 +137,17 @@ impl FileStore {
             record,
         };
         serde_json::to_writer(&mut *bytes, &envelope).map_err(|_| StoreError::NotSerializable)?;
+        self.replace(key, &bytes)
+    }
+
+    /// Refuses what [`replace`](Self::replace) would refuse, before anything is done for it.
+    pub(crate) fn check_replaceable(&self, key: &Key) -> Result<(), StoreError> {
+        let directory = Directory::open_or_create(&self.path)?;
+        file::refuse_obstacle(&directory, &file_name(key))
+    }
+
+    /// Replaces the file of `key`, whole or not at all.
+    pub(crate) fn replace(&self, key: &Key, bytes: &[u8]) -> Result<(), StoreError> {
         if bytes.len() as u64 > MAX_RECORD_BYTES {
             return Err(StoreError::TooLarge {
                 path: self.path_of(key),
@@ -123,7 +156,7 @@ impl FileStore {
         }
         let directory = Directory::open_or_create(&self.path)?;
         let name = file_name(key);
-        file::replace(&directory, &name, &bytes)?;
+        file::replace(&directory, &name, bytes)?;
         // The record is safe. What is left of killed writers can wait for the next one.
         let _ = file::sweep(&directory, &name);
         Ok(())
@@ -182,13 +215,15 @@ enum Unreadable {
     Damaged(String),
 }
 
-fn parse<T: Record>(bytes: &[u8]) -> Result<T, Unreadable> {
-    let failure = match serde_json::from_slice::<OwnedEnvelope<T>>(bytes) {
-        Ok(envelope) if envelope.version == T::VERSION => return Ok(envelope.record),
-        Ok(envelope) if envelope.version > T::VERSION => {
-            return Err(Unreadable::Newer(envelope.version));
-        }
-        Ok(envelope) => return Err(Unreadable::Damaged(format!("schema {}", envelope.version))),
+/// What to make of a file of which this was parsed.
+fn judge<T: Record, R>(
+    bytes: &[u8],
+    parsed: serde_json::Result<(u32, R)>,
+) -> Result<R, Unreadable> {
+    let failure = match parsed {
+        Ok((version, read)) if (T::OLDEST..=T::VERSION).contains(&version) => return Ok(read),
+        Ok((version, _)) if version > T::VERSION => return Err(Unreadable::Newer(version)),
+        Ok((version, _)) => return Err(Unreadable::Damaged(format!("schema {version}"))),
         Err(failure) => failure,
     };
     // A newer record need not parse as ours at all; its version still must be believed.
