@@ -39,6 +39,8 @@ mod device;
 mod drive;
 mod environment;
 mod error;
+#[allow(dead_code, reason = "in use with the sign-in in the browser")]
+mod listener;
 mod login;
 mod logout;
 mod offset;

@@ -1,5 +1,7 @@
 //! Where the authorization server sends the browser back to (RFC 6749, section 3.1.2).
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use url::{Host, Url};
 
 use crate::Error;
@@ -64,8 +66,8 @@ impl Redirect {
             return Ok(Self { target });
         }
         let here = match url.host() {
-            Some(Host::Ipv4(address)) => address == std::net::Ipv4Addr::LOCALHOST,
-            Some(Host::Ipv6(address)) => address == std::net::Ipv6Addr::LOCALHOST,
+            Some(Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
+            Some(Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
             Some(Host::Domain(name)) => name == "localhost",
             None => false,
         };
@@ -132,6 +134,17 @@ impl Redirect {
         match &self.target {
             Target::Loopback { host, path, .. } => format!("http://{host}:{port}{path}"),
             Target::Hosted(uri) => uri.clone(),
+        }
+    }
+
+    /// The addresses to listen on, and whether each is one that the URI names. Whoever reads
+    /// `localhost` may try either first.
+    pub(crate) fn addresses(&self) -> [(IpAddr, bool); 2] {
+        let (v4, v6) = (Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into());
+        match &self.target {
+            Target::Loopback { host, .. } if host == "[::1]" => [(v6, true), (v4, false)],
+            Target::Loopback { host, .. } => [(v4, host == "127.0.0.1"), (v6, false)],
+            Target::Hosted(_) => [(v4, false), (v6, false)],
         }
     }
 
