@@ -99,7 +99,8 @@ pub struct Introspection {
 
 /// An access token whose signature, type, issuer and time were right.
 struct AccessToken {
-    grant: GrantId,
+    /// The login it came from; none for a client's own token.
+    grant: Option<GrantId>,
     client_id: String,
     audiences: Vec<String>,
     scopes: ScopeSet,
@@ -121,12 +122,12 @@ impl Core {
         let Some(token) = self.read_access_token(access_token, now) else {
             return Ok(Err(TokenProblem::Invalid));
         };
-        let Some((_, account)) = self.store.read(|records| live(records, &token, now))? else {
-            return Ok(Err(TokenProblem::Invalid));
+        let account = match self.store.read(|records| live(records, &token, now))? {
+            None => return Ok(Err(TokenProblem::Invalid)),
+            Some(Holder::Person(_, account)) if token.scopes.contains("openid") => account,
+            // A client's own token never has the scope: it is about nobody.
+            Some(_) => return Ok(Err(TokenProblem::InsufficientScope)),
         };
-        if !token.scopes.contains("openid") {
-            return Ok(Err(TokenProblem::InsufficientScope));
-        }
         Ok(Ok(UserInfo {
             account,
             scopes: token.scopes,
@@ -145,11 +146,9 @@ impl Core {
         if let Some(token) = self.read_access_token(token, now) {
             let found = self.store.read(|records| live(records, &token, now))?;
             let found = found.filter(|_| may_see(&client, &token.client_id, &token.audiences));
-            return Ok(
-                found.map_or_else(Introspection::default, |(grant, account)| {
-                    self.active_access_token(token, &grant, account)
-                }),
-            );
+            return Ok(found.map_or_else(Introspection::default, |holder| {
+                self.active_access_token(token, holder)
+            }));
         }
         let token = RefreshToken::open(token, self.keys().token_key(), self.provider);
         let Some(token) = token else {
@@ -220,25 +219,26 @@ impl Core {
         Ok(())
     }
 
-    fn active_access_token(
-        &self,
-        token: AccessToken,
-        grant: &Grant,
-        account: Account,
-    ) -> Introspection {
+    fn active_access_token(&self, token: AccessToken, holder: Holder) -> Introspection {
+        let (sub, username, auth_time) = match holder {
+            Holder::Person(grant, account) => {
+                (account.id, Some(account.username), Some(grant.auth_time))
+            }
+            Holder::Client => (token.client_id.clone(), None, None),
+        };
         Introspection {
             active: true,
             scope: Some(token.scopes.to_string()),
             client_id: Some(token.client_id),
-            username: Some(account.username),
+            username,
             token_type: Some("Bearer"),
             exp: Some(token.expires_at.as_secs()),
             iat: Some(token.issued_at.as_secs()),
-            sub: Some(account.id),
+            sub: Some(sub),
             aud: token.audiences,
             iss: Some(self.issuer.as_str().to_owned()),
             jti: Some(token.jti),
-            auth_time: Some(grant.auth_time.as_secs()),
+            auth_time: auth_time.map(Timestamp::as_secs),
             acr: token.acr,
         }
     }
@@ -259,8 +259,12 @@ impl Core {
             return None;
         }
         let expires_at = time("exp").filter(|exp| now < *exp)?;
+        let grant = match claims.str("sid").ok()? {
+            Some(sid) => Some(grant_id(sid)?),
+            None => None,
+        };
         Some(AccessToken {
-            grant: grant_id(text("sid")?)?,
+            grant,
             client_id: text("client_id")?.to_owned(),
             audiences: claims
                 .string_or_array("aud")
@@ -268,7 +272,7 @@ impl Core {
                 .into_iter()
                 .map(str::to_owned)
                 .collect(),
-            scopes: ScopeSet::parse(text("scope")?).ok()?,
+            scopes: ScopeSet::parse(claims.str("scope").ok()?.unwrap_or_default()).ok()?,
             jti: text("jti")?.to_owned(),
             acr: text("acr").map(str::to_owned),
             issued_at: time("iat")?,
@@ -277,26 +281,40 @@ impl Core {
     }
 }
 
-/// The login and the person behind an access token, if both are still there
-/// and the token itself was not revoked.
+/// Whom an access token speaks for.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is made once a request, and most of them are people"
+)]
+enum Holder {
+    /// A person, by a login.
+    Person(Grant, Account),
+    /// Its client itself.
+    Client,
+}
+
+/// Whoever is behind an access token, if they are still there and the token
+/// itself was not revoked.
 fn live(
     records: &(impl Records + ?Sized),
     token: &AccessToken,
     now: Timestamp,
-) -> Result<Option<(Grant, Account)>, StorageError> {
+) -> Result<Option<Holder>, StorageError> {
     if records.token_is_revoked(&token.jti)? {
         return Ok(None);
     }
-    let Some(grant) = records
-        .grant(&token.grant)?
-        .filter(|grant| now < grant.expires_at)
-    else {
+    let Some(grant) = &token.grant else {
+        let client = records.client(&token.client_id)?;
+        let acting = client.filter(|client| client.may_act_for_itself().is_ok());
+        return Ok(acting.map(|_| Holder::Client));
+    };
+    let Some(grant) = records.grant(grant)?.filter(|grant| now < grant.expires_at) else {
         return Ok(None);
     };
     let account = records
         .account(&grant.account_id)?
         .filter(|account| !account.disabled);
-    Ok(account.map(|account| (grant, account)))
+    Ok(account.map(|account| Holder::Person(grant, account)))
 }
 
 /// Whether a client may be told about a token (RFC 7662, section 4).

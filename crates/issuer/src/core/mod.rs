@@ -6,6 +6,7 @@
 //! | `clients`, `registration` | which applications there are, and what they may ask for |
 //! | `credentials`, `assertion` | which of them is asking, and how it proves that |
 //! | `device`, `approval` | a device login: begun, polled, redeemed; looked up, approved, denied |
+//! | `own_tokens` | a client gets a token in its own name |
 //! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
 //! | `token`, `inspection` | what tokens say; reading, introspecting and revoking them |
 //! | `limits`, `pace` | how often and how fast something may be tried |
@@ -26,6 +27,7 @@ mod keys;
 mod limits;
 mod model;
 mod outcome;
+mod own_tokens;
 mod pace;
 mod password;
 mod refresh;

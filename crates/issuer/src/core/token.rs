@@ -87,10 +87,19 @@ struct AccessTokenClaims<'a> {
     sub: &'a str,
     aud: OneOrMany<'a>,
     client_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
     iat: i64,
     exp: i64,
     jti: &'a str,
+    /// Absent from what a client gets in its own name.
+    #[serde(flatten)]
+    login: Option<LoginClaims<'a>>,
+}
+
+/// What an access token says about the login it came from.
+#[derive(Serialize)]
+struct LoginClaims<'a> {
     /// The login this token belongs to: revoking that ends this.
     sid: &'a str,
     auth_time: i64,
@@ -153,23 +162,19 @@ impl Core {
             &AccessTokenClaims {
                 iss: self.issuer.as_str(),
                 sub: &account.id,
-                aud: match audiences.as_slice() {
-                    // RFC 9068, section 3: without a resource in the request
-                    // the audience is the default one, here the issuer.
-                    [] => OneOrMany::One(self.issuer.as_str()),
-                    [one] => OneOrMany::One(one),
-                    many => OneOrMany::Many(many),
-                },
+                aud: self.audience(audiences),
                 client_id: &client.id,
                 scope: &scope,
                 iat: now.as_secs(),
                 exp: exp.as_secs(),
                 jti: &base64url::encode(&jti),
-                sid: &sid(&grant.id),
-                auth_time: grant.auth_time.as_secs(),
-                acr: ACR_PASSWORD,
-                amr: AMR_PASSWORD,
-                person: &person,
+                login: Some(LoginClaims {
+                    sid: &sid(&grant.id),
+                    auth_time: grant.auth_time.as_secs(),
+                    acr: ACR_PASSWORD,
+                    amr: AMR_PASSWORD,
+                    person: &person,
+                }),
             },
         )?;
         let id_token = if scopes.contains("openid") {
@@ -203,6 +208,52 @@ impl Core {
             id_token,
             scope,
         })
+    }
+
+    /// Signs the one token that a client gets in its own name.
+    pub(super) fn issue_to_client(
+        &self,
+        client: &Client,
+        scopes: &ScopeSet,
+        audiences: &[String],
+        now: Timestamp,
+    ) -> Result<Tokens, Error> {
+        let keys = self.keys();
+        let key = keys.signing_key(client.signing_algorithm)?;
+        let scope = scopes.to_string();
+        let mut jti = [0_u8; 16];
+        self.provider.fill_random(&mut jti)?;
+        let access_token = key.sign(
+            ACCESS_TOKEN_TYPE,
+            &AccessTokenClaims {
+                iss: self.issuer.as_str(),
+                sub: &client.id,
+                aud: self.audience(audiences),
+                client_id: &client.id,
+                scope: &scope,
+                iat: now.as_secs(),
+                exp: (now + self.lifetimes.access_token).as_secs(),
+                jti: &base64url::encode(&jti),
+                login: None,
+            },
+        )?;
+        Ok(Tokens {
+            access_token: Secret::from(access_token),
+            expires_in: self.lifetimes.access_token,
+            refresh_token: None,
+            id_token: None,
+            scope,
+        })
+    }
+
+    /// The `aud` of an access token. Without a resource in the request it is
+    /// the default one, here the issuer (RFC 9068, section 3).
+    fn audience<'a>(&'a self, audiences: &'a [String]) -> OneOrMany<'a> {
+        match audiences {
+            [] => OneOrMany::One(self.issuer.as_str()),
+            [one] => OneOrMany::One(one),
+            many => OneOrMany::Many(many),
+        }
     }
 
     /// The left half of the access token's hash (`OpenID` Connect Core 1.0,

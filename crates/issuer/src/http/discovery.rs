@@ -27,7 +27,11 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         .iter()
         .map(|algorithm| algorithm.name())
         .collect();
-    let grant_types = [GrantType::DeviceCode, GrantType::RefreshToken];
+    let grant_types = [
+        GrantType::ClientCredentials,
+        GrantType::DeviceCode,
+        GrantType::RefreshToken,
+    ];
     let authentication = [
         "none",
         "client_secret_basic",

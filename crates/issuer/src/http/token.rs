@@ -16,6 +16,7 @@ struct Body<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: u64,
+    #[serde(skip_serializing_if = "str::is_empty")]
     scope: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
@@ -37,9 +38,14 @@ async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
     let resources = form.all("resource");
     let now = state.now();
     match grant_type {
-        // Until their endpoints are there, nobody here knows them.
-        GrantType::AuthorizationCode | GrantType::ClientCredentials => {
-            Err(Refusal::UnsupportedGrantType.into())
+        // Until its endpoint is there, nobody here knows it.
+        GrantType::AuthorizationCode => Err(Refusal::UnsupportedGrantType.into()),
+        GrantType::ClientCredentials => {
+            let (scope, audiences) = (form.optional("scope"), form.all("audience"));
+            state
+                .core
+                .client_credentials(&credentials, scope, &resources, &audiences, now)
+                .await
         }
         GrantType::DeviceCode => {
             let code = form.required("device_code", "device_code is missing")?;

@@ -1,6 +1,7 @@
-//! Clients that authenticate by an assertion (RFC 7523, section 2.2).
+//! Clients that authenticate by an assertion (RFC 7523, section 2.2), and tokens
+//! in their own name (RFC 6749, section 4.4).
 
-use countersign_issuer::core::{NewAuthentication, NewClient};
+use countersign_issuer::core::{Audiences, GrantType, NewAuthentication, NewClient};
 use countersign_jose::{Algorithm, SigningKey, base64url, crypto::aws_lc};
 use serde_json::{Value, json};
 
@@ -13,6 +14,8 @@ async fn robot(f: &Fixture) -> SigningKey {
     let jwks = json!({ "keys": [key.public_jwk()] }).to_string();
     let client = NewClient {
         authentication: NewAuthentication::PrivateKeyJwt(jwks),
+        grant_types: vec![GrantType::ClientCredentials],
+        audiences: Audiences::Listed(vec!["https://api.example".to_owned()]),
         ..NewClient::new("robot")
     };
     f.core.put_client(client, f.now()).await.unwrap().unwrap();
@@ -109,5 +112,31 @@ async fn half_an_assertion_and_two_ways_at_once_are_malformed() {
             .await
             .status,
         200
+    );
+}
+
+#[tokio::test]
+async fn a_client_gets_a_token_in_its_own_name() {
+    let f = Fixture::new().await;
+    let key = robot(&f).await;
+    let assertion = sign(&f, &key, "http://127.0.0.1:8628");
+    let fields = [
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", TYPE),
+        ("client_assertion", &assertion),
+    ];
+    let answer = f.post("/token", &fields).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.assert_private();
+    let mut tokens = answer.json();
+    assert!(tokens["access_token"].take().is_string());
+    // Nothing else: no scope is registered, and nobody is there to go on.
+    let expected = json!({ "access_token": null, "token_type": "Bearer", "expires_in": 600 });
+    assert_eq!(tokens, expected);
+    assert_eq!(f.post("/token", &fields).await.error(401), "invalid_client");
+    let public = [("grant_type", "client_credentials"), ("client_id", "cli")];
+    assert_eq!(
+        f.post("/token", &public).await.error(400),
+        "unauthorized_client"
     );
 }

@@ -12,5 +12,6 @@ mod assertions;
 mod device;
 mod fixture;
 mod inspection;
+mod own_tokens;
 mod refresh;
 mod registration;
