@@ -3,9 +3,13 @@
 //! Nothing here links a crate under test: Countersign is met as a user meets it, as programs.
 
 mod cli;
+mod internet;
 mod issuer;
+mod shaped;
 mod stranger;
 
 pub use cli::{Cli, Waiting};
+pub use internet::Internet;
 pub use issuer::Issuer;
+pub use shaped::Shaped;
 pub use stranger::{NodeProvider, Steps, node, python};

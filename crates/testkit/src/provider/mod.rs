@@ -170,6 +170,11 @@ impl Provider {
         lock(&self.state).refresh_when_asked = true;
     }
 
+    /// Lets refresh tokens stay as they are: renewal brings no new one, and takes the same one again.
+    pub fn keep_refresh_tokens(&self) {
+        lock(&self.state).refresh_tokens_stay = true;
+    }
+
     /// Lets clients in only if they prove in this way who they are.
     pub fn demand_authentication(&self, authentication: ClientAuthentication) {
         let mut state = lock(&self.state);

@@ -113,6 +113,21 @@ fn a_refresh_token_is_rotated_and_can_be_revoked() {
 }
 
 #[test]
+fn a_refresh_token_can_stay_as_it_is() {
+    let provider = Provider::start();
+    provider.keep_refresh_tokens();
+    let (_, tokens) = device_login(&provider);
+    let form = format!(
+        "client_id=cli&grant_type=refresh_token&refresh_token={}",
+        tokens["refresh_token"].as_str().unwrap()
+    );
+    for _ in 0..2 {
+        let (status, renewed) = ask(&provider, Endpoint::Token, &form);
+        assert_eq!((status, renewed.get("refresh_token")), (200, None));
+    }
+}
+
+#[test]
 fn what_is_spoiled_is_spoiled_and_can_be_mended() {
     let provider = Provider::start();
     provider.edit(Endpoint::OpenIdConfiguration, |metadata| {

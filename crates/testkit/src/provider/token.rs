@@ -28,12 +28,19 @@ impl State {
                 Ok(self.tokens(&grant))
             }
             "refresh_token" => {
+                let token = need("refresh_token")?;
                 let mut grant = self
                     .refresh_tokens
-                    .remove(&need("refresh_token")?)
+                    .remove(&token)
                     .filter(|grant| grant.thumbprint == thumbprint)
                     .ok_or_else(|| refused(400, "invalid_grant"))?;
                 grant.nonce = None;
+                if self.refresh_tokens_stay {
+                    let (access_token, id_token) = self.access_and_id_token(&grant);
+                    let body = body(&grant, &access_token, &id_token, None);
+                    self.refresh_tokens.insert(token, grant);
+                    return Ok(body);
+                }
                 Ok(self.tokens(&grant))
             }
             "client_credentials" if self.demands.authentication != ClientAuthentication::None => {
@@ -72,10 +79,15 @@ impl State {
         access_token
     }
 
-    fn tokens(&mut self, grant: &Grant) -> Value {
+    fn access_and_id_token(&mut self, grant: &Grant) -> (String, String) {
         let access_token = self.access_token(grant.thumbprint.as_deref());
         let id_token = self.id_token(grant, &access_token);
         self.secrets.push(id_token.clone());
+        (access_token, id_token)
+    }
+
+    fn tokens(&mut self, grant: &Grant) -> Value {
+        let (access_token, id_token) = self.access_and_id_token(grant);
         let asked = grant
             .scope
             .split(' ')
@@ -84,18 +96,7 @@ impl State {
         if let Some(token) = &refresh_token {
             self.refresh_tokens.insert(token.clone(), grant.clone());
         }
-        let mut body = json!({
-            "access_token": access_token,
-            "token_type": token_type(grant.thumbprint.as_deref()),
-            "expires_in": 600,
-            "refresh_token": refresh_token,
-            "id_token": id_token,
-            "scope": grant.scope,
-        });
-        if let Some(members) = body.as_object_mut() {
-            members.retain(|_, member| !member.is_null());
-        }
-        body
+        body(grant, &access_token, &id_token, refresh_token.as_deref())
     }
 
     fn id_token(&mut self, grant: &Grant, access_token: &str) -> String {
@@ -124,4 +125,19 @@ fn token_type(thumbprint: Option<&str>) -> &'static str {
     } else {
         "Bearer"
     }
+}
+
+fn body(grant: &Grant, access_token: &str, id_token: &str, refresh_token: Option<&str>) -> Value {
+    let mut body = json!({
+        "access_token": access_token,
+        "token_type": token_type(grant.thumbprint.as_deref()),
+        "expires_in": 600,
+        "refresh_token": refresh_token,
+        "id_token": id_token,
+        "scope": grant.scope,
+    });
+    if let Some(members) = body.as_object_mut() {
+        members.retain(|_, member| !member.is_null());
+    }
+    body
 }
