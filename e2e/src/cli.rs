@@ -11,6 +11,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 #[derive(Debug, Default)]
 pub struct Cli {
     home: Home,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// A `countersign login` that waits for its approval.
@@ -29,6 +30,13 @@ impl Cli {
         Self::default()
     }
 
+    /// A user with these variables in the environment besides.
+    #[must_use]
+    pub fn with(mut self, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        self.environment.extend(variables);
+        self
+    }
+
     /// The home of that user.
     pub fn home(&self) -> &Home {
         &self.home
@@ -36,10 +44,13 @@ impl Cli {
 
     /// `countersign` with these arguments (separated by spaces), not started yet.
     pub fn command(&self, arguments: &str) -> Program {
-        Program::new(bin("countersign"))
+        let program = Program::new(bin("countersign"))
             .args(arguments.split_whitespace())
             .home(&self.home)
-            .limit(LIMIT)
+            .limit(LIMIT);
+        self.environment
+            .iter()
+            .fold(program, |program, (name, value)| program.env(name, value))
     }
 
     /// Runs `countersign` with these arguments (separated by spaces).
