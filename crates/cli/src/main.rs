@@ -41,7 +41,7 @@ use countersign_client::printable;
 use crate::app::App;
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completion, curl, inspect, login, logout, profile, status, token, version, whoami,
+    completion, curl, inspect, login, logout, profile, setup, status, token, version, whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -74,8 +74,9 @@ fn run(
     given: Overrides,
     voice: Voice,
 ) -> Result<ExitCode, CliError> {
-    // These two need no configuration, and must work when it is broken.
+    // These need no configuration, and must work when it is broken.
     match command {
+        Command::Setup(args) => return setup::print(&args.own, voice).map(|()| ExitCode::SUCCESS),
         Command::Version => return version::run().map(|()| ExitCode::SUCCESS),
         Command::Completion(args) => return completion::run(args).map(|()| ExitCode::SUCCESS),
         _ => {}
@@ -103,7 +104,7 @@ fn run(
         Command::Curl(args) => return curl::run(&app, &args.own),
         Command::Inspect(args) => return inspect::run(&app, &args.own),
         Command::Profile(args) => profile::run(&app, args),
-        Command::Version | Command::Completion(_) => Ok(()),
+        Command::Setup(_) | Command::Version | Command::Completion(_) => Ok(()),
     };
     done.map(|()| ExitCode::SUCCESS)
 }

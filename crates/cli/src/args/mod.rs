@@ -6,6 +6,7 @@
 //! files in order. Secrets are never the value of a flag, because other people on the machine can
 //! read a program's arguments.
 
+mod check;
 mod sign_in;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use check::SetupArgs;
 pub(crate) use sign_in::{Flow, SignInArgs};
 
 use crate::duration;
@@ -138,6 +140,8 @@ pub(crate) enum Command {
     Curl(With<CurlArgs>),
     /// Decode and verify a token, without repeating it
     Inspect(With<InspectArgs>),
+    /// Tell what to create at a provider, and write the profile for it
+    Setup(With<SetupArgs>),
     /// Manage profiles: which server, as which client
     #[command(subcommand)]
     Profile(Profile),

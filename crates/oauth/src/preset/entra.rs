@@ -30,7 +30,7 @@ pub(super) static PRESET: Preset = Preset {
         client_credentials: Offer::If("with the scope of an API that ends in /.default"),
     },
     quirks: Quirks {
-        redirect: Redirect::new("localhost", "/", RedirectPorts::Any),
+        redirect: Redirect::new("localhost", "", RedirectPorts::Any),
         api: ApiChoice::Scope,
         access_token: AccessTokenForm::ElseForProvider,
         assertion_audience: AssertionAudience::Endpoint,

@@ -132,7 +132,7 @@ impl SecretUse {
 pub struct Redirect {
     /// The host to write: `127.0.0.1`, or `localhost` where only that is accepted.
     pub host: &'static str,
-    /// The path to write.
+    /// What stands after the port. Empty is not the same as a slash to who compares letters.
     pub path: &'static str,
     /// Which ports.
     pub ports: RedirectPorts,
@@ -256,7 +256,7 @@ impl Quirks {
         metadata: MetadataSource::Discovery,
         identity: IdentitySource::IdToken,
         secret: SecretUse::Ordinary,
-        redirect: Redirect::new("127.0.0.1", "/", RedirectPorts::Any),
+        redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         refresh: RefreshTokens::OfflineAccess,
         api: ApiChoice::Resource,
         access_token: AccessTokenForm::Unknown,
