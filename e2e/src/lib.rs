@@ -2,12 +2,14 @@
 //!
 //! Nothing here links a crate under test: Countersign is met as a user meets it, as programs.
 
+mod chromium;
 mod cli;
 mod internet;
 mod issuer;
 mod shaped;
 mod stranger;
 
+pub use chromium::{Person, Seen, browser_script};
 pub use cli::{Cli, Waiting};
 pub use internet::Internet;
 pub use issuer::Issuer;

@@ -6,16 +6,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_e2e::browser_script;
 use countersign_testkit::{Home, Program, bin};
 
 #[test]
 fn people_can_do_on_the_pages_what_they_are_for() {
-    let e2e = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let browser = e2e.join("browser");
-    assert!(
-        browser.join("node_modules/puppeteer-core").is_dir(),
-        "the browser's driver is not installed: run `cargo xtask test`, or `npm ci` in e2e/browser"
-    );
     let limit = Duration::from_secs(240);
     let home = Home::new();
     let issuer = Program::new(bin("countersign-issuer"))
@@ -31,15 +26,12 @@ fn people_can_do_on_the_pages_what_they_are_for() {
         .split_once("/setup")
         .expect("the link is the set-up page's")
         .0;
-    let pictures = e2e.join("../target/screenshots");
-    let outcome = Program::new("node")
-        .args(["--test", "--test-reporter=spec", "all.test.js"])
-        .dir(&browser)
-        .home(&home)
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/screenshots");
+    let outcome = browser_script("--test")
+        .args(["--test-reporter=spec", "all.test.js"])
         .env("ISSUER", origin)
         .env("SETUP_LINK", &setup_link)
         .env("SCREENSHOTS", &pictures)
-        .limit(limit)
         .run();
     outcome.expect_code(0);
 }

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -27,8 +27,18 @@ const GLANCE: Duration = Duration::from_millis(2);
 #[derive(Debug)]
 pub struct Program {
     command: Command,
-    stdin: Option<Vec<u8>>,
+    stdin: Stdin,
     limit: Duration,
+}
+
+#[derive(Debug)]
+enum Stdin {
+    /// Nothing to read.
+    Empty,
+    /// These bytes and no more.
+    Given(Vec<u8>),
+    /// What `Running::tell` says, as long as it runs.
+    Open,
 }
 
 impl Program {
@@ -41,7 +51,7 @@ impl Program {
         }
         Self {
             command,
-            stdin: None,
+            stdin: Stdin::Empty,
             limit: DEFAULT_LIMIT,
         }
     }
@@ -84,7 +94,14 @@ impl Program {
     /// What the program reads; without it, standard input is empty.
     #[must_use]
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.stdin = Some(bytes.into());
+        self.stdin = Stdin::Given(bytes.into());
+        self
+    }
+
+    /// Leaves standard input open, for `Running::tell`.
+    #[must_use]
+    pub fn listening(mut self) -> Self {
+        self.stdin = Stdin::Open;
         self
     }
 
@@ -111,10 +128,9 @@ impl Program {
     pub fn start(mut self) -> Running {
         let name = self.command.get_program().to_owned();
         self.command
-            .stdin(if self.stdin.is_some() {
-                Stdio::piped()
-            } else {
-                Stdio::null()
+            .stdin(match self.stdin {
+                Stdin::Empty => Stdio::null(),
+                Stdin::Given(_) | Stdin::Open => Stdio::piped(),
             })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -124,7 +140,9 @@ impl Program {
             Ok(child) => child,
             Err(error) => panic!("{} does not start: {error}", name.display()),
         };
-        if let (Some(bytes), Some(mut pipe)) = (self.stdin, child.stdin.take()) {
+        let mut stdin = child.stdin.take();
+        if let Stdin::Given(bytes) = self.stdin {
+            let mut pipe = stdin.take().expect("stdin was asked for");
             thread::spawn(move || {
                 // A program may end without having read everything.
                 let _ = pipe.write_all(&bytes);
@@ -135,6 +153,7 @@ impl Program {
         Running {
             name,
             child,
+            stdin,
             stdout,
             stderr,
             started: Instant::now(),
@@ -148,6 +167,7 @@ impl Program {
 pub struct Running {
     name: OsString,
     child: Child,
+    stdin: Option<ChildStdin>,
     stdout: Capture,
     stderr: Capture,
     started: Instant,
@@ -168,6 +188,19 @@ impl Running {
     /// The program's process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Writes a line to its standard input, which must have been left open (`Program::listening`).
+    ///
+    /// # Panics
+    /// When it does not listen.
+    pub fn tell(&self, line: &str) {
+        let Some(mut pipe) = self.stdin.as_ref() else {
+            panic!("{} was not started listening", self.name.display());
+        };
+        if let Err(error) = pipe.write_all(format!("{line}\n").as_bytes()) {
+            panic!("does not listen any more: {error}\n{}", self.report());
+        }
     }
 
     /// Waits for something to appear on standard output: `find` looks at everything printed so far.
@@ -435,6 +468,17 @@ mod tests {
             running.stdout.lock().ended,
             "process {line} still holds the stream"
         );
+    }
+
+    #[test]
+    fn a_listening_program_is_told_line_by_line() {
+        let running = shell("read a; echo got $a; read b; echo got $b")
+            .listening()
+            .start();
+        running.tell("one");
+        running.wait_for_stdout(|text| text.contains("got one").then_some(()));
+        running.tell("two");
+        assert_eq!(running.finish().expect_code(0).stdout, "got one\ngot two\n");
     }
 
     #[test]
