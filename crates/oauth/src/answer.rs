@@ -221,6 +221,14 @@ impl Object {
         self.fail(PeerMisbehaved::WrongType { name, expected })
     }
 
+    /// A string, or a number taken as its digits.
+    pub(crate) fn required_text_or_number(&self, name: &'static str) -> Result<String, Error> {
+        match self.get(name) {
+            Some(Value::Number(number)) => Ok(number.to_string()),
+            _ => self.required_str(name).map(str::to_owned),
+        }
+    }
+
     /// A string that may be absent.
     pub(crate) fn str(&self, name: &'static str) -> Result<Option<&str>, Error> {
         match self.get(name) {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::error::Endpoint;
 use crate::exchange::Exchange;
 use crate::flow::Once;
+use crate::preset::UserClaims;
 use crate::{
     DpopKey, Error, Flow, HttpResponse, Metadata, PeerMisbehaved, Secret, Step, TransportError,
     answer,
@@ -25,6 +26,7 @@ pub enum SubjectCheck {
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserInfo {
     sub: String,
+    names: Option<UserClaims>,
     claims: Claims,
 }
 
@@ -37,6 +39,10 @@ impl UserInfo {
     /// A claim that is a string, such as `name`, `preferred_username` or `email` (section 5.1).
     /// Untrusted text: pass it through [`printable`](crate::text::printable) before showing it.
     pub fn str(&self, name: &str) -> Option<&str> {
+        let name = match self.names {
+            None => name,
+            Some(names) => names.of(name),
+        };
         self.claims.get(name)?.as_str()
     }
 
@@ -60,6 +66,7 @@ impl UserInfo {
 #[derive(Debug)]
 pub struct UserInfoFlow {
     expected: SubjectCheck,
+    names: Option<UserClaims>,
     state: Once<UserInfo>,
 }
 
@@ -76,8 +83,17 @@ impl UserInfoFlow {
         let exchange = Exchange::protected(metadata, Endpoint::UserInfo, access_token)?;
         Ok(Self {
             expected,
+            names: None,
             state: Once::new(exchange),
         })
+    }
+
+    /// Reads the answer of a provider's own API, whose members have these names. A number is taken as its
+    /// digits.
+    #[must_use]
+    pub fn naming(mut self, names: UserClaims) -> Self {
+        self.names = Some(names);
+        self
     }
 
     /// Sends the token as what it is if it is bound to a key (`token_type` DPoP; RFC 9449, section 7.1).
@@ -96,8 +112,9 @@ impl Flow for UserInfoFlow {
     }
 
     fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
-        let expected = &self.expected;
-        self.state.handle(response, || read(response, expected))
+        let (expected, names) = (&self.expected, self.names);
+        self.state
+            .handle(response, || read(response, expected, names))
     }
 
     fn transport_failed(&mut self, error: TransportError, _now: Timestamp) {
@@ -105,7 +122,11 @@ impl Flow for UserInfoFlow {
     }
 }
 
-fn read(response: &HttpResponse, expected: &SubjectCheck) -> Result<UserInfo, Error> {
+fn read(
+    response: &HttpResponse,
+    expected: &SubjectCheck,
+    names: Option<UserClaims>,
+) -> Result<UserInfo, Error> {
     if response.status == 200 && response.media_type().as_deref() == Some("application/jwt") {
         return Err(Error::peer(
             Endpoint::UserInfo,
@@ -119,13 +140,17 @@ fn read(response: &HttpResponse, expected: &SubjectCheck) -> Result<UserInfo, Er
         }
         other => other?,
     };
-    let sub = object.required_str("sub")?.to_owned();
+    let sub = match names {
+        None => object.required_str("sub")?.to_owned(),
+        Some(names) => object.required_text_or_number(names.sub)?,
+    };
     match expected {
         SubjectCheck::SameAs(expected) if *expected != sub => {
             Err(object.fail(PeerMisbehaved::SubjectMismatch))
         }
         _ => Ok(UserInfo {
             sub,
+            names,
             claims: object.into_members(),
         }),
     }

@@ -39,6 +39,7 @@ pub(super) static PRESET: Preset = Preset {
         ),
         api: ApiChoice::Audience,
         access_token: AccessTokenForm::JwtForNamedApi,
+        offline_access_needs_consent: false,
         ..Quirks::NONE
     },
     issuer: IssuerForm::Of(form_issuer),

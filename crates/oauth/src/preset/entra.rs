@@ -39,6 +39,7 @@ pub(super) static PRESET: Preset = Preset {
         ),
         advertises_pkce: false,
         verification_uri_complete: false,
+        offline_access_needs_consent: false,
         ..Quirks::NONE
     },
     issuer: IssuerForm::Of(form_issuer),

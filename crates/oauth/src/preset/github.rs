@@ -68,6 +68,8 @@ fn metadata(issuer: &Issuer) -> Option<Metadata> {
     metadata.token_endpoint = Some(at("/login/oauth/access_token")?);
     metadata.device_authorization_endpoint = Some(at("/login/device/code")?);
     metadata.userinfo_endpoint = api;
+    // The secret has its place in the form, says the documentation, and mentions no other.
+    metadata.token_endpoint_auth_methods_supported = Some(vec!["client_secret_post".to_owned()]);
     metadata.code_challenge_methods_supported = Some(vec!["S256".to_owned()]);
     Some(metadata)
 }

@@ -28,6 +28,7 @@ pub(super) static PRESET: Preset = Preset {
         redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         api: ApiChoice::AtServer,
         access_token: AccessTokenForm::Jwt,
+        offline_access_needs_consent: false,
         ..Quirks::NONE
     },
     issuer: IssuerForm::Of(form_issuer),

@@ -45,6 +45,7 @@ pub(super) static PRESET: Preset = Preset {
         api: ApiChoice::AtServer,
         access_token: AccessTokenForm::Jwt,
         assertion_audience: AssertionAudience::Endpoint,
+        offline_access_needs_consent: false,
         ..Quirks::NONE
     },
     issuer: IssuerForm::Of(form_issuer),

@@ -18,6 +18,9 @@ pub struct Quirks {
     pub redirect: Redirect,
     /// How a refresh token is had.
     pub refresh: RefreshTokens,
+    /// Whether `offline_access` counts only if the person is asked to consent (`prompt`; OpenID Connect
+    /// Core 1.0, section 11). Providers that give refresh tokens without it would only bother people.
+    pub offline_access_needs_consent: bool,
     /// How the API is named that the access token is for.
     pub api: ApiChoice,
     /// What the access token is.
@@ -84,6 +87,17 @@ pub struct UserClaims {
 }
 
 impl UserClaims {
+    /// The provider's name of a standard claim; the same name if it has none of its own.
+    pub(crate) fn of(self, claim: &str) -> &str {
+        match claim {
+            "sub" => self.sub,
+            "preferred_username" => self.preferred_username,
+            "name" => self.name,
+            "email" => self.email,
+            other => other,
+        }
+    }
+
     pub(super) const fn new(
         sub: &'static str,
         preferred_username: &'static str,
@@ -258,6 +272,7 @@ impl Quirks {
         secret: SecretUse::Ordinary,
         redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         refresh: RefreshTokens::OfflineAccess,
+        offline_access_needs_consent: true,
         api: ApiChoice::Resource,
         access_token: AccessTokenForm::Unknown,
         assertion_audience: AssertionAudience::Issuer,

@@ -1,9 +1,12 @@
 //! GitHub: no metadata, errors under 200, scopes with commas, who it was from the API.
 
 use countersign_oauth::preset::{IdentitySource, Preset, Revocation, ScopeSeparator, SecretUse};
-use countersign_oauth::{Client, Error, ErrorCode, Issuer, Metadata};
+use countersign_oauth::{
+    Client, Error, ErrorCode, Issuer, Metadata, Secret, SubjectCheck, UserInfoFlow,
+};
 use serde_json::json;
 
+use crate::common::{exchange, json as answer};
 use crate::support::{Recorded, after, ok};
 
 fn metadata(issuer: &str) -> Metadata {
@@ -178,6 +181,18 @@ fn who_it_was_says_the_api() {
     assert_eq!(user[claims.preferred_username], "ada");
     assert_eq!(user[claims.name], "Ada Lovelace");
     assert!(user[claims.email].is_null());
+    let ask = |expected| {
+        let token = Secret::new("gho_token");
+        let flow = UserInfoFlow::new(&github.metadata, &token, expected)?;
+        exchange(flow.naming(claims), &answer(200, &user.to_string()))
+    };
+    let said = ask(SubjectCheck::SameAs("583231".to_owned())).unwrap();
+    assert_eq!(said.sub(), "583231");
+    assert_eq!(said.str("preferred_username"), Some("ada"));
+    assert_eq!(said.str("name"), Some("Ada Lovelace"));
+    assert_eq!(said.str("email"), None);
+    let other = ask(SubjectCheck::SameAs("1".to_owned())).unwrap_err();
+    assert_eq!(other.code(), "userinfo_subject_mismatch");
 }
 
 #[test]
