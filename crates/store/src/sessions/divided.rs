@@ -62,13 +62,20 @@ pub struct Opened<T> {
 #[derive(Debug, Clone)]
 pub struct Origin {
     /// `None` for a file that was written before secrets were kept apart.
-    pub(super) login: Option<String>,
+    pub(super) login: Option<LoginName>,
     pub(super) file_generation: u64,
     /// That of the secrets: one more than that of the file when a write died in between.
     pub(super) generation: u64,
     pub(super) kind: VaultKind,
     /// Then, the clear part as it stands in the file, and the secrets.
     pub(super) unfinished: Option<(Zeroizing<Vec<u8>>, SecretBytes)>,
+}
+
+/// Which login, of which store: what a vault knows a session by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LoginName {
+    pub(super) store: String,
+    pub(super) id: String,
 }
 
 impl Origin {
@@ -84,7 +91,10 @@ impl Origin {
 
     pub(super) fn committed(place: &Place<'_>, kind: VaultKind) -> Self {
         Self {
-            login: Some(place.login.to_owned()),
+            login: Some(LoginName {
+                store: place.store.to_owned(),
+                id: place.login.to_owned(),
+            }),
             file_generation: place.generation,
             generation: place.generation,
             kind,

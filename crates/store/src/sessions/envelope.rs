@@ -3,7 +3,7 @@
 //! ```json
 //! {"version":2,
 //!  "record":{ "access_token":"…", … },
-//!  "secrets":{"vault":"keyring","login":"8f2c…","generation":7,"receipt":{ … }}}
+//!  "secrets":{"vault":"keyring","store":"400e…","login":"8f2c…","generation":7,"receipt":{ … }}}
 //! ```
 //! `secrets` is missing from files that were written before there were vaults; their record holds
 //! everything.
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::divided::{Divided, Loaded};
+use super::divided::{Divided, Loaded, LoginName};
 use crate::vault::Receipt;
 use crate::{StoreError, VaultError, VaultKind};
 
@@ -24,12 +24,22 @@ use crate::{StoreError, VaultError, VaultKind};
 pub(super) struct Header {
     /// A word, not a kind: a newer program may know more kinds, and its access tokens are good.
     pub(super) vault: String,
+    /// The name of the directory at the time of the login. The store may have been moved since; what
+    /// a vault has outside of it has kept its name.
+    pub(super) store: String,
     pub(super) login: String,
     pub(super) generation: u64,
     pub(super) receipt: Receipt,
 }
 
 impl Header {
+    pub(super) fn login(&self) -> LoginName {
+        LoginName {
+            store: self.store.clone(),
+            id: self.login.clone(),
+        }
+    }
+
     pub(super) fn kind(&self) -> Result<VaultKind, VaultError> {
         self.vault.parse().map_err(|_| VaultError::UnknownKind)
     }
@@ -90,6 +100,8 @@ struct Glanced<T> {
 #[serde(deny_unknown_fields)]
 struct Where {
     vault: String,
+    #[serde(rename = "store")]
+    _store: IgnoredAny,
     #[serde(rename = "login")]
     _login: IgnoredAny,
     #[serde(rename = "generation")]

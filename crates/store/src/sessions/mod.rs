@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 
-use divided::divide;
+use divided::{LoginName, divide};
 use envelope::{Clear, Header, Read};
 
 pub use divided::{Divided, Loaded, Migrated, Opened, Origin, Removed, Saved};
@@ -99,7 +99,8 @@ impl SessionStore {
         };
         let clear = Clear::of(clear);
         let vault = self.vaults.find(header.kind()?)?;
-        let place = self.place(key, &header.login, header.generation, &clear);
+        let login = header.login();
+        let place = place(key, &login, header.generation, &clear);
         let Withdrawn {
             secrets,
             generation,
@@ -111,7 +112,7 @@ impl SessionStore {
         Ok(Some(Opened {
             record,
             origin: Origin {
-                login: Some(header.login),
+                login: Some(login),
                 file_generation: header.generation,
                 generation,
                 kind: vault.kind(),
@@ -130,7 +131,7 @@ impl SessionStore {
         let old = self.header_of(key);
         let login = self.new_login()?;
         let (clear, secrets) = divide(record)?;
-        let place = self.place(key, &login, 1, &clear);
+        let place = place(key, &login, 1, &clear);
         let Deposited {
             vault,
             receipt,
@@ -142,7 +143,7 @@ impl SessionStore {
             let _ = vault.forget(&self.label, key, Some(&receipt), old);
             return Err(error);
         }
-        let left_behind = self.tidy(key, old.as_ref(), &*vault, &login, fell_back.as_ref());
+        let left_behind = self.tidy(key, old.as_ref(), &*vault, &login.id, fell_back.as_ref());
         Ok(Saved {
             origin: Origin::committed(&place, vault.kind()),
             fell_back,
@@ -236,12 +237,9 @@ impl SessionStore {
         self.files.check_replaceable(key)?;
         let (clear, secrets) = divide(record)?;
         let now = self.header_of(key);
-        let known = now.as_ref().map(|now| (&now.login, now.generation));
-        let expected = origin
-            .login
-            .as_ref()
-            .map(|login| (login, origin.file_generation));
-        if known != expected {
+        let known = now.as_ref().map(|now| (now.login(), now.generation));
+        let expected = origin.login.clone();
+        if known != expected.map(|login| (login, origin.file_generation)) {
             return Err(StoreError::Overtaken {
                 path: self.path_of(key),
             });
@@ -251,7 +249,7 @@ impl SessionStore {
             Some(login) => login.clone(),
             None => self.new_login()?,
         };
-        let place = self.place(key, &login, origin.generation + 1, &clear);
+        let place = place(key, &login, origin.generation + 1, &clear);
         let Deposited {
             vault,
             receipt,
@@ -267,8 +265,8 @@ impl SessionStore {
         self.write::<T>(key, &clear, &place, &*vault, receipt)?;
         // The one before in the same vault is overwritten in its turn. Another vault would keep it.
         let moved = now.filter(|now| now.kind() != Ok(vault.kind()));
-        let left_behind =
-            moved.and_then(|old| self.tidy(key, Some(&old), &*vault, &login, fell_back.as_ref()));
+        let left_behind = moved
+            .and_then(|old| self.tidy(key, Some(&old), &*vault, &login.id, fell_back.as_ref()));
         Ok(Saved {
             origin: Origin::committed(&place, vault.kind()),
             fell_back,
@@ -284,7 +282,7 @@ impl SessionStore {
         };
         let vault = self.vaults.find(origin.kind)?;
         let clear = Clear::of(text.clone());
-        let place = self.place(key, login, origin.generation, &clear);
+        let place = place(key, login, origin.generation, &clear);
         let receipt = vault.deposit(&place, secrets)?;
         self.write::<T>(key, &clear, &place, &*vault, receipt)
     }
@@ -330,6 +328,7 @@ impl SessionStore {
     ) -> Result<(), StoreError> {
         let header = Header {
             vault: vault.kind().as_str().to_owned(),
+            store: place.store.to_owned(),
             login: place.login.to_owned(),
             generation: place.generation,
             receipt,
@@ -376,10 +375,13 @@ impl SessionStore {
     }
 
     /// A name for a login that no other has.
-    fn new_login(&self) -> Result<String, VaultError> {
+    fn new_login(&self) -> Result<LoginName, VaultError> {
         let mut drawn = [0; 16];
         self.random.fill(&mut drawn)?;
-        Ok(hex(&drawn))
+        Ok(LoginName {
+            store: self.label.clone(),
+            id: hex(&drawn),
+        })
     }
 
     /// What the file says of its secrets, if it is there and can be understood. Sets nothing aside.
@@ -388,21 +390,15 @@ impl SessionStore {
             .peek(key)
             .and_then(|bytes| envelope::header(&bytes))
     }
+}
 
-    fn place<'a>(
-        &'a self,
-        key: &'a Key,
-        login: &'a str,
-        generation: u64,
-        clear: &'a Clear,
-    ) -> Place<'a> {
-        Place {
-            store: &self.label,
-            key,
-            login,
-            generation,
-            clear: &clear.digest,
-        }
+fn place<'a>(key: &'a Key, login: &'a LoginName, generation: u64, clear: &'a Clear) -> Place<'a> {
+    Place {
+        store: &login.store,
+        key,
+        login: &login.id,
+        generation,
+        clear: &clear.digest,
     }
 }
 

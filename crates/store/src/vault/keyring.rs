@@ -225,6 +225,7 @@ pub struct KeyringVault {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Deposit {
+    session: String,
     login: String,
     generation: u64,
     /// Of the clear part of the file this was written for, in hexadecimal.
@@ -280,6 +281,7 @@ impl Vault for KeyringVault {
 
     fn deposit(&self, place: &Place<'_>, secrets: &SecretBytes) -> Result<Receipt, VaultError> {
         let deposit = Deposit {
+            session: place.key.to_string(),
             login: place.login.to_owned(),
             generation: place.generation,
             clear: crate::hex(place.clear),
@@ -310,7 +312,8 @@ impl Vault for KeyringVault {
             kind: VaultKind::Keyring,
         })?)?;
         // Of the write that the file is of, or of one so much later that its turn came again.
-        if own.login != place.login || own.generation < place.generation {
+        let is_ours = own.session == place.key.as_str() && own.login == place.login;
+        if !is_ours || own.generation < place.generation {
             return Err(VaultError::Misplaced);
         }
         if own.generation > place.generation {

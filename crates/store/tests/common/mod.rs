@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test program uses some of it")]
 
+pub(crate) mod keyring;
+pub(crate) mod sessions;
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
