@@ -125,7 +125,7 @@ fn add_requester(login: &Login, parameters: &mut Vec<(String, String)>) {
 }
 
 /// The application as the server wants to hear of it.
-fn client(login: &Login, metadata: &Metadata) -> Client {
+pub(crate) fn client(login: &Login, metadata: &Metadata) -> Client {
     let authentication = match login.secret() {
         None => ClientAuthentication::None,
         Some(secret) => {

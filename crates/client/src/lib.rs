@@ -26,6 +26,7 @@
 //! - [`Session`]: what is kept, and what can be said about it without a network.
 //! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
 //! - [`Provider`]: metadata and keys of an authorization server, from cache where that is sound.
+//! - [`probe`]: a look at how things are, without signing anybody in.
 //! - [`Error`]: with a stable code, hints as data, and the exit category of the command line.
 //!
 //! Not here: the protocol itself (`countersign-oauth`), signatures (`countersign-jose`), terminal
@@ -46,6 +47,7 @@ mod logout;
 mod offset;
 #[allow(dead_code, reason = "in use with the sign-in in the browser")]
 mod plan;
+pub mod probe;
 mod prompt;
 mod provider;
 #[allow(dead_code, reason = "in use with the sign-in in the browser")]

@@ -93,7 +93,7 @@ fn http_date(text: &str) -> Option<Timestamp> {
 }
 
 /// Days from 1 January 1970 to a date of the Gregorian calendar.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     // With the year beginning in March, the leap day is the last, and the months before a given one
     // have 30.6 days on average, rounded.
     let (year, month) = if month > 2 {

@@ -66,6 +66,18 @@ impl Provider {
         Ok(Self { metadata })
     }
 
+    /// A server whose metadata is at hand, with `overrides` in its place.
+    ///
+    /// # Errors
+    /// [`Error::Exchange`] when an override is no address that secrets may be sent to.
+    pub(crate) fn from_metadata(
+        mut metadata: Metadata,
+        overrides: &EndpointOverrides,
+    ) -> Result<Self, Error> {
+        metadata.apply(overrides)?;
+        Ok(Self { metadata })
+    }
+
     /// The issuer identifier.
     pub fn issuer(&self) -> &str {
         self.metadata.issuer.as_str()

@@ -113,6 +113,19 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// What a server said on a way of its own, such as a page: its texts are made fit to print.
+    pub fn new(endpoint: Endpoint, status: u16, code: &str, description: Option<&str>) -> Self {
+        let fit = |text: &str| Some(printable(text)).filter(|text| !text.is_empty());
+        Self {
+            endpoint,
+            status,
+            code: fit(code).map(|code| ErrorCode::from_name(&code)),
+            description: description.and_then(fit),
+            uri: None,
+            unverified: true,
+        }
+    }
+
     pub(crate) fn redact(&mut self, secrets: &[Secret]) {
         let code = match &mut self.code {
             Some(ErrorCode::Other(name)) => Some(name),

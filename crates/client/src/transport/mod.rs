@@ -12,6 +12,7 @@ use countersign_oauth::{HttpRequest, HttpResponse, TransportError};
 use url::{Host, Url};
 
 pub use self::http::{HttpOptions, HttpTransport};
+pub(crate) use self::proxy::Proxies;
 
 /// Sends requests. Implemented over HTTP by [`HttpTransport`], and in memory by tests.
 pub trait Transport: Send + Sync {

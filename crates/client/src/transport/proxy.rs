@@ -11,14 +11,14 @@ use super::is_loopback;
 
 /// The proxy settings of the environment, read when the first request is sent.
 #[derive(Clone, Default)]
-pub(super) struct Proxies {
+pub(crate) struct Proxies {
     /// The name of the variable and its value. The value may hold a password.
     proxy: Option<(&'static str, String)>,
     exceptions: Vec<Exception>,
 }
 
 impl Proxies {
-    pub(super) fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         Self::from_variables(|name| std::env::var(name).ok())
     }
 
@@ -41,7 +41,7 @@ impl Proxies {
     }
 
     /// The variable that names a proxy for `url`, and its value.
-    pub(super) fn for_url(&self, url: &Url) -> Option<(&'static str, &str)> {
+    pub(crate) fn for_url(&self, url: &Url) -> Option<(&'static str, &str)> {
         if is_loopback(url)
             || self
                 .exceptions

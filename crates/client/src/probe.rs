@@ -1,0 +1,18 @@
+//! Looking how things are, without signing anybody in: what `countersign doctor` is made of.
+//!
+//! Each function looks at one thing, ends within a limit, and says what it found. What that means to
+//! a person, and what to do about it, is for the caller to say.
+
+mod certificate;
+mod flows;
+mod place;
+mod server;
+mod store;
+mod tls;
+
+pub use certificate::Certificate;
+pub use flows::{Allowed, client_credentials, code, device};
+pub use place::{Family, Proxy, bind, proxy};
+pub use server::{Discovered, discover};
+pub use store::{Store, store};
+pub use tls::{Chain, danger_look_at_chain};

@@ -1,0 +1,204 @@
+//! Which flows the server lets this client use: asked, and then left alone.
+//!
+//! A device code and a pushed request run out by themselves. An authorization is asked for with
+//! `prompt=none`, as an application asks that wants no page shown (OpenID Connect Core 1.0, section
+//! 3.1.2.1); there is no person and no cookie, so nothing can come of it but an error.
+
+use std::time::Duration;
+
+use countersign_jose::crypto::ring;
+use countersign_oauth::{
+    AuthorizationRequest, CallbackError, ClientCredentialsFlow, Endpoint, Error as ExchangeError,
+    ErrorCode, HttpRequest, Refusal, TransportError,
+};
+use url::Url;
+
+use crate::drive::{Asleep, drive};
+use crate::{Error, Login, Provider};
+
+/// Whether a server lets a client use a flow.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Allowed {
+    /// It does.
+    Yes,
+    /// It does not, and says why.
+    No(Error),
+    /// It does not have the flow at all, or does not say where.
+    NotOffered,
+    /// The server could not be asked.
+    Unreachable(Error),
+    /// What came back proves neither, in words that continue "it is not known, because".
+    Unknown(String),
+}
+
+/// Asks for a device code and lets it run out.
+pub fn device(login: &Login, provider: &Provider, limit: Duration) -> Allowed {
+    ask(login, limit, |context| {
+        let request = request(login)?;
+        let client = crate::device::client(login, provider.metadata());
+        let mut flow = request.start_device(provider.metadata(), &client)?;
+        let clock = context.clock();
+        drive(&mut flow, context.transport(), clock, &mut Asleep(clock)).map(drop)
+    })
+}
+
+/// Asks for a token as the client itself.
+pub fn client_credentials(login: &Login, provider: &Provider, limit: Duration) -> Allowed {
+    ask(login, limit, |context| {
+        let request = request(login)?;
+        let client = crate::device::client(login, provider.metadata());
+        let mut flow = ClientCredentialsFlow::new(provider.metadata(), &client, &request)?;
+        let clock = context.clock();
+        drive(&mut flow, context.transport(), clock, &mut Asleep(clock)).map(drop)
+    })
+}
+
+fn ask(
+    login: &Login,
+    limit: Duration,
+    asked: impl FnOnce(&crate::Context) -> Result<(), Error>,
+) -> Allowed {
+    let outcome = login
+        .made_context()
+        .and_then(|context| asked(&context.hurried(limit)));
+    match outcome {
+        Ok(()) => Allowed::Yes,
+        Err(error) => told(error),
+    }
+}
+
+/// What an error of one of the machines says about the flow.
+fn told(error: Error) -> Allowed {
+    match &error {
+        Error::Exchange(ExchangeError::EndpointMissing(_)) => Allowed::NotOffered,
+        Error::Exchange(exchange) if exchange.is_retryable() => Allowed::Unreachable(error),
+        _ => Allowed::No(error),
+    }
+}
+
+/// Asks for an authorization that no person will give. `redirect_uri` must be the one that a login
+/// would send.
+pub fn code(login: &Login, provider: &Provider, redirect_uri: &str, limit: Duration) -> Allowed {
+    let asked = login
+        .made_context()
+        .and_then(|context| look(login, provider, redirect_uri, &context.hurried(limit)));
+    asked.unwrap_or_else(told)
+}
+
+fn look(
+    login: &Login,
+    provider: &Provider,
+    redirect_uri: &str,
+    context: &crate::Context,
+) -> Result<Allowed, Error> {
+    let mut request = request(login)?;
+    request.prompt = Some("none".to_owned());
+    request.extra.retain(|(name, _)| name != "prompt");
+    let client = crate::device::client(login, provider.metadata());
+    let clock = context.clock();
+    let mut flow =
+        request.start_code(provider.metadata(), &client, redirect_uri, ring::provider())?;
+    let pending = drive(&mut flow, context.transport(), clock, &mut Asleep(clock))?;
+    let question = HttpRequest::get(pending.url().clone());
+    let location = match context.transport().send(&question, Duration::MAX) {
+        Err(TransportError::Redirect { location: Some(to) }) => to,
+        Ok(answer) => return Ok(page(answer.status)),
+        Err(source) => {
+            return Err(ExchangeError::Transport {
+                endpoint: Endpoint::Authorization,
+                source,
+            }
+            .into());
+        }
+    };
+    let Ok(to) = pending.url().join(&location) else {
+        return Ok(Allowed::Unknown(
+            "it sent the browser to no address".to_owned(),
+        ));
+    };
+    if !is_back(&to, redirect_uri) {
+        return Ok(elsewhere(&to));
+    }
+    Ok(match pending.accept(to.query().unwrap_or_default()) {
+        // Nobody has signed in; a code for nobody is worth nothing, and is not redeemed.
+        Ok(_) => Allowed::Yes,
+        Err(CallbackError::Refused(refusal)) => answered(refusal),
+        Err(error) => Allowed::No(ExchangeError::from(error).into()),
+    })
+}
+
+/// The server came back: it knows the client and the redirect URI. What it wants is a person, unless
+/// it says otherwise.
+fn answered(refusal: Refusal) -> Allowed {
+    match refusal.code {
+        Some(
+            ErrorCode::LoginRequired
+            | ErrorCode::InteractionRequired
+            | ErrorCode::ConsentRequired
+            | ErrorCode::AccountSelectionRequired
+            | ErrorCode::InsufficientUserAuthentication,
+        ) => Allowed::Yes,
+        Some(ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) => {
+            Allowed::Unknown("the server is in trouble".to_owned())
+        }
+        _ => Allowed::No(ExchangeError::Refused(refusal).into()),
+    }
+}
+
+/// A page instead of a redirect. Which one it is, only a person can see.
+fn page(status: u16) -> Allowed {
+    match status {
+        400..=428 | 430..=499 => Allowed::Unknown(format!(
+            "the server answered with a page of its own (status {status}), as it does when it does \
+             not know the client or the redirect URI"
+        )),
+        429 | 500.. => Allowed::Unreachable(
+            ExchangeError::Unavailable {
+                endpoint: Endpoint::Authorization,
+                status,
+                retry_after: None,
+                refusal: None,
+            }
+            .into(),
+        ),
+        _ => Allowed::Unknown(format!(
+            "the server answered with a page (status {status}) where only a browser can go on"
+        )),
+    }
+}
+
+/// The server sent the browser on to a page of its own: to sign in, or to an error.
+fn elsewhere(to: &Url) -> Allowed {
+    let error = to.query_pairs().find(|(name, _)| name == "error");
+    match error {
+        Some((_, code)) => {
+            let description = to
+                .query_pairs()
+                .find(|(name, _)| name == "error_description");
+            let description = description.map(|(_, text)| text.into_owned());
+            let refusal = Refusal::new(Endpoint::Authorization, 302, &code, description.as_deref());
+            Allowed::No(ExchangeError::Refused(refusal).into())
+        }
+        None => Allowed::Unknown("the server sent the browser on to sign in".to_owned()),
+    }
+}
+
+/// Whether an address is the redirect URI with something after it.
+fn is_back(to: &Url, redirect_uri: &str) -> bool {
+    let mut bare = to.clone();
+    bare.set_query(None);
+    bare.set_fragment(None);
+    Url::parse(redirect_uri).is_ok_and(|expected| expected == bare)
+}
+
+/// What a login would ask for.
+fn request(login: &Login) -> Result<AuthorizationRequest, Error> {
+    Ok(AuthorizationRequest {
+        scopes: login.scope_set()?,
+        audience: login.request().audience,
+        resource: login.checked_resources()?,
+        extra: login.extra().to_vec(),
+        ..AuthorizationRequest::default()
+    })
+}
