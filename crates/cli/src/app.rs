@@ -57,7 +57,7 @@ impl App {
         Ok(context.with_transport(Arc::new(told)))
     }
 
-    /// The sign-in that the settings describe.
+    /// The sign-in that the settings describe, as far as it matters to a session that there is.
     ///
     /// # Errors
     /// When nobody said where people sign in.
@@ -77,6 +77,9 @@ impl App {
         }
         for (name, value) in settings.param.iter().flat_map(|setting| &setting.value) {
             login = login.parameter(name, value);
+        }
+        if let Some(provider) = &settings.server.provider {
+            login = login.preset(provider.value.0.name);
         }
         if let Some(endpoints) = &settings.endpoints {
             login = login.endpoints(endpoints.value.clone());

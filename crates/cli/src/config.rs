@@ -307,7 +307,7 @@ pub(crate) mod tests {
                 "99999",
             ),
             ("[defaults]\nmax_age = \"soon\"", "defaults.max_age", "90s"),
-            ("[profile.a]\ndpop = \"yes\"", "profile.a.dpop", "bool"),
+            ("[profile.a]\ndpop = \"yes\"", "profile.a.dpop", "required"),
             (
                 "[limits]\nallowed_flows = [\"auto\"]",
                 "limits.allowed_flows",

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use countersign_client::SignIn;
 use toml_edit::{DocumentMut, Item, Table, TableLike, value};
 
 use crate::config::Config;
@@ -53,6 +54,23 @@ impl ConfigEdit {
     pub(crate) fn put_profile(&mut self, name: &str, new: &Layer) -> Result<(), CliError> {
         let table = new.to_table()?;
         self.profiles()?.insert(name, Item::Table(table));
+        Ok(())
+    }
+
+    /// Sets the flow of a profile and leaves the rest of it alone. A profile that only the system
+    /// knows is overlaid by one in the person's file that says this and nothing else.
+    pub(crate) fn set_flow(&mut self, profile: &str, flow: SignIn) -> Result<(), CliError> {
+        let profiles = self.profiles()?;
+        if !profiles.contains_key(profile) {
+            profiles.insert(profile, Item::Table(Table::new()));
+        }
+        let table = profiles.get_mut(profile).and_then(Item::as_table_like_mut);
+        let Some(table) = table else {
+            return Err(CliError::configuration(format!(
+                "`profile.{profile}` is not a table"
+            )));
+        };
+        table.insert("flow", value(flow.as_str()));
         Ok(())
     }
 
@@ -199,6 +217,26 @@ mod tests {
         let file: crate::config::ConfigFile = toml::from_str(&text).unwrap();
         assert_eq!(file.default_profile.as_deref(), Some("b.c"));
         assert_eq!(file.profile["b.c"], new);
+    }
+
+    #[test]
+    fn a_flow_is_set_without_touching_the_rest() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.toml");
+        fs::write(
+            &path,
+            "[profile.a]\nissuer = 'https://a' # ours\nflow = 'device'\n",
+        )
+        .unwrap();
+        let mut edit = ConfigEdit::at(&path).unwrap();
+        edit.set_flow("a", SignIn::Paste).unwrap();
+        edit.set_flow("company", SignIn::Browser).unwrap();
+        edit.save().unwrap();
+        assert_eq!(
+            fs::read_to_string(&path).unwrap(),
+            "[profile.a]\nissuer = 'https://a' # ours\nflow = \"paste\"\n\n\
+             [profile.company]\nflow = \"browser\"\n"
+        );
     }
 
     #[test]

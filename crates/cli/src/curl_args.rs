@@ -71,10 +71,72 @@ const REFUSED: &[(&str, &str)] = &[
 ];
 
 /// What the arguments mean for us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    /// curl will print the request's headers on standard error.
-    pub(crate) verbose: bool,
+    /// The argument that lets curl send more requests than one, if there is one.
+    pub(crate) repeats: Option<String>,
+    /// The method that is asked for by name.
+    request: Option<String>,
+    /// The long names of all options there are.
+    options: Vec<&'static str>,
+}
+
+impl Arguments {
+    /// Whether curl will print the request's headers on standard error.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.has(&["verbose"])
+    }
+
+    /// The method of the request, as curl chooses it.
+    pub(crate) fn method(&self) -> &str {
+        const DATA: &[&str] = &[
+            "data",
+            "data-ascii",
+            "data-binary",
+            "data-raw",
+            "data-urlencode",
+            "form",
+            "form-string",
+            "json",
+        ];
+        match &self.request {
+            Some(method) => method,
+            None if self.has(&["head"]) => "HEAD",
+            None if self.has(&["upload-file"]) => "PUT",
+            None if self.has(DATA) && !self.has(&["get"]) => "POST",
+            None => "GET",
+        }
+    }
+
+    fn has(&self, names: &[&str]) -> bool {
+        self.options.iter().any(|option| names.contains(option))
+    }
+
+    fn note(&mut self, option: &'static str, written: &str, value: Option<&str>) {
+        match option {
+            "request" => self.request = value.map(str::to_owned),
+            "location" | "retry" => self.repeats = Some(written.to_owned()),
+            _ => {}
+        }
+        self.options.push(option);
+    }
+}
+
+/// The long names of the short options that matter here.
+fn long_name(letter: char) -> &'static str {
+    match letter {
+        'K' => "config",
+        ':' => "next",
+        'v' => "verbose",
+        'X' => "request",
+        'I' => "head",
+        'G' => "get",
+        'T' => "upload-file",
+        'd' => "data",
+        'F' => "form",
+        'L' => "location",
+        _ => "",
+    }
 }
 
 /// Reads the arguments as curl will.
@@ -82,7 +144,7 @@ pub(crate) struct Arguments {
 /// # Errors
 /// A usage error that names the first argument with which the token could go astray.
 pub(crate) fn check(arguments: &[OsString]) -> Result<Arguments, CliError> {
-    let mut verbose = false;
+    let mut found = Arguments::default();
     let mut rest = arguments.iter().map(|argument| argument.to_string_lossy());
     let mut unknown_before = false;
     while let Some(argument) = rest.next() {
@@ -94,35 +156,44 @@ pub(crate) fn check(arguments: &[OsString]) -> Result<Arguments, CliError> {
             ));
         }
         if let Some(name) = argument.strip_prefix("--") {
-            let (name, inline) = match name.split_once('=') {
-                Some((name, _)) => (name, true),
-                None => (name, false),
+            let (name, mut value) = match name.split_once('=') {
+                Some((name, value)) => (name, Some(value.into())),
+                None => (name, None),
             };
             let option = long(name);
             refuse(option, &argument)?;
-            verbose |= matches!(option, Long::Alone("verbose"));
             match option {
-                Long::WithValue(_) if !inline => need(rest.next().as_ref(), &argument)?,
-                Long::Unknown => unknown_before = !inline,
+                Long::WithValue(_) if value.is_none() => {
+                    value = rest.next();
+                    need(value.as_ref(), &argument)?;
+                }
+                Long::Unknown => unknown_before = value.is_none(),
                 _ => {}
+            }
+            if let Long::WithValue(name) | Long::Alone(name) = option {
+                found.note(name, &argument, value.as_deref());
             }
         } else if let Some(letters) = argument
             .strip_prefix('-')
             .filter(|letters| !letters.is_empty())
         {
             for (index, letter) in letters.char_indices() {
-                match letter {
-                    'K' => refuse(Long::WithValue("config"), "-K")?,
-                    ':' => refuse(Long::Alone("next"), "-:")?,
-                    'v' => verbose = true,
-                    _ => {}
+                let name = long_name(letter);
+                refuse(Long::Alone(name), &format!("-{letter}"))?;
+                if !SHORT_WITH_VALUE.contains(letter) {
+                    found.note(name, &argument, None);
+                    continue;
                 }
-                if SHORT_WITH_VALUE.contains(letter) {
-                    if index + letter.len_utf8() == letters.len() {
-                        need(rest.next().as_ref(), &argument)?;
-                    }
-                    break;
-                }
+                let inline = letters.get(index + letter.len_utf8()..).unwrap_or_default();
+                let value = if inline.is_empty() {
+                    let value = rest.next();
+                    need(value.as_ref(), &argument)?;
+                    value
+                } else {
+                    Some(inline.into())
+                };
+                found.note(name, &argument, value.as_deref());
+                break;
             }
         } else if !after_unknown {
             // Neither an option nor the value of one: curl takes it for one more address.
@@ -133,7 +204,7 @@ pub(crate) fn check(arguments: &[OsString]) -> Result<Arguments, CliError> {
             .why("the token is for one address, which stands first"));
         }
     }
-    Ok(Arguments { verbose })
+    Ok(found)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,7 +342,50 @@ mod tests {
             (&["-ov"], false),
             (&["-s"], false),
         ] {
-            assert_eq!(run(arguments).unwrap().verbose, verbose, "{arguments:?}");
+            assert_eq!(
+                run(arguments).unwrap().is_verbose(),
+                verbose,
+                "{arguments:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_method_is_the_one_that_curl_will_use() {
+        for (arguments, method) in [
+            (&["-s"][..], "GET"),
+            (&["-d", "a=b"], "POST"),
+            (&["-sda=b"], "POST"),
+            (&["--json", "{}"], "POST"),
+            (&["--data-urlencode=a=b"], "POST"),
+            (&["-F", "a=@b"], "POST"),
+            (&["-G", "-d", "a=b"], "GET"),
+            (&["-sI"], "HEAD"),
+            (&["--head"], "HEAD"),
+            (&["-GId", "a=b"], "HEAD"),
+            (&["-T", "file"], "PUT"),
+            (&["-XDELETE"], "DELETE"),
+            (&["-sX", "PATCH", "-d", "a=b"], "PATCH"),
+            (&["--request=PURGE"], "PURGE"),
+            (&["--req", "GET", "-X", "PUT"], "PUT"),
+            // Values of other options.
+            (&["-o", "-I"], "GET"),
+            (&["-H", "X-d: -d"], "GET"),
+        ] {
+            assert_eq!(run(arguments).unwrap().method(), method, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn what_sends_more_than_one_request_is_seen() {
+        for (arguments, repeats) in [
+            (&["-s"][..], None),
+            (&["-sL"], Some("-sL")),
+            (&["--location"], Some("--location")),
+            (&["--retry", "3"], Some("--retry")),
+            (&["--retry-delay", "3"], None),
+        ] {
+            assert_eq!(run(arguments).unwrap().repeats.as_deref(), repeats);
         }
     }
 

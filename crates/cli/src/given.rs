@@ -81,7 +81,7 @@ impl Overrides {
         given.put(&look, "login_hint", |layer| &mut layer.login_hint);
         given.put_all(&look, "acr", |layer| &mut layer.acr);
         given.put(&look, "max_age", |layer| &mut layer.max_age);
-        given.put_flag(&look, "dpop", |layer| &mut layer.dpop);
+        given.put(&look, "dpop", |layer| &mut layer.dpop);
         given.put(&look, "flow", |layer| &mut layer.flow);
         given.put(&look, "redirect_uri", |layer| &mut layer.redirect_uri);
         given.put_all(&look, "port", |layer| &mut layer.port);
@@ -204,7 +204,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
-    use crate::args::{Cli, Flow};
+    use crate::args::Cli;
 
     fn matches(arguments: &str) -> ArgMatches {
         let words = ["countersign"]
@@ -276,7 +276,7 @@ mod tests {
                 login_hint = "k"
                 acr = ["l"]
                 max_age = 2
-                dpop = true
+                dpop = "required"
                 flow = "paste"
                 redirect_uri = "m"
                 port = [3]
@@ -294,6 +294,5 @@ mod tests {
         }
         let given = Overrides::look(&matches("token --min-ttl 90"));
         assert_eq!(given.flags, toml::from_str("min_ttl = 90").unwrap());
-        assert_eq!(given.flags.flow, None::<Flow>);
     }
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use countersign_client::EndpointOverrides;
+use countersign_client::{EndpointOverrides, SignIn};
 use serde::{Deserialize, Serialize};
 use toml_edit::Table;
 
-use crate::args::{Flow, When};
+use crate::args::{Dpop, When};
 use crate::duration;
 use crate::error::CliError;
 use crate::server::Provider;
@@ -37,8 +37,8 @@ pub(crate) struct Layer {
     pub(crate) acr: Option<Vec<String>>,
     #[serde(default, with = "duration::setting")]
     pub(crate) max_age: Option<Duration>,
-    pub(crate) dpop: Option<bool>,
-    pub(crate) flow: Option<Flow>,
+    pub(crate) dpop: Option<Dpop>,
+    pub(crate) flow: Option<SignIn>,
     pub(crate) redirect_uri: Option<String>,
     pub(crate) port: Option<Vec<u16>>,
     pub(crate) browser: Option<String>,
@@ -134,7 +134,7 @@ prompt = "login"
 login_hint = "ada"
 acr = ["strong"]
 max_age = "8h"
-dpop = true
+dpop = "preferred"
 flow = "client-credentials"
 redirect_uri = "https://login.example.com/done"
 port = [6363, 6364]

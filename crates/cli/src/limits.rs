@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use countersign_client::SignIn;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::args::Flow;
 use crate::config::Config;
 use crate::error::CliError;
 
@@ -17,13 +17,13 @@ use crate::error::CliError;
 pub(crate) struct Limits {
     /// The flows that may be used.
     #[serde(default, deserialize_with = "flows")]
-    pub(crate) allowed_flows: Option<Vec<Flow>>,
+    pub(crate) allowed_flows: Option<Vec<SignIn>>,
 }
 
 /// `auto` is a choice among flows and not one of them.
-fn flows<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Flow>>, D::Error> {
-    let flows = Vec::<Flow>::deserialize(from)?;
-    if flows.contains(&Flow::Auto) {
+fn flows<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<SignIn>>, D::Error> {
+    let flows = Vec::<SignIn>::deserialize(from)?;
+    if flows.contains(&SignIn::Auto) {
         return Err(de::Error::custom(
             "`auto` chooses among the flows that are allowed, so it is not one of them",
         ));
@@ -34,9 +34,9 @@ fn flows<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Flow>>, D::Err
 /// The flows that every file allows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AllowedFlows {
-    flows: Vec<Flow>,
+    flows: Vec<SignIn>,
     /// Each file that limits them, and what it allows; the strongest word first.
-    files: Vec<(PathBuf, Vec<Flow>)>,
+    files: Vec<(PathBuf, Vec<SignIn>)>,
 }
 
 impl AllowedFlows {
@@ -46,10 +46,10 @@ impl AllowedFlows {
             let flows = source.file.limits.allowed_flows.clone()?;
             Some((source.path.clone(), flows))
         };
-        let files: Vec<(PathBuf, Vec<Flow>)> = config.sources().filter_map(limit).collect();
+        let files: Vec<(PathBuf, Vec<SignIn>)> = config.sources().filter_map(limit).collect();
         let (_, first) = files.first()?;
-        let by_all = |flow: &Flow| files.iter().all(|(_, flows)| flows.contains(flow));
-        let mut flows: Vec<Flow> = Vec::new();
+        let by_all = |flow: &SignIn| files.iter().all(|(_, flows)| flows.contains(flow));
+        let mut flows: Vec<SignIn> = Vec::new();
         for flow in first.iter().copied().filter(by_all) {
             if !flows.contains(&flow) {
                 flows.push(flow);
@@ -59,7 +59,7 @@ impl AllowedFlows {
     }
 
     /// What may be used.
-    pub(crate) fn flows(&self) -> &[Flow] {
+    pub(crate) fn flows(&self) -> &[SignIn] {
         &self.flows
     }
 
@@ -74,17 +74,20 @@ impl AllowedFlows {
     }
 
     /// Refuses a flow that is not among them, naming the file that leaves it out.
-    pub(crate) fn check(&self, flow: Flow) -> Result<(), CliError> {
+    pub(crate) fn check(&self, flow: SignIn) -> Result<(), CliError> {
         if self.flows.is_empty() {
             let error = CliError::configuration("no way to sign in is allowed on this computer");
             return Err(self.files.iter().fold(error, |error, (path, flows)| {
                 error.why(format!("{} allows: {}", path.display(), words(flows)))
             }));
         }
-        if flow == Flow::Auto || self.flows.contains(&flow) {
+        if flow == SignIn::Auto || self.flows.contains(&flow) {
             return Ok(());
         }
-        let what = format!("the flow `{}` is not allowed on this computer", flow.word());
+        let what = format!(
+            "the flow `{}` is not allowed on this computer",
+            flow.as_str()
+        );
         let by = self.files.iter().find(|(_, flows)| !flows.contains(&flow));
         let error = CliError::new(
             countersign_client::ExitCategory::Configuration,
@@ -100,11 +103,11 @@ impl AllowedFlows {
     }
 }
 
-fn words(flows: &[Flow]) -> String {
+fn words(flows: &[SignIn]) -> String {
     if flows.is_empty() {
         return "none".to_owned();
     }
-    let words: Vec<&str> = flows.iter().map(|flow| flow.word()).collect();
+    let words: Vec<&str> = flows.iter().map(|flow| flow.as_str()).collect();
     words.join(", ")
 }
 
@@ -127,9 +130,9 @@ mod tests {
     fn every_file_narrows_and_none_widens() {
         let company = "[limits]\nallowed_flows = ['browser', 'device']";
         let both = allowed("[limits]\nallowed_flows = ['device', 'paste']", &[company]).unwrap();
-        assert_eq!(both.flows(), [Flow::Device]);
+        assert_eq!(both.flows(), [SignIn::Device]);
         let two = allowed("", &[company, "[limits]\nallowed_flows = ['browser']"]).unwrap();
-        assert_eq!(two.flows(), [Flow::Browser]);
+        assert_eq!(two.flows(), [SignIn::Browser]);
         assert_eq!(two.files().count(), 2);
     }
 
@@ -137,16 +140,16 @@ mod tests {
     fn what_is_refused_is_refused_with_the_file_that_does() {
         let company = "[limits]\nallowed_flows = ['browser', 'device']";
         let limit = allowed("[limits]\nallowed_flows = ['device']", &[company]).unwrap();
-        assert!(limit.check(Flow::Auto).is_ok() && limit.check(Flow::Device).is_ok());
+        assert!(limit.check(SignIn::Auto).is_ok() && limit.check(SignIn::Device).is_ok());
         let text = |flow| limit.check(flow).unwrap_err().render(Paint::Plain);
-        let by_company = text(Flow::Paste);
+        let by_company = text(SignIn::Paste);
         assert!(
             by_company.contains("`paste` is not allowed"),
             "{by_company}"
         );
-        assert!(text(Flow::Browser).contains("/home/ada/config.toml allows: device"));
+        assert!(text(SignIn::Browser).contains("/home/ada/config.toml allows: device"));
         let none = allowed("[limits]\nallowed_flows = []", &[company]).unwrap();
-        let error = none.check(Flow::Auto).unwrap_err().render(Paint::Plain);
+        let error = none.check(SignIn::Auto).unwrap_err().render(Paint::Plain);
         assert!(error.contains("config.toml allows: none"), "{error}");
     }
 }

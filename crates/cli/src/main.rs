@@ -8,6 +8,7 @@
 
 mod app;
 mod args;
+mod authorization;
 mod commands;
 mod config;
 mod config_edit;
@@ -17,6 +18,7 @@ mod duration;
 mod error;
 mod given;
 mod jwt;
+mod keyboard;
 mod layer;
 mod layers;
 mod limits;
@@ -29,6 +31,7 @@ mod rows;
 mod server;
 mod settings;
 mod sheet;
+mod sign_in;
 mod term;
 mod time;
 mod wire;

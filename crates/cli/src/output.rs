@@ -42,6 +42,23 @@ pub(crate) fn message(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// The text in lines of at most 80 columns, broken at spaces.
+pub(crate) fn fold(text: &str) -> String {
+    const COLUMNS: usize = 80;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        let width = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + width <= COLUMNS => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
 /// How much is said to the person, and in which manner.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Voice {
@@ -158,6 +175,22 @@ mod tests {
     fn plain_paint_leaves_text_alone() {
         assert_eq!(Paint::Plain.bold("code"), "code");
         assert_eq!(Paint::Ansi.bold("code"), "\x1b[1mcode\x1b[0m");
+    }
+
+    #[test]
+    fn text_is_broken_at_spaces_and_nowhere_else() {
+        assert_eq!(fold("short"), "short");
+        let word = "w".repeat(39);
+        assert_eq!(fold(&format!("{word} {word}a")), format!("{word} {word}a"));
+        assert_eq!(
+            fold(&format!("{word} {word}ab")),
+            format!("{word}\n{word}ab")
+        );
+        let address = "a".repeat(100);
+        assert_eq!(
+            fold(&format!("see {address} .")),
+            format!("see\n{address}\n.")
+        );
     }
 
     #[test]

@@ -5,33 +5,63 @@
 //! changed, and there is nothing to restore. Dying of the signal, instead of catching it and leaving
 //! with 130, is also what a shell needs to see to stop the script that we run in; it reports 130.
 //!
+//! Where something can be pasted, the empty line is where it goes, and nothing above it moves: what a
+//! person types must not be written over. The time that is left is then said once.
+//!
 //! Not responsible for the login itself, nor for the filter for control characters: every text that
 //! reaches a `Prompt` has been through it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use countersign_client::{AuthorizationPrompt, BrowserOutcome, DevicePrompt, Notice, Prompt};
+use countersign_client::{
+    AuthorizationPrompt, BrowserOutcome, DevicePrompt, Fallback, Notice, PasteRefused, Prompt,
+    Secret, SignIn,
+};
 
 use crate::args::When;
-use crate::duration;
-use crate::output::{Paint, Voice, message};
+use crate::keyboard::{Keyboard, Typed};
+use crate::output::{Paint, Voice, fold, message};
 use crate::qr::Qr;
 use crate::sheet::{Approval, CODE, Line};
 use crate::term::Terminal;
+use crate::{authorization, duration, question};
 
 /// Rows below the instructions: the waiting line, and the cursor's.
 const SPARE: usize = 2;
 
-/// Shows a login on standard error.
+/// Shows a login on standard error, and takes what is pasted on standard input.
 #[derive(Debug)]
 pub(crate) struct Screen {
     voice: Voice,
     terminal: Terminal,
     qr: When,
-    user_code: String,
+    /// Whether questions may be asked.
+    asks: bool,
+    /// Where a paste comes from, if one can come.
+    keyboard: Option<Keyboard>,
+    /// What is waited for, while something is.
+    awaited: Option<Awaited>,
     /// The seconds that the waiting line shows, while there is one.
     shown: Option<u64>,
+    /// Whether another way than the first was agreed to.
+    agreed: bool,
+    /// Whether the input has ended where only a paste could help.
+    deserted: bool,
+}
+
+/// What is waited for.
+#[derive(Debug)]
+enum Awaited {
+    /// The approval of this code.
+    Approval(String),
+    /// A browser, or a paste.
+    Answer {
+        authorization: Box<AuthorizationPrompt>,
+        opened: Option<BrowserOutcome>,
+        /// Whether the person has been told what to do once they have signed in.
+        told: bool,
+    },
 }
 
 impl Screen {
@@ -40,9 +70,37 @@ impl Screen {
             voice,
             terminal,
             qr,
-            user_code: String::new(),
+            asks: false,
+            keyboard: None,
+            awaited: None,
             shown: None,
+            agreed: false,
+            deserted: false,
         }
+    }
+
+    /// Asks questions as well.
+    #[must_use]
+    pub(crate) fn asking(mut self, asks: bool) -> Self {
+        self.asks = asks;
+        self
+    }
+
+    /// Takes what is pasted on standard input.
+    #[must_use]
+    pub(crate) fn taking_paste(mut self, takes: bool) -> Self {
+        self.keyboard = takes.then(Keyboard::new);
+        self
+    }
+
+    /// Whether the person agreed to another way than the first.
+    pub(crate) fn has_agreed(&self) -> bool {
+        self.agreed
+    }
+
+    /// Whether the input ended while only a paste could have helped.
+    pub(crate) fn was_deserted(&self) -> bool {
+        self.deserted
     }
 
     fn instructions(&self, approval: Approval<'_>) -> String {
@@ -92,11 +150,57 @@ impl Screen {
     fn clear(&mut self) {
         message(self.eraser());
     }
+
+    /// Tells once what happens in the end; where nothing can be pasted, a line then counts the time.
+    fn await_answer(&mut self, remaining: Duration) {
+        let takes_paste = self.keyboard.is_some();
+        let Some(Awaited::Answer {
+            authorization,
+            opened,
+            told,
+        }) = &mut self.awaited
+        else {
+            return;
+        };
+        let pastes = takes_paste && authorization.paste.is_some();
+        let counts = !pastes && self.terminal != Terminal::Plain;
+        if !std::mem::replace(told, true) {
+            if let Some(words) = authorization::opened(*opened) {
+                self.voice.say(words);
+            }
+            let ending = authorization::ending(authorization, takes_paste);
+            // Also with --quiet, when there is something to do.
+            if !counts && (!self.voice.is_quiet() || !authorization.comes_back) {
+                message(&ending);
+            }
+        }
+        if counts {
+            self.show_waiting(&authorization::waiting(remaining), remaining);
+        }
+    }
+
+    /// Shows the waiting line, or a newer one in its place.
+    fn show_waiting(&mut self, line: &str, remaining: Duration) {
+        let Terminal::Screen { columns, .. } = self.terminal else {
+            return;
+        };
+        if self.voice.is_quiet() || self.shown == Some(remaining.as_secs()) {
+            return;
+        }
+        // A line that wraps could not be taken away again.
+        if line.chars().count() >= usize::from(columns) {
+            return;
+        }
+        // In one piece, so that nothing flickers.
+        let eraser = self.eraser();
+        message(&format!("{eraser}{}\n", self.voice.paint().faint(line)));
+        self.shown = Some(remaining.as_secs());
+    }
 }
 
 impl Prompt for Screen {
     fn show_device(&mut self, device: &DevicePrompt) {
-        self.user_code.clone_from(&device.user_code);
+        self.awaited = Some(Awaited::Approval(device.user_code.clone()));
         // Also with --quiet: without it nobody can sign in.
         message(&self.instructions(Approval {
             user_code: &device.user_code,
@@ -112,46 +216,155 @@ impl Prompt for Screen {
     }
 
     fn show_authorization(&mut self, authorization: &AuthorizationPrompt) {
-        // Also with --quiet: without it nobody can sign in.
+        let url = &authorization.url;
+        // Also with --quiet. The address stands alone on its line, so that it can be copied and a
+        // terminal can be told to open it.
         message(&format!(
-            "Open this address in a browser and sign in:\n  {}\n",
-            self.terminal
-                .hyperlink(&authorization.url, &authorization.url)
+            "{}\n\n{}\n\n",
+            authorization::above(authorization),
+            self.terminal.hyperlink(url, url)
         ));
+        self.awaited = Some(Awaited::Answer {
+            authorization: Box::new(authorization.clone()),
+            opened: None,
+            told: false,
+        });
+    }
+
+    fn takes_paste(&self) -> bool {
+        self.keyboard.is_some()
+    }
+
+    fn pasted(&mut self) -> Option<Secret> {
+        let keyboard = self.keyboard.as_mut()?;
+        match keyboard.pasted() {
+            Typed::Line(pasted) => Some(pasted),
+            Typed::TooLong => {
+                message(&format!("{}\n", authorization::TOO_LONG));
+                None
+            }
+            Typed::End => {
+                self.keyboard = None;
+                self.deserted = matches!(
+                    &self.awaited,
+                    Some(Awaited::Answer { authorization, .. }) if !authorization.comes_back
+                );
+                None
+            }
+            Typed::Nothing => None,
+        }
+    }
+
+    fn paste_refused(&mut self, refused: &PasteRefused) {
+        message(&format!("{}\n", authorization::refused(*refused)));
+    }
+
+    fn offer(&mut self, fallback: &Fallback) -> bool {
+        self.clear();
+        let Some(keyboard) = self.keyboard.as_mut().filter(|_| self.asks) else {
+            return false;
+        };
+        let why = format!(
+            "{} does not work here: {}",
+            way(fallback.from),
+            fallback.why
+        );
+        message(&format!("{}\n", fold(&sentence(&why))));
+        let agreed = question::agree(keyboard, instead(fallback.to));
+        message("\n");
+        self.agreed |= agreed;
+        agreed
     }
 
     fn waiting(&mut self, remaining: Duration) {
-        let Terminal::Screen { columns, .. } = self.terminal else {
-            return;
-        };
-        if self.voice.is_quiet() || self.shown == Some(remaining.as_secs()) {
-            return;
+        match &self.awaited {
+            Some(Awaited::Approval(user_code)) => {
+                let line = waiting_line(user_code, remaining);
+                self.show_waiting(&line, remaining);
+            }
+            Some(Awaited::Answer { .. }) => self.await_answer(remaining),
+            None => {}
         }
-        let line = waiting_line(&self.user_code, remaining);
-        // A line that wraps could not be taken away again.
-        if line.chars().count() >= usize::from(columns) {
-            return;
-        }
-        // In one piece, so that nothing flickers.
-        let eraser = self.eraser();
-        message(&format!("{eraser}{}\n", self.voice.paint().faint(&line)));
-        self.shown = Some(remaining.as_secs());
     }
 
     fn notice(&mut self, notice: &Notice) {
         self.clear();
-        match notice {
-            Notice::Browser(BrowserOutcome::Opened) => {
+        match (notice, &mut self.awaited) {
+            (Notice::Browser(outcome), Some(Awaited::Answer { opened, told, .. })) => {
+                if *told && *outcome == BrowserOutcome::Failed {
+                    // The browser's own word came late.
+                    self.voice
+                        .say("(no browser could be started: open the page yourself)");
+                } else {
+                    *opened = Some(*outcome);
+                }
+                self.voice.detail(1, || notice.text());
+            }
+            (Notice::Browser(BrowserOutcome::Opened), _) => {
                 self.voice.say("A browser window was opened.");
             }
-            // The address is on the screen either way; why it was not opened is for the curious.
-            Notice::Browser(_) => self.voice.detail(1, || notice.text()),
-            _ => self.voice.say(&format!("({})", notice.text())),
+            // The address is on the screen either way; why it was not opened, and why this way was
+            // chosen, is for the curious.
+            (Notice::Browser(_) | Notice::Chosen { .. } | Notice::Ignored { .. }, _) => {
+                self.voice.detail(1, || notice.text());
+            }
+            _ => self.voice.say(&fold(&format!("({})", notice.text()))),
         }
     }
 
     fn finished(&mut self) {
         self.clear();
+        let awaited = self.awaited.take();
+        let (Some(Awaited::Answer { .. }), Some(keyboard)) = (awaited, &mut self.keyboard) else {
+            return;
+        };
+        // What was typed and not sent off would become the shell's next command.
+        keyboard.forget();
+        if matches!(self.terminal, Terminal::Screen { .. }) {
+            message("\r\x1b[K");
+        }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.deserted
+    }
+}
+
+/// A way to sign in, at the start of a sentence.
+fn way(flow: SignIn) -> &'static str {
+    match flow {
+        SignIn::Browser => "the browser",
+        SignIn::Device => "the device grant",
+        SignIn::Paste => "pasting a code",
+        SignIn::ClientCredentials => "signing in as the client itself",
+        _ => "this way to sign in",
+    }
+}
+
+/// The question whether to take this way.
+fn instead(flow: SignIn) -> &'static str {
+    match flow {
+        SignIn::Browser => "Sign in with the browser instead?",
+        SignIn::Device => "Sign in with a code on any device instead?",
+        SignIn::Paste => "Sign in with any browser and paste the code here instead?",
+        SignIn::ClientCredentials => "Sign in as the client itself instead?",
+        _ => "Sign in another way instead?",
+    }
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first: String = characters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    let text = format!("{first}{}", characters.as_str());
+    if text.ends_with(['.', '!', '?']) {
+        text
+    } else {
+        format!("{text}.")
     }
 }
 

@@ -1,11 +1,11 @@
-//! Replaces one secret in a stream by stars, wherever the stream is cut into pieces.
+//! Replaces secrets in a stream by stars, wherever the stream is cut into pieces.
 
 use std::io::{self, Read, Write};
 
 const STARS: &[u8] = b"****";
 
-/// Copies `from` to `to` until the end, with `secret` replaced.
-pub(crate) fn copy(mut from: impl Read, mut to: impl Write, secret: &[u8]) -> io::Result<()> {
+/// Copies `from` to `to` until the end, with each of `secrets` replaced.
+pub(crate) fn copy(mut from: impl Read, mut to: impl Write, secrets: &[&[u8]]) -> io::Result<()> {
     let mut held = Vec::new();
     let mut piece = [0_u8; 8192];
     loop {
@@ -15,14 +15,15 @@ pub(crate) fn copy(mut from: impl Read, mut to: impl Write, secret: &[u8]) -> io
         };
         held.extend_from_slice(piece.get(..count).unwrap_or_default());
         let mut rest = held.as_slice();
-        while let Some(at) = find(rest, secret) {
+        while let Some((at, length)) = first(rest, secrets) {
             let (before, after) = rest.split_at(at);
             to.write_all(before)?;
             to.write_all(STARS)?;
-            rest = after.get(secret.len()..).unwrap_or_default();
+            rest = after.get(length..).unwrap_or_default();
         }
-        // What may be the beginning of the secret waits for the next piece.
-        let wait = if count == 0 { 0 } else { begun(rest, secret) };
+        // What may be the beginning of a secret waits for the next piece.
+        let waits = secrets.iter().map(|secret| begun(rest, secret)).max();
+        let wait = if count == 0 { 0 } else { waits.unwrap_or(0) };
         let (ready, waiting) = rest.split_at(rest.len() - wait);
         to.write_all(ready)?;
         to.flush()?;
@@ -31,6 +32,14 @@ pub(crate) fn copy(mut from: impl Read, mut to: impl Write, secret: &[u8]) -> io
         }
         held = waiting.to_vec();
     }
+}
+
+/// Where the first secret begins, and how long it is.
+fn first(text: &[u8], secrets: &[&[u8]]) -> Option<(usize, usize)> {
+    let found = secrets
+        .iter()
+        .filter_map(|secret| Some((find(text, secret)?, secret.len())));
+    found.min_by_key(|(at, _)| *at)
 }
 
 fn find(text: &[u8], secret: &[u8]) -> Option<usize> {
@@ -70,7 +79,7 @@ mod tests {
 
     fn redacted(pieces: &[&'static [u8]]) -> String {
         let mut out = Vec::new();
-        copy(Pieces(pieces.to_vec()), &mut out, b"abcab").unwrap();
+        copy(Pieces(pieces.to_vec()), &mut out, &[b"abcab", b"xyz"]).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -80,6 +89,7 @@ mod tests {
         assert_eq!(redacted(&[b"x ab", b"c", b"ab y"]), "x **** y");
         assert_eq!(redacted(&[b"abcababcab"]), "********");
         assert_eq!(redacted(&[b"abcabcab"]), "****cab");
+        assert_eq!(redacted(&[b"xyz abca", b"b xy", b"z"]), "**** **** ****");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_client::SignIn;
+
 use crate::settings::{Setting, Settings};
 
 /// Name, value and origin of each setting that has a value.
@@ -42,8 +44,8 @@ impl Rows {
             join(pairs, |(name, value)| format!("{name}={value}"))
         });
         rows.endpoints(s);
-        rows.put("dpop", &s.dpop, bool::to_string);
-        rows.put("flow", &s.flow, |flow| flow.word().to_owned());
+        rows.put("dpop", &s.dpop, |dpop| dpop.word().to_owned());
+        rows.put("flow", &s.flow, SignIn::to_string);
         rows.limit(s);
         rows.put("redirect_uri", s.redirect_uri.as_ref(), String::clone);
         rows.put("port", s.port.as_ref(), |ports| join(ports, u16::to_string));

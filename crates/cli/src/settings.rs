@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use countersign_client::{EndpointOverrides, SessionName};
+use countersign_client::{EndpointOverrides, SessionName, SignIn};
 
-use crate::args::{Flow, When};
+use crate::args::{Dpop, When};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::given::Overrides;
@@ -44,10 +44,10 @@ pub(crate) struct Settings {
     pub(crate) login_hint: Option<Setting<String>>,
     pub(crate) acr: Option<Setting<Vec<String>>>,
     pub(crate) max_age: Option<Setting<Duration>>,
-    pub(crate) dpop: Setting<bool>,
+    pub(crate) dpop: Setting<Dpop>,
     pub(crate) param: Option<Setting<BTreeMap<String, String>>>,
     pub(crate) endpoints: Option<Setting<EndpointOverrides>>,
-    pub(crate) flow: Setting<Flow>,
+    pub(crate) flow: Setting<SignIn>,
     /// No setting, because nothing overrides it.
     pub(crate) allowed_flows: Option<AllowedFlows>,
     pub(crate) redirect_uri: Option<Setting<String>>,
@@ -89,12 +89,12 @@ impl Settings {
             max_age: all.pick("max_age", |l| l.max_age.as_ref()),
             dpop: all
                 .pick("dpop", |l| l.dpop.as_ref())
-                .unwrap_or_else(|| default(false)),
+                .unwrap_or_else(|| default(Dpop::No)),
             param: all.pick("param", |l| l.param.as_ref()),
             endpoints: all.pick("endpoints", |l| l.endpoints.as_ref()),
             flow: all
                 .pick("flow", |l| l.flow.as_ref())
-                .unwrap_or_else(|| default(Flow::Auto)),
+                .unwrap_or_else(|| default(SignIn::Auto)),
             allowed_flows: AllowedFlows::of(config),
             redirect_uri: all.pick("redirect_uri", |l| l.redirect_uri.as_ref()),
             port: all.pick("port", |l| l.port.as_ref()),

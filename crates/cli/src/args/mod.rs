@@ -19,7 +19,7 @@ use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::SetupArgs;
-pub(crate) use sign_in::{Flow, SignInArgs};
+pub(crate) use sign_in::{Dpop, SignInArgs};
 
 use crate::duration;
 

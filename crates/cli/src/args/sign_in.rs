@@ -3,42 +3,54 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{FalseyValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum, ValueHint};
+use countersign_client::SignIn;
+use countersign_client::preset::Preset;
 use serde::{Deserialize, Serialize};
 
 use super::When;
 use crate::duration;
 use crate::server::Provider;
 
-/// The way to sign in.
+/// Whether tokens are bound to a key of the session (RFC 9449).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Flow {
-    /// What suits this computer and this server
+pub(crate) enum Dpop {
+    /// They are not
     #[default]
-    Auto,
-    /// In the browser here, which comes back by itself
-    Browser,
-    /// With a code, in a browser on any device
-    Device,
-    /// In a browser anywhere; the code it ends on is pasted here
-    Paste,
-    /// As the client itself; nobody signs in
-    ClientCredentials,
+    No,
+    /// They are, where the server does it
+    Preferred,
+    /// They are, or nobody is signed in
+    Required,
 }
 
-impl Flow {
+impl Dpop {
     /// The word that stands for it in flags and files.
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Self::Auto => "auto",
-            Self::Browser => "browser",
-            Self::Device => "device",
-            Self::Paste => "paste",
-            Self::ClientCredentials => "client-credentials",
+            Self::No => "no",
+            Self::Preferred => "preferred",
+            Self::Required => "required",
         }
     }
+}
+
+/// The ways to sign in, by the names that they have everywhere.
+fn flows() -> impl TypedValueParser<Value = SignIn> {
+    let flows = SignIn::ALL.map(|flow| PossibleValue::new(flow.as_str()).help(flow.text()));
+    PossibleValuesParser::new(flows)
+        .try_map(|name| SignIn::from_name(&name).ok_or("there is no such flow"))
+}
+
+/// The providers of which something is known.
+fn providers() -> impl TypedValueParser<Value = Provider> {
+    let names = Preset::ALL.iter().map(|preset| {
+        let name = PossibleValue::new(preset.name);
+        name.help(preset.title)
+    });
+    PossibleValuesParser::new(names).try_map(|name| Provider::by_name(&name))
 }
 
 // (A comment, because clap would take a doc comment for the command's own.)
@@ -46,7 +58,7 @@ impl Flow {
 pub(crate) struct SignInArgs {
     /// Whose server it is, for its ways and its short issuer
     #[arg(long, value_name = "NAME", help_heading = "Which server")]
-    #[arg(value_parser = PossibleValuesParser::new(Provider::names()).try_map(|n| Provider::by_name(&n)))]
+    #[arg(value_parser = providers())]
     pub(crate) provider: Option<Provider>,
 
     /// The organisation or tenant there, a part of the issuer
@@ -64,8 +76,9 @@ pub(crate) struct SignInArgs {
 
     /// The way to sign in; auto looks at this computer and at the server
     #[arg(long, value_name = "FLOW", help_heading = "How to sign in")]
+    #[arg(value_parser = flows())]
     #[arg(env = "COUNTERSIGN_FLOW", hide_env_values = true)]
-    pub(crate) flow: Option<Flow>,
+    pub(crate) flow: Option<SignIn>,
 
     /// Open the address with this command; %s in it stands for the address
     #[arg(long, value_name = "COMMAND", help_heading = "How to sign in")]
@@ -137,8 +150,9 @@ pub(crate) struct SignInArgs {
     pub(crate) param: Vec<(String, String)>,
 
     /// Bind the tokens to a key of this session (RFC 9449)
-    #[arg(long, help_heading = "What to ask for")]
-    pub(crate) dpop: bool,
+    #[arg(long, value_name = "WHEN", help_heading = "What to ask for")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "required")]
+    pub(crate) dpop: Option<Dpop>,
 
     /// Read the client secret from this file, if the client has one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -173,13 +187,13 @@ mod tests {
     }
 
     #[test]
-    fn a_flow_has_one_word_in_flags_and_files() {
-        for flow in Flow::value_variants() {
-            let flag = flow.to_possible_value().unwrap();
-            assert_eq!(flag.get_name(), flow.word());
-            let file = format!("flow = {:?}", flow.word());
-            let file: std::collections::BTreeMap<String, Flow> = toml::from_str(&file).unwrap();
-            assert_eq!(file["flow"], *flow);
+    fn a_choice_has_one_word_in_flags_and_files() {
+        for dpop in Dpop::value_variants() {
+            let flag = dpop.to_possible_value().unwrap();
+            assert_eq!(flag.get_name(), dpop.word());
+            let file = format!("dpop = {:?}", dpop.word());
+            let file: std::collections::BTreeMap<String, Dpop> = toml::from_str(&file).unwrap();
+            assert_eq!(file["dpop"], *dpop);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! configuration (`--config /dev/fd/N`). Arguments and environment of a process can be read by
 //! others; a pipe cannot.
 
+use std::fmt::Write as _;
 use std::io::{self, PipeWriter, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -15,9 +16,10 @@ use url::{Host, Url};
 
 use crate::app::{App, check_token, ready_made_token};
 use crate::args::CurlArgs;
+use crate::curl_args::{self, Arguments};
 use crate::error::CliError;
 use crate::output::shell_word;
-use crate::{curl_args, redact};
+use crate::redact;
 
 pub(crate) fn run(app: &App, args: &CurlArgs) -> Result<ExitCode, CliError> {
     let Some((address, for_curl)) = args.address_and_arguments.split_first() else {
@@ -25,8 +27,7 @@ pub(crate) fn run(app: &App, args: &CurlArgs) -> Result<ExitCode, CliError> {
     };
     let url = target(&address.to_string_lossy())?;
     let arguments = curl_args::check(for_curl)?;
-    let token = token(app)?;
-    check_token(token.expose())?;
+    let headers = headers(app, &url, &arguments)?;
 
     let (reader, writer) = io::pipe().map_err(|error| not_run(&error))?;
     // Everything that Rust opens is closed in children; this one end is meant for curl.
@@ -38,23 +39,43 @@ pub(crate) fn run(app: &App, args: &CurlArgs) -> Result<ExitCode, CliError> {
         .arg("--config")
         .arg(format!("/dev/fd/{}", reader.as_raw_fd()))
         .env_remove("COUNTERSIGN_TOKEN");
-    if arguments.verbose {
+    if arguments.is_verbose() {
         command.stderr(Stdio::piped());
     }
     app.voice.detail(1, || format!("curl {url}"));
     let child = command.spawn().map_err(|error| not_run(&error))?;
     drop(reader);
-    let status = attend(child, writer, &configuration(&url, &token), &token);
+    let status = attend(child, writer, &configuration(&url, &headers), &headers);
     Ok(exit_code(status.map_err(|error| not_run(&error))?))
 }
 
-fn token(app: &App) -> Result<Secret, CliError> {
+/// A header field: its name, and its value, which is or holds a secret.
+type Header = (&'static str, Secret);
+
+/// What authorizes the one request to `url`.
+fn headers(app: &App, url: &Url, arguments: &Arguments) -> Result<Vec<Header>, CliError> {
     if let Some(token) = ready_made_token()? {
-        return Ok(token);
+        let bearer = Secret::new(format!("Bearer {}", token.expose()));
+        return Ok(vec![("authorization", bearer)]);
     }
     let tokens = app.tokens()?;
-    let token = tokens.access_token(app.settings.min_ttl.value);
-    token.map_err(|error| app.explain(error))
+    let authorization = tokens
+        .authorization(arguments.method(), url, app.settings.min_ttl.value)
+        .map_err(|error| app.explain(error))?;
+    let headers = authorization.headers;
+    for (_, value) in &headers {
+        let bare = value.expose().rsplit(' ').next().unwrap_or_default();
+        check_token(bare)?;
+    }
+    let is_bound = headers.iter().any(|(name, _)| *name == "dpop");
+    match &arguments.repeats {
+        Some(argument) if is_bound => {
+            let what = format!("curl's {argument} cannot be used with this token");
+            Err(CliError::usage(what)
+                .why("it is bound to a key, and the proof that goes with it is for one request"))
+        }
+        _ => Ok(headers),
+    }
 }
 
 /// The one address that the token may go to.
@@ -113,7 +134,7 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 /// What curl reads from the pipe. The token has been checked to need no quoting.
-fn configuration(url: &Url, token: &Secret) -> Secret {
+fn configuration(url: &Url, headers: &[Header]) -> Secret {
     // What is not encrypted stays on this computer, whatever `http_proxy` says.
     let (protocols, proxy) = if url.scheme() == "https" {
         ("=https", "")
@@ -122,11 +143,13 @@ fn configuration(url: &Url, token: &Secret) -> Secret {
     };
     // As the `url` crate wrote it, so that what was checked is what is called; therefore no globbing.
     let address = url.as_str().replace('\\', "\\\\").replace('"', "\\\"");
-    Secret::new(format!(
-        "{proxy}globoff\nurl = \"{address}\"\nproto = \"{protocols}\"\nproto-redir = \"{protocols}\"\n\
-         header = \"Authorization: Bearer {}\"\n",
-        token.expose()
-    ))
+    let mut text = format!(
+        "{proxy}globoff\nurl = \"{address}\"\nproto = \"{protocols}\"\nproto-redir = \"{protocols}\"\n"
+    );
+    for (name, value) in headers {
+        let _ = writeln!(text, "header = \"{name}: {}\"", value.expose());
+    }
+    Secret::new(text)
 }
 
 /// Hands over the configuration and waits for the end.
@@ -134,13 +157,18 @@ fn attend(
     mut child: Child,
     mut pipe: PipeWriter,
     configuration: &Secret,
-    token: &Secret,
+    headers: &[Header],
 ) -> io::Result<ExitStatus> {
     // A curl that ends early, over a wrong argument say, has told so itself.
     let _ = pipe.write_all(configuration.expose().as_bytes());
     drop(pipe);
     if let Some(stderr) = child.stderr.take() {
-        redact::copy(stderr, io::stderr(), token.expose().as_bytes())?;
+        let secrets: Vec<&[u8]> = headers
+            .iter()
+            .filter_map(|(_, value)| value.expose().rsplit(' ').next())
+            .map(str::as_bytes)
+            .collect();
+        redact::copy(stderr, io::stderr(), &secrets)?;
     }
     child.wait()
 }
@@ -205,14 +233,15 @@ mod tests {
     fn what_was_checked_is_what_is_called() {
         let url = target("https://api.example.com\\@evil.example/").unwrap();
         assert_eq!(url.as_str(), "https://api.example.com/@evil.example/");
-        let text = configuration(&url, &Secret::new("abc"));
+        let headers = [("authorization", Secret::new("Bearer abc"))];
+        let text = configuration(&url, &headers);
         assert!(
             text.expose()
                 .contains("url = \"https://api.example.com/@evil.example/\"\n")
         );
         assert!(
             text.expose()
-                .contains("header = \"Authorization: Bearer abc\"\n")
+                .contains("header = \"authorization: Bearer abc\"\n")
         );
     }
 }

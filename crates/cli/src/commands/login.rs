@@ -1,8 +1,8 @@
 //! `countersign login`: sign a person in, and remember where.
 
-use countersign_client::{Browser, printable};
+use countersign_client::{Error, ExitCategory, Obstacle, SignIn, printable};
 
-use crate::app::{App, read_secret, ready_made_token};
+use crate::app::{App, ready_made_token};
 use crate::commands::whoami::identity_line;
 use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
@@ -25,24 +25,19 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
     if nowhere && app.config.profile_names().is_empty() && app.may_ask() {
         ask(app)?;
     }
-    if let Some(allowed) = &app.settings.allowed_flows {
-        allowed.check(app.settings.flow.value)?;
-    }
     let keep_as = profile_to_write(app)?;
-    let mut login = app.login()?.command("countersign login");
-    if let Some(file) = &app.settings.client_secret_file {
-        login = login.client_secret(read_secret(&file.value)?);
-    }
-    if let Some(limit) = &app.settings.login_timeout {
-        login = login.time_limit(limit.value);
-    }
-    if app.settings.no_browser.value || !app.may_ask() {
-        login = login.browser(Browser::Never);
-    }
-    let mut screen = Screen::new(app.voice, Terminal::of_stderr(), app.settings.qr.value);
-    let session = login.run(&mut screen).map_err(|error| app.explain(error))?;
+    let login = app.sign_in()?.command("countersign login");
+    let mut screen = Screen::new(app.voice, Terminal::of_stderr(), app.settings.qr.value)
+        .asking(app.may_ask())
+        .taking_paste(app.takes_paste());
+    let session = login
+        .run(&mut screen)
+        .map_err(|error| failed(app, error, &screen))?;
     if let Some(name) = keep_as {
         write_profile(app, &name);
+    }
+    if let Some(flow) = session.flow().filter(|_| screen.has_agreed()) {
+        keep_flow(app, flow);
     }
     let name = session
         .identity()
@@ -55,6 +50,35 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
         None => app.voice.say("Welcome."),
     }
     Ok(())
+}
+
+/// An error of a login, with what to type for another way where there is one.
+fn failed(app: &App, error: Error, screen: &Screen) -> CliError {
+    if screen.was_deserted() && matches!(error, Error::Cancelled) {
+        let what = "nobody pasted a code before standard input ended";
+        return CliError::new(ExitCategory::LoginRequired, "no_input", what)
+            .hint(app.command("login"));
+    }
+    let ways: Vec<SignIn> = match &error {
+        Error::AnotherWay(closed) => closed.others.clone(),
+        Error::NoWayToSignIn { closed } => closed
+            .iter()
+            .filter(|(_, obstacle)| matches!(obstacle, Obstacle::NobodyToPaste))
+            .map(|(way, _)| *way)
+            .collect(),
+        _ => Vec::new(),
+    };
+    let limited = matches!(&error, Error::NoWayToSignIn { closed }
+        if closed.iter().any(|(_, obstacle)| matches!(obstacle, Obstacle::NotAllowed)));
+    let mut error = app.explain(error);
+    if let (true, Some(allowed)) = (limited, &app.settings.allowed_flows) {
+        for file in allowed.files() {
+            error = error.why(format!("{} limits allowed_flows", file.display()));
+        }
+    }
+    ways.iter().fold(error, |error, way| {
+        error.hint(app.command(&format!("login --flow {way}")))
+    })
 }
 
 /// Asks a person where they sign in.
@@ -129,6 +153,26 @@ fn write_profile(app: &App, name: &str) {
         Err(error) => {
             app.voice
                 .warn(&format!("the profile `{name}` could not be saved"));
+            output::message(&error.render(app.voice.paint()));
+        }
+    }
+}
+
+/// Keeps the way that worked where the first did not, so that the next login goes straight to it.
+fn keep_flow(app: &App, flow: SignIn) {
+    let Ok(Some(name)) = app.settings.session_name() else {
+        return;
+    };
+    let written = ConfigEdit::open(&app.config).and_then(|mut edit| {
+        edit.set_flow(name.as_str(), flow)?;
+        edit.save()
+    });
+    match written {
+        Ok(()) => app.voice.say(&format!(
+            "Profile `{name}` uses the flow `{flow}` from now on."
+        )),
+        Err(error) => {
+            app.voice.warn("the flow that worked could not be saved");
             output::message(&error.render(app.voice.paint()));
         }
     }

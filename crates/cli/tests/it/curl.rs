@@ -87,7 +87,7 @@ fn the_token_is_in_no_argument_and_no_variable() {
         arguments.starts_with("-s\n--config\n/dev/fd/"),
         "{arguments}"
     );
-    assert!(configuration.contains("header = \"Authorization: Bearer ready-made-canary\"\n"));
+    assert!(configuration.contains("header = \"authorization: Bearer ready-made-canary\"\n"));
     assert!(configuration.contains("url = \"https://api.example.com/items\"\n"));
     assert!(configuration.contains("proto = \"=https\"\n"));
 }
