@@ -206,6 +206,7 @@ impl Core {
                 client,
                 scopes,
                 audiences,
+                nonce: None,
             }))
         });
         let subject = redeemed.await??;
@@ -259,7 +260,7 @@ pub(super) fn narrowed(granted: &[String], asked: &[String]) -> Option<Vec<Strin
 }
 
 /// The scopes of a request, without those that can mean nothing to the client.
-fn scopes_of_request(scope: Option<&str>, client: &Client) -> Result<ScopeSet, Refusal> {
+pub(super) fn scopes_of_request(scope: Option<&str>, client: &Client) -> Result<ScopeSet, Refusal> {
     let scopes = ScopeSet::parse(scope.unwrap_or("openid")).map_err(|_| Refusal::InvalidScope)?;
     let bounded =
         scopes.len() <= MOST_SCOPES && scopes.iter().all(|scope| scope.len() <= LONGEST_SCOPE);

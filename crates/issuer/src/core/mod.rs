@@ -6,6 +6,9 @@
 //! | `clients`, `registration` | which applications there are, and what they may ask for |
 //! | `credentials`, `assertion` | which of them is asking, and how it proves that |
 //! | `device`, `approval` | a device login: begun, polled, redeemed; looked up, approved, denied |
+//! | `authorization`, `parameters`, `redirect`, `sealed` | an authorization request: what it has to be, where its answer goes, how it waits |
+//! | `consent`, `code` | the request is approved or denied; the code redeemed |
+//! | `logout` | a client asks that its person be signed out |
 //! | `own_tokens` | a client gets a token in its own name |
 //! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
 //! | `token`, `inspection` | what tokens say; reading, introspecting and revoking them |
@@ -19,21 +22,28 @@
 
 mod approval;
 mod assertion;
+mod authorization;
 mod clients;
+mod code;
+mod consent;
 mod credentials;
 mod device;
 mod inspection;
 mod keys;
 mod limits;
+mod logout;
 mod model;
 mod outcome;
 mod own_tokens;
 mod pace;
+mod parameters;
 mod password;
+mod redirect;
 mod refresh;
 mod refusal;
 mod registration;
 mod renewal;
+mod sealed;
 mod sessions;
 mod token;
 pub(crate) mod user_code;
@@ -53,18 +63,26 @@ use password::Hasher;
 use refresh::Resumed;
 
 pub use assertion::{ASSERTION_ALGORITHMS, CLIENT_ASSERTION_TYPE};
+pub use authorization::{
+    AuthorizationProblem, AuthorizationRequest, AuthorizationResponse, REQUEST_URI, Standing,
+    Unanswerable,
+};
 pub use clients::{NewAuthentication, NewClient, RegisteredClient};
+pub use code::CodeRequest;
 pub use credentials::ClientCredentials;
 pub use device::{DeviceRequest, StartedDevice};
 pub use inspection::{Introspection, TokenProblem, UserInfo};
 pub use keys::{KeyError, Keys, PublishedKeys};
 pub use limits::{Limit, Limits};
+pub use logout::{InvalidLogout, LogoutParameters, LogoutRequest};
 pub use model::{
     Account, Audiences, AuthorizationCode, BrowserSession, Client, ClientAuthentication, Device,
     DeviceState, Digest, Grant, GrantId, GrantType, PasswordHash, PendingDevice, PushedRequest,
     Rotation, Session, SetupLink,
 };
 pub use outcome::{AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn};
+pub use parameters::AuthorizationParameters;
+pub use redirect::Destination;
 pub use refusal::{Failure, Refusal};
 pub use registration::{ClientRejected, JwksProblem, UriProblem};
 pub use token::{ACR_PASSWORD, SCOPES, Tokens};
@@ -105,6 +123,10 @@ pub struct Lifetimes {
     pub login: Duration,
     /// Device and user code.
     pub device_code: Duration,
+    /// An authorization request that waits for a person, or a logout request.
+    pub authorization_request: Duration,
+    /// An authorization code.
+    pub authorization_code: Duration,
     /// A signed-in browser that nobody uses.
     pub session_idle: Duration,
     /// A signed-in browser, however much it is used.
@@ -121,6 +143,10 @@ impl Default for Lifetimes {
             login_idle: Duration::from_secs(30 * 24 * HOUR),
             login: Duration::from_secs(365 * 24 * HOUR),
             device_code: Duration::from_secs(600),
+            authorization_request: Duration::from_secs(HOUR),
+            // RFC 6749, section 4.1.2 allows ten minutes. It goes from one
+            // program to the next, so that a slow machine is all it waits for.
+            authorization_code: Duration::from_secs(60),
             session_idle: Duration::from_secs(HOUR),
             session: Duration::from_secs(12 * HOUR),
             setup_link: Duration::from_secs(HOUR),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Error;
 
-/// A refusal in the words of RFC 6749 (section 5.2), RFC 8628 (section 3.5)
-/// and RFC 8707 (section 2).
+/// A refusal in the words of RFC 6749 (sections 4.1.2.1 and 5.2), RFC 8628
+/// (section 3.5), RFC 8707 (section 2) and `OpenID` Connect Core 1.0 (section
+/// 3.1.2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -21,6 +22,18 @@ pub enum Refusal {
     UnauthorizedClient,
     /// Nobody here knows this grant type.
     UnsupportedGrantType,
+    /// Nobody here knows this response type.
+    UnsupportedResponseType,
+    /// The request came as an object.
+    RequestNotSupported,
+    /// The request is to be fetched from somewhere.
+    RequestUriNotSupported,
+    /// The client describes itself in the request.
+    RegistrationNotSupported,
+    /// Somebody has to sign in, and no page may be shown.
+    LoginRequired,
+    /// The person has to decide, and no page may be shown.
+    ConsentRequired,
     /// A scope was asked for that was not granted or is malformed.
     InvalidScope,
     /// A resource was asked for that the client may not have.
@@ -49,6 +62,12 @@ impl Refusal {
             Self::InvalidGrant(_) => "invalid_grant",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::LoginRequired => "login_required",
+            Self::ConsentRequired => "consent_required",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::AuthorizationPending => "authorization_pending",
@@ -69,6 +88,14 @@ impl Refusal {
             Self::InvalidClient => Some("unknown client, or its authentication failed"),
             Self::UnauthorizedClient => Some("this client may not use this grant type"),
             Self::UnsupportedGrantType => Some("this server does not know this grant type"),
+            Self::UnsupportedResponseType => Some("the only response_type here is code"),
+            Self::RequestNotSupported => Some("request objects are not supported"),
+            Self::RequestUriNotSupported => {
+                Some("a request_uri can only name a request that was pushed here")
+            }
+            Self::RegistrationNotSupported => Some("clients are registered beforehand"),
+            Self::LoginRequired => Some("nobody suitable is signed in"),
+            Self::ConsentRequired => Some("the person has to be asked"),
             Self::InvalidScope => Some("a scope is malformed or was not granted"),
             Self::InvalidTarget => Some("a resource is malformed or not open to this client"),
             Self::AuthorizationPending | Self::SlowDown => None,

@@ -62,6 +62,10 @@ pub enum UriProblem {
     /// RFC 6749, section 3.1.2.
     #[error("it has a fragment")]
     Fragment,
+    /// Not as a browser writes it: a person who is shown it would read another
+    /// address than the browser goes to.
+    #[error("a browser would write it in another way")]
+    Spelling,
     /// A name or password before the host.
     #[error("it has a user name in it")]
     UserInfo,
@@ -143,11 +147,18 @@ fn check_uri(uri: &str) -> Result<(), UriProblem> {
         return Err(UriProblem::UserInfo);
     }
     match url.scheme() {
-        "https" => Ok(()),
-        "http" if is_loopback(&url) => Ok(()),
-        "http" => Err(UriProblem::PlainHttp),
-        scheme if scheme.contains('.') && !url.has_authority() => Ok(()),
-        _ => Err(UriProblem::Scheme),
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(UriProblem::PlainHttp),
+        scheme if scheme.contains('.') && !url.has_authority() => {}
+        _ => return Err(UriProblem::Scheme),
+    }
+    // The empty path of `https://host` is written as a slash.
+    let written = url.as_str();
+    if written == uri || written.strip_suffix('/') == Some(uri) {
+        Ok(())
+    } else {
+        Err(UriProblem::Spelling)
     }
 }
 
@@ -200,6 +211,14 @@ mod tests {
             ("https://app.example/#", UriProblem::Fragment),
             ("https://app.example/#x", UriProblem::Fragment),
             ("https://app.example@evil.example/", UriProblem::UserInfo),
+            (r"https://app.example\@evil.example/", UriProblem::Spelling),
+            ("https://app.example/a/../callback", UriProblem::Spelling),
+            ("https://app.example:443/", UriProblem::Spelling),
+            ("https://APP.example/", UriProblem::Spelling),
+            ("https:app.example/", UriProblem::Spelling),
+            ("https://app.example/<b>", UriProblem::Spelling),
+            ("http://127.1/", UriProblem::Spelling),
+            ("http://[0:0:0:0:0:0:0:1]/", UriProblem::Spelling),
             ("http://app.example/", UriProblem::PlainHttp),
             ("http://127.0.0.1.evil.example/", UriProblem::PlainHttp),
             ("http://localhost.evil.example/", UriProblem::PlainHttp),

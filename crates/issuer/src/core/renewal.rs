@@ -108,6 +108,7 @@ impl Core {
                 client: renewal.client,
                 scopes,
                 audiences,
+                nonce: None,
             }))
         });
         Ok(self.issue(&renewed.await??, now)?)

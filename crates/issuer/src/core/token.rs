@@ -20,6 +20,8 @@ pub const ACR_PASSWORD: &str = "1";
 const AMR_PASSWORD: [&str; 1] = ["pwd"];
 /// The `typ` of an access token (RFC 9068, section 2.1).
 pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+/// The `typ` of an ID token.
+pub(super) const ID_TOKEN_TYPE: &str = "JWT";
 
 /// The scopes with a meaning to the issuer itself.
 pub const SCOPES: [&str; 5] = ["openid", "profile", "email", "groups", "offline_access"];
@@ -48,6 +50,9 @@ pub(super) struct Subject {
     pub(super) scopes: ScopeSet,
     /// The audiences of this access token; empty for the issuer itself.
     pub(super) audiences: Vec<String>,
+    /// The `nonce` of the authorization request. Only the first ID token
+    /// repeats it (`OpenID` Connect Core 1.0, section 12.2).
+    pub(super) nonce: Option<String>,
 }
 
 /// The claims about a person that scopes give access to (`OpenID` Connect Core
@@ -122,6 +127,10 @@ struct IdTokenClaims<'a> {
     acr: &'a str,
     amr: [&'a str; 1],
     at_hash: &'a str,
+    /// The login that this came from, as in the access token.
+    sid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
     #[serde(flatten)]
     person: PersonClaims<'a>,
 }
@@ -149,10 +158,12 @@ impl Core {
             client,
             scopes,
             audiences,
+            nonce,
         } = subject;
         let keys = self.keys();
         let key = keys.signing_key(client.signing_algorithm)?;
         let scope = scopes.to_string();
+        let sid = sid(&grant.id);
         let mut jti = [0_u8; 16];
         self.provider.fill_random(&mut jti)?;
         let person = PersonClaims::new(account, scopes);
@@ -169,7 +180,7 @@ impl Core {
                 exp: exp.as_secs(),
                 jti: &base64url::encode(&jti),
                 login: Some(LoginClaims {
-                    sid: &sid(&grant.id),
+                    sid: &sid,
                     auth_time: grant.auth_time.as_secs(),
                     acr: ACR_PASSWORD,
                     amr: AMR_PASSWORD,
@@ -188,9 +199,11 @@ impl Core {
                 acr: ACR_PASSWORD,
                 amr: AMR_PASSWORD,
                 at_hash: &self.at_hash(&access_token),
+                sid: &sid,
+                nonce: nonce.as_deref(),
                 person,
             };
-            Some(Secret::from(key.sign("JWT", &claims)?))
+            Some(Secret::from(key.sign(ID_TOKEN_TYPE, &claims)?))
         } else {
             None
         };

@@ -27,11 +27,7 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         .iter()
         .map(|algorithm| algorithm.name())
         .collect();
-    let grant_types = [
-        GrantType::ClientCredentials,
-        GrantType::DeviceCode,
-        GrantType::RefreshToken,
-    ];
+    let grant_types = GrantType::ALL;
     let authentication = [
         "none",
         "client_secret_basic",
@@ -41,21 +37,26 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
     let assertions = ASSERTION_ALGORITHMS.map(Algorithm::name);
     let document = json!({
         "issuer": state.core.issuer().as_str(),
+        "authorization_endpoint": settings.url(paths::AUTHORIZATION),
         "device_authorization_endpoint": settings.url(paths::DEVICE_AUTHORIZATION),
         "token_endpoint": settings.url(paths::TOKEN),
         "userinfo_endpoint": settings.url(paths::USERINFO),
         "revocation_endpoint": settings.url(paths::REVOCATION),
+        "end_session_endpoint": settings.url(paths::END_SESSION),
         "introspection_endpoint": settings.url(paths::INTROSPECTION),
         "jwks_uri": settings.url(paths::JWKS),
         "scopes_supported": SCOPES,
         "grant_types_supported": grant_types.map(GrantType::name),
-        // Required, and empty: there is no authorization endpoint.
-        "response_types_supported": [],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true,
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algorithms,
         "acr_values_supported": [ACR_PASSWORD],
         "claims_supported": [
-            "iss", "sub", "aud", "iat", "exp", "auth_time", "acr", "amr", "at_hash",
+            "iss", "sub", "aud", "iat", "exp", "auth_time", "acr", "amr", "at_hash", "sid", "nonce",
             "name", "preferred_username", "email", "groups",
         ],
         "token_endpoint_auth_methods_supported": authentication,

@@ -41,6 +41,10 @@ pub(crate) mod paths {
     pub(crate) const REVOCATION: &str = "/revoke";
     pub(crate) const INTROSPECTION: &str = "/introspect";
     pub(crate) const JWKS: &str = "/jwks";
+    /// The authorization endpoint, which is a page.
+    pub(crate) const AUTHORIZATION: &str = "/authorize";
+    /// Where clients have their people signed out, which is a page.
+    pub(crate) const END_SESSION: &str = "/end_session";
     /// The page for user codes.
     pub(crate) const DEVICE: &str = "/device";
     /// The page that makes the first account.

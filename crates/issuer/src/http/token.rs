@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::AppState;
 use super::errors::{failure, private_json};
 use super::form::Form;
-use crate::core::{Failure, GrantType, Refusal, Tokens};
+use crate::core::{CodeRequest, Failure, GrantType, Refusal, Tokens};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -38,8 +38,19 @@ async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
     let resources = form.all("resource");
     let now = state.now();
     match grant_type {
-        // Until its endpoint is there, nobody here knows it.
-        GrantType::AuthorizationCode => Err(Refusal::UnsupportedGrantType.into()),
+        GrantType::AuthorizationCode => {
+            let code = form.required("code", "code is missing")?;
+            let redirect_uri = form.required("redirect_uri", "redirect_uri is missing")?;
+            let verifier = form.required("code_verifier", "code_verifier is missing")?;
+            let request = CodeRequest {
+                credentials,
+                code: Secret::new(code),
+                redirect_uri: redirect_uri.to_owned(),
+                code_verifier: Secret::new(verifier),
+                resources,
+            };
+            state.core.redeem_code(request, now).await
+        }
         GrantType::ClientCredentials => {
             let (scope, audiences) = (form.optional("scope"), form.all("audience"));
             state

@@ -8,6 +8,7 @@ use axum::response::Response;
 use countersign_oauth::Secret;
 use http::{StatusCode, Uri};
 
+use super::choice::Choice;
 use super::post::Post;
 use super::refusal::Refusal;
 use super::view::{Confirm, EnterCode, Next, Outcome, Tone};
@@ -135,7 +136,7 @@ pub(super) async fn done(
 }
 
 /// To the device page with a code that was parsed.
-pub(super) fn redirect(pages: &Pages, code: &Code) -> Response {
+fn redirect(pages: &Pages, code: &Code) -> Response {
     pages.redirect(&format!("/device?user_code={}", code.shown))
 }
 
@@ -185,23 +186,6 @@ fn confirm(
         remaining: words::span(pending.expires_at.since(now)),
     };
     pages.page(visitor, StatusCode::OK, &page)
-}
-
-/// What was pressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Choice {
-    Approve,
-    Deny,
-}
-
-impl Choice {
-    fn parse(name: &str) -> Option<Self> {
-        match name {
-            "approve" => Some(Self::Approve),
-            "deny" => Some(Self::Deny),
-            _ => None,
-        }
-    }
 }
 
 /// How a decision ended.

@@ -1,4 +1,4 @@
-//! The pages people see: home, sign-in, the device page, set-up.
+//! The pages people see: home, sign-in, the device page, consent, sign-out, set-up.
 //!
 //! Server-rendered, without a script and without a foreign request. A person's decision is
 //! always a POST from our own page ([`post`]); a GET shows things and changes nothing.
@@ -7,8 +7,11 @@
 //! the outcome.
 
 mod assets;
+mod authorize;
+mod choice;
 mod cookie;
 mod device;
+mod end_session;
 mod form;
 mod home;
 mod host;
@@ -20,6 +23,7 @@ mod setup;
 mod sign_in;
 mod view;
 mod visitor;
+mod waiting;
 mod words;
 
 use std::sync::Arc;
@@ -29,6 +33,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 use http::Uri;
 
+use crate::http::paths;
 use crate::{AppState, Core};
 use cookie::CookieJar;
 use refusal::Refusal;
@@ -42,6 +47,19 @@ pub fn router(state: AppState) -> Router {
         .route("/d", get(device::show).post(device::enter))
         .route("/device/decision", post(device::decide))
         .route("/device/done", get(device::done))
+        .route(
+            paths::AUTHORIZATION,
+            get(authorize::begin).post(authorize::begin),
+        )
+        .route("/authorize/consent", get(authorize::show))
+        .route("/authorize/decision", post(authorize::decide))
+        .route(
+            paths::END_SESSION,
+            get(end_session::begin).post(end_session::begin),
+        )
+        .route("/end_session/confirm", get(end_session::show))
+        .route("/end_session/decision", post(end_session::decide))
+        .route("/end_session/done", get(end_session::done))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/setup", get(setup::show).post(setup::submit))

@@ -9,7 +9,7 @@ use http::{StatusCode, header};
 
 use super::view::{Next, Tone};
 use super::words;
-use crate::core;
+use crate::core::{self, InvalidLogout, Unanswerable};
 
 /// Why a request is refused, each with its status and its words.
 #[derive(Debug, Clone)]
@@ -34,6 +34,10 @@ pub(super) enum Refusal {
     CodeExpired,
     /// Somebody decided on the login already.
     CodeDecided,
+    /// An application's request that it cannot be told about.
+    Authorization(Unanswerable),
+    /// A logout request that is not put before anybody.
+    Logout(InvalidLogout),
     /// Too many wrong codes.
     CodesLimited(Duration),
     /// Too many wrong passwords.
@@ -69,10 +73,15 @@ impl Refusal {
             Self::NotFound | Self::SetupLink => StatusCode::NOT_FOUND,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::MalformedForm => StatusCode::BAD_REQUEST,
+            Self::Authorization(Unanswerable::Expired | Unanswerable::Gone)
+            | Self::Logout(InvalidLogout::Expired)
+            | Self::CodeExpired
+            | Self::CodeDecided => StatusCode::GONE,
+            Self::MalformedForm | Self::Authorization(_) | Self::Logout(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::FormExpired | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::CodeExpired | Self::CodeDecided => StatusCode::GONE,
             Self::CodesLimited(_) | Self::SignInsLimited(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Other(status) => *status,
@@ -81,13 +90,6 @@ impl Refusal {
 
     /// What the page says.
     pub(super) fn words(&self) -> Words {
-        let plain = |title: &str, text: &str, next| Words {
-            tone: Tone::Plain,
-            title: title.to_owned(),
-            text: text.to_owned(),
-            command: None,
-            next,
-        };
         match self {
             Self::NotFound => plain(
                 "No such page",
@@ -147,22 +149,17 @@ impl Refusal {
                  sign-in.",
                 Some(CODE),
             ),
-            Self::CodesLimited(retry_after) => plain(
+            Self::Authorization(problem) => authorization(*problem),
+            Self::Logout(problem) => logout(*problem),
+            Self::CodesLimited(retry_after) => limited(
                 "Too many wrong codes",
-                &format!(
-                    "To keep codes from being guessed, none is accepted for now. Try again in {}.",
-                    words::wait(*retry_after)
-                ),
-                None,
+                "To keep codes from being guessed, none is accepted for now.",
+                *retry_after,
             ),
-            Self::SignInsLimited(retry_after) => plain(
+            Self::SignInsLimited(retry_after) => limited(
                 "Too many attempts",
-                &format!(
-                    "To keep passwords from being guessed, none is checked for now. Try again in \
-                     {}.",
-                    words::wait(*retry_after)
-                ),
-                None,
+                "To keep passwords from being guessed, none is checked for now.",
+                *retry_after,
             ),
             Self::Failed(_) => plain(
                 "Something went wrong here",
@@ -182,6 +179,69 @@ impl Refusal {
             ),
         }
     }
+}
+
+/// Words without a command.
+fn plain(title: &str, text: &str, next: Option<Next>) -> Words {
+    Words {
+        tone: Tone::Plain,
+        title: title.to_owned(),
+        text: text.to_owned(),
+        command: None,
+        next,
+    }
+}
+
+/// What is said to somebody who has to wait.
+fn limited(title: &str, why: &str, retry_after: Duration) -> Words {
+    let text = format!("{why} Try again in {}.", words::wait(retry_after));
+    plain(title, &text, None)
+}
+
+/// What a person is told whose application has made a request that leads nowhere. The last
+/// sentence is for whoever writes the application; what the request said is not repeated, for
+/// anybody can have made it.
+fn authorization(problem: Unanswerable) -> Words {
+    let (title, text) = match problem {
+        Unanswerable::Expired => (
+            "This sign-in took too long",
+            "Nothing was approved. Start it again from the application.".to_owned(),
+        ),
+        Unanswerable::Gone => (
+            "Too late for this sign-in",
+            "It was used already, or your account has changed meanwhile. Nothing was approved. \
+             Start it again from the application."
+                .to_owned(),
+        ),
+        Unanswerable::UnknownPushedRequest => (
+            "This sign-in cannot go on",
+            format!(
+                "It was used already, or is too old. Nothing was approved. Start it again from \
+                 the application. ({problem}.)"
+            ),
+        ),
+        _ => (
+            "This sign-in cannot go on",
+            format!(
+                "The application that sent you here is not known, or asked to be answered at an \
+                 address that is not its own. Nothing was approved. ({problem}.)"
+            ),
+        ),
+    };
+    plain(title, &text, None)
+}
+
+fn logout(problem: InvalidLogout) -> Words {
+    let text = match problem {
+        InvalidLogout::Expired => {
+            "The page was open for too long. You can sign out from the start page.".to_owned()
+        }
+        _ => format!(
+            "The application that sent you here made a mistake. You can sign out from the start \
+             page. ({problem}.)"
+        ),
+    };
+    plain("You were not signed out", &text, Some(START))
 }
 
 impl Refusal {

@@ -7,9 +7,10 @@ use countersign_oauth::Secret;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use super::refusal::Refusal;
-use super::view::{Frame, Outcome};
+use super::view::{Frame, Leave, Outcome, Tone};
 use super::visitor::Visitor;
-use super::{Pages, assets};
+use super::{Pages, assets, words};
+use crate::core::AuthorizationResponse;
 
 /// What pages may do: show themselves, our style sheet and icon, and send forms to us.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
@@ -65,6 +66,14 @@ pub(super) async fn finish(State(pages): State<Pages>, response: Response) -> Re
             .or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// Sends the browser away, to an address that a client has registered. Only for an answer that
+/// no form of ours has led to: see [`Pages::leave_by`].
+pub(super) fn redirect_away(url: &Secret) -> Result<Response, Refusal> {
+    let mut location = HeaderValue::try_from(url.expose()).map_err(Refusal::failed)?;
+    location.set_sensitive(true);
+    Ok((StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response())
 }
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -136,6 +145,40 @@ impl Pages {
             Ok(location) => (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response(),
             Err(error) => Refusal::failed(error).into_response(),
         }
+    }
+
+    /// Sends the browser away with the answer to an application.
+    pub(super) fn leave(
+        &self,
+        visitor: &Visitor,
+        tone: Tone,
+        title: &'static str,
+        response: &AuthorizationResponse,
+    ) -> Result<Response, Refusal> {
+        let page = Leave {
+            frame: self.frame(visitor),
+            tone,
+            title,
+            destination: words::destination(&response.destination),
+            url: response.url.clone(),
+        };
+        self.leave_by(visitor, &page)
+    }
+
+    /// Sends the browser away by a page that it leaves at once, for an answer that one of our
+    /// forms has led to.
+    ///
+    /// Some browsers hold `form-action` against every redirect that follows a form, wherever it
+    /// leads in the end. Naming the address in the policy would help with some: a policy cannot
+    /// name `[::1]` (CSP 3, section 6.7.2.8), nor what a callback redirects to in its turn. So the
+    /// form ends here, at our own page, and the policy stays `'self'` on all of them.
+    pub(super) fn leave_by(&self, visitor: &Visitor, page: &Leave) -> Result<Response, Refusal> {
+        let mut response = self.page(visitor, StatusCode::OK, page)?;
+        let mut refresh = HeaderValue::try_from(format!("0;url={}", page.url.expose()))
+            .map_err(Refusal::failed)?;
+        refresh.set_sensitive(true);
+        response.headers_mut().insert(header::REFRESH, refresh);
+        Ok(response)
     }
 
     fn refusal(&self, refusal: &Refusal) -> String {

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 
 use askama::Template;
+use countersign_oauth::Secret;
 
-use super::words::Code;
+use super::waiting::Waiting;
+use super::words::{Code, Place};
 
 /// What surrounds every page.
 #[derive(Debug, Clone)]
@@ -71,12 +73,12 @@ impl EnterCode {
     }
 }
 
-/// The sign-in form; `code` is the login that waits behind it.
+/// The sign-in form.
 #[derive(Debug, Template)]
 #[template(path = "sign_in.html")]
 pub(super) struct SignInForm {
     pub(super) frame: Frame,
-    pub(super) code: Option<Code>,
+    pub(super) waiting: Waiting,
     pub(super) username: String,
     pub(super) problem: Option<&'static str>,
 }
@@ -98,6 +100,50 @@ pub(super) struct Confirm {
     pub(super) command: Option<String>,
     pub(super) age: String,
     pub(super) remaining: String,
+}
+
+/// The page on which an application's request is approved or denied.
+#[derive(Debug, Template)]
+#[template(path = "consent.html")]
+pub(super) struct Consent {
+    pub(super) frame: Frame,
+    /// The request as the browser carries it.
+    pub(super) request: String,
+    pub(super) client_name: String,
+    pub(super) client_id: String,
+    pub(super) account_name: String,
+    pub(super) account_username: String,
+    pub(super) scopes: Vec<Cow<'static, str>>,
+    pub(super) audiences: Vec<String>,
+    /// Whether the answer stays on the machine that the browser runs on.
+    pub(super) here: bool,
+    pub(super) destination: Place,
+}
+
+/// The page on which an application's wish to sign the person out is granted or not.
+#[derive(Debug, Template)]
+#[template(path = "sign_out.html")]
+pub(super) struct SignOut {
+    pub(super) frame: Frame,
+    pub(super) request: String,
+    pub(super) client_name: Option<String>,
+    pub(super) client_id: String,
+    pub(super) account_name: String,
+    pub(super) account_username: String,
+    /// Whether the application's login was for another account than this.
+    pub(super) another: bool,
+    pub(super) destination: Option<Place>,
+}
+
+/// A page that the browser leaves by itself, for an application's address.
+#[derive(Debug, Template)]
+#[template(path = "leave.html")]
+pub(super) struct Leave {
+    pub(super) frame: Frame,
+    pub(super) tone: Tone,
+    pub(super) title: &'static str,
+    pub(super) destination: Place,
+    pub(super) url: Secret,
 }
 
 /// The form for the first account.

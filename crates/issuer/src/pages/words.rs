@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::core::user_code;
+use crate::core::{Destination, user_code};
 
 /// Says what granting `scope` allows, to somebody who has never heard the word.
 ///
@@ -74,6 +74,28 @@ pub(super) fn address(address: IpAddr) -> String {
     } else {
         address.to_string()
     }
+}
+
+/// Where a browser goes on to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// What is there.
+    pub(super) words: &'static str,
+    /// Its address.
+    pub(super) address: String,
+}
+
+/// Says where a browser goes on to.
+pub(super) fn destination(destination: &Destination) -> Place {
+    let (words, address) = match destination {
+        Destination::ThisMachine { address } => ("a program on this computer", address.clone()),
+        Destination::Site { host } => ("another site", host.clone()),
+        Destination::Application { scheme } => (
+            "the application for addresses that begin with",
+            format!("{scheme}:"),
+        ),
+    };
+    Place { words, address }
 }
 
 fn count(number: u64, unit: &str) -> String {

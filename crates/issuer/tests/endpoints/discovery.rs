@@ -22,9 +22,21 @@ async fn both_documents_are_the_same_and_everything_in_them_is_served() {
     assert_eq!(metadata["countersign_development"], true);
     // Its confirmation page shows what clients say of themselves.
     assert_eq!(metadata["countersign_requester_supported"], true);
-    // There is none, so none is published.
-    assert!(metadata.get("authorization_endpoint").is_none());
-    assert_eq!(metadata["response_types_supported"], serde_json::json!([]));
+    for (name, values) in [
+        ("response_types_supported", &["code"][..]),
+        ("response_modes_supported", &["query"]),
+        ("code_challenge_methods_supported", &["S256"]),
+        (
+            "prompt_values_supported",
+            &["none", "login", "consent", "select_account"],
+        ),
+    ] {
+        assert_eq!(metadata[name], serde_json::json!(values), "{name}");
+    }
+    assert_eq!(
+        metadata["authorization_response_iss_parameter_supported"],
+        true
+    );
     assert_eq!(
         metadata["id_token_signing_alg_values_supported"],
         serde_json::json!(["ES256"])
@@ -51,7 +63,7 @@ async fn both_documents_are_the_same_and_everything_in_them_is_served() {
         );
         endpoints += 1;
     }
-    assert_eq!(endpoints, 6);
+    assert_eq!(endpoints, 8);
 }
 
 #[tokio::test]

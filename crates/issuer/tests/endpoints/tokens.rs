@@ -119,7 +119,31 @@ async fn malformed_token_requests_end_in_the_error_of_the_rfc() {
         (
             vec![cli, ("grant_type", "authorization_code")],
             400,
-            "unsupported_grant_type",
+            "invalid_request",
+        ),
+        (
+            vec![
+                cli,
+                ("grant_type", "authorization_code"),
+                ("code", "x"),
+                ("redirect_uri", "http://127.0.0.1:49152/callback"),
+            ],
+            400,
+            "invalid_request",
+        ),
+        (
+            vec![
+                cli,
+                ("grant_type", "authorization_code"),
+                ("code", "x"),
+                ("redirect_uri", "http://127.0.0.1:49152/callback"),
+                (
+                    "code_verifier",
+                    "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+                ),
+            ],
+            400,
+            "invalid_grant",
         ),
         (vec![cli, ("grant_type", device)], 400, "invalid_request"),
         (

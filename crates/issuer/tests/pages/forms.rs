@@ -4,13 +4,15 @@ use http::StatusCode;
 
 use crate::site::{ORIGIN, Site};
 
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 8] = [
     "/device",
     "/d",
     "/device/decision",
     "/sign-in",
     "/sign-out",
     "/setup",
+    "/authorize/decision",
+    "/end_session/decision",
 ];
 
 #[tokio::test]

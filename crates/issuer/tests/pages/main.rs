@@ -5,7 +5,9 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod authorize;
 mod device;
+mod end_session;
 mod forms;
 mod headers;
 mod places;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use countersign_issuer::core::{
-    ClientCredentials, Core, DeviceRequest, Keys, NewAccount, Policy, StartedDevice,
+    ClientCredentials, Core, DeviceRequest, Keys, NewAccount, Policy, StartedDevice, Tokens,
 };
 use countersign_issuer::http::{self as issuer_http, AppState, Peer, Settings};
 use countersign_issuer::storage::Memory;
@@ -120,19 +120,32 @@ impl Site {
         json["error"].as_str().unwrap_or("tokens").to_owned()
     }
 
-    /// Approves a new device login in `browser` and redeems it: the refresh token.
-    pub(crate) async fn log_in_a_terminal(&self, browser: &mut Browser<'_>) -> Secret {
+    /// Approves a new device login in `browser` and redeems it.
+    async fn log_in(&self, browser: &mut Browser<'_>) -> Tokens {
         let device = self.device().await;
         let code = ("user_code", device.user_code.as_str());
         browser
             .post("/device/decision", &[code, ("decision", "approve")])
             .await;
-        let tokens = self
-            .core
+        self.core
             .redeem_device(&credentials(), device.device_code.expose(), &[], self.now())
             .await
-            .unwrap();
-        tokens.refresh_token.unwrap()
+            .unwrap()
+    }
+
+    /// The refresh token of a new device login.
+    pub(crate) async fn log_in_a_terminal(&self, browser: &mut Browser<'_>) -> Secret {
+        self.log_in(browser).await.refresh_token.unwrap()
+    }
+
+    /// The ID token of a new device login.
+    pub(crate) async fn log_in_for_an_id_token(&self, browser: &mut Browser<'_>) -> Secret {
+        self.log_in(browser).await.id_token.unwrap()
+    }
+
+    /// The access token of a new device login.
+    pub(crate) async fn log_in_for_an_access_token(&self, browser: &mut Browser<'_>) -> Secret {
+        self.log_in(browser).await.access_token
     }
 
     /// Whether a terminal can renew its login with this token. Asking twice is no reuse: the
@@ -287,6 +300,12 @@ impl Answer {
     pub(crate) fn location(&self) -> &str {
         assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.body);
         self.header("location")
+    }
+
+    /// Where the page that was answered sends the browser by itself.
+    pub(crate) fn goes_on_to(&self) -> &str {
+        assert_eq!(self.status, StatusCode::OK, "{}", self.body);
+        self.header("refresh").strip_prefix("0;url=").unwrap()
     }
 
     /// The value of a hidden field.

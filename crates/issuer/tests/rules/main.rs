@@ -9,6 +9,9 @@
 mod accounts;
 mod approval;
 mod assertions;
+mod authorization;
+mod code;
+mod code_flow;
 mod device;
 mod fixture;
 mod inspection;
