@@ -24,3 +24,32 @@ pub(crate) fn random(provider: &CryptoProvider) -> Result<Secret, Error> {
     zeroize::Zeroize::zeroize(&mut bytes);
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_jose::crypto::ring;
+
+    use super::*;
+
+    #[test]
+    fn rfc_7636_appendix_b() {
+        let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+        assert_eq!(
+            challenge(verifier, ring::provider()),
+            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+        );
+    }
+
+    /// Section 4.1: 43 to 128 unreserved characters, from at least 256 random bits.
+    #[test]
+    fn a_verifier_is_43_unreserved_characters_and_never_the_same() {
+        let (one, other) = (
+            random(ring::provider()).unwrap(),
+            random(ring::provider()).unwrap(),
+        );
+        assert_ne!(one, other);
+        assert_eq!(one.expose().len(), 43);
+        let unreserved = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+        assert!(one.expose().bytes().all(unreserved));
+    }
+}

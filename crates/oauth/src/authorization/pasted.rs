@@ -106,16 +106,23 @@ fn is_redirect_uri(address: &str, redirect_uri: &str) -> bool {
     let Ok(expected) = Url::parse(redirect_uri) else {
         return false;
     };
-    let completed = if address.contains("://") {
+    let scheme = expected.scheme();
+    let has_scheme = address.contains("://")
+        || address
+            .split_once(':')
+            .is_some_and(|(start, _)| start.eq_ignore_ascii_case(scheme));
+    let completed = if has_scheme {
         Url::parse(address)
     } else if address.starts_with('/') {
         expected.join(address)
     } else {
-        Url::parse(&format!("{}://{address}", expected.scheme()))
+        Url::parse(&format!("{scheme}://{address}"))
     };
+    // Not by origin: a private-use scheme (RFC 8252, section 7.1) has none that equals another.
     completed.is_ok_and(|url| {
-        url.origin() == expected.origin()
-            && url.scheme() == expected.scheme()
+        url.scheme() == scheme
+            && url.host() == expected.host()
+            && url.port_or_known_default() == expected.port_or_known_default()
             && url.path() == expected.path()
             && url.username().is_empty()
             && url.password().is_none()

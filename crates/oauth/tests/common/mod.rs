@@ -8,10 +8,12 @@
 
 use std::time::Duration;
 
+use countersign_jose::base64url;
+use countersign_jose::crypto::ring;
 use countersign_oauth::{
     AuthorizationRequest, Client, DeviceAuthorization, DeviceFlow, Error, Flow, HttpRequest,
-    HttpResponse, Issuer, Metadata, RefreshFlow, ScopeSet, Secret, Step, Timestamp, TokenResponse,
-    TransportError,
+    HttpResponse, Issuer, Metadata, PendingAuthorization, RefreshFlow, ScopeSet, Secret, Step,
+    Timestamp, TokenResponse, TransportError,
 };
 use url::Url;
 
@@ -30,6 +32,8 @@ pub(crate) fn issuer() -> Issuer {
 pub(crate) fn metadata() -> Metadata {
     let url = |path: &str| Some(Url::parse(&format!("{ISSUER}/{path}")).unwrap());
     let mut metadata = Metadata::new(issuer());
+    metadata.authorization_endpoint = url("authorize");
+    metadata.pushed_authorization_request_endpoint = url("par");
     metadata.token_endpoint = url("token");
     metadata.device_authorization_endpoint = url("device_authorization");
     metadata.jwks_uri = url("jwks");
@@ -75,6 +79,60 @@ pub(crate) fn empty(status: u16) -> HttpResponse {
 pub(crate) fn with_header(mut response: HttpResponse, name: &str, value: &str) -> HttpResponse {
     response.headers.push((name.to_owned(), value.to_owned()));
     response
+}
+
+pub(crate) const REDIRECT_URI: &str = "http://127.0.0.1:49152/callback";
+
+pub(crate) fn asked() -> AuthorizationRequest {
+    AuthorizationRequest::new(ScopeSet::parse("openid").unwrap())
+}
+
+/// A sign-in that is under way, asked for without pushing.
+pub(crate) fn begin(
+    request: &AuthorizationRequest,
+    metadata: &Metadata,
+    client: &Client,
+) -> PendingAuthorization {
+    let provider = ring::provider();
+    let mut flow = request
+        .start_code(metadata, client, REDIRECT_URI, provider)
+        .unwrap();
+    match flow.poll(T0).unwrap() {
+        Step::Done(pending) => pending,
+        Step::Send(_) | Step::WaitUntil(_) => panic!("not done at once"),
+    }
+}
+
+pub(crate) fn pending() -> PendingAuthorization {
+    begin(&asked(), &metadata(), &client())
+}
+
+/// A parameter of an address, decoded.
+pub(crate) fn query(url: &Url, name: &str) -> Option<String> {
+    let mut pairs = url.query_pairs().filter(|(n, _)| n == name);
+    let value = pairs.next()?.1.into_owned();
+    assert!(pairs.next().is_none(), "{name} is there twice");
+    Some(value)
+}
+
+/// A parameter of a form, decoded.
+pub(crate) fn field(request: &HttpRequest, name: &str) -> Option<String> {
+    let mut url = Url::parse("https://form.example").unwrap();
+    url.set_query(request.body.as_ref().map(Secret::expose));
+    query(&url, name)
+}
+
+pub(crate) fn header<'r>(request: &'r HttpRequest, name: &str) -> Option<&'r str> {
+    let mut fields = request.headers.iter().filter(|(n, _)| *n == name);
+    let value = fields.next()?.1.expose();
+    assert!(fields.next().is_none(), "{name} is there twice");
+    Some(value)
+}
+
+/// The part of a token at `index`, unverified.
+pub(crate) fn part(token: &str, index: usize) -> serde_json::Value {
+    let part = token.split('.').nth(index).unwrap();
+    serde_json::from_slice(&base64url::decode(part).unwrap()).unwrap()
 }
 
 /// Sends the one request of an exchange at T0 and hands back the outcome.
