@@ -135,6 +135,7 @@ impl Refusal {
             .into_iter()
             .flatten()
         {
+            *text = redact::without_tokens(text);
             for secret in secrets {
                 *text = redact::without(text, secret);
             }

@@ -9,10 +9,13 @@
 mod common;
 
 use common::*;
+use countersign_jose::crypto::ring;
+use countersign_jose::{Algorithm, SigningKey};
 use countersign_oauth::{
-    AuthorizationRequest, Client, ClientAuthentication, DeviceFlow, Error, Flow, HttpResponse,
-    IntrospectionFlow, RefreshFlow, RevocationFlow, ScopeSet, Secret, Step, SubjectCheck,
-    TokenResponse, TokenTypeHint, UserInfoFlow, id_token,
+    AuthorizationRequest, Client, ClientAuthentication, ClientCredentialsFlow, ClientKey, CodeFlow,
+    DeviceFlow, DpopKey, Error, Flow, HttpResponse, IntrospectionFlow, Push, RefreshFlow,
+    RevocationFlow, ScopeSet, Secret, Step, SubjectCheck, TokenResponse, TokenTypeHint,
+    UserInfoFlow, id_token,
 };
 
 const CANARY: &str = "canary-7f3a91c2-canary-7f3a91c2-canary-7f3a91c2";
@@ -143,6 +146,88 @@ fn no_exchange_shows_a_secret_whatever_the_server_answers() {
             UserInfoFlow::new(&metadata, &canary(), check).unwrap(),
             &response,
         );
+    }
+}
+
+#[test]
+fn the_code_flow_shows_no_secret_whatever_the_server_answers() {
+    let metadata = metadata();
+    let key = DpopKey::generate(&metadata, ring::provider()).unwrap();
+    let bound = client().with_dpop(key);
+    for response in answers() {
+        for client in clients().iter().chain([&bound]) {
+            let pending = begin(&asked(), &metadata, client);
+            let code = pending.accept_pasted(CANARY).unwrap();
+            assert_clean(&format!("{code:?} {pending:?}"));
+            search(
+                CodeFlow::new(&metadata, client, &pending, &code).unwrap(),
+                &response,
+            );
+            // Without a secret of its own, these give the server nothing to repeat.
+            if *client != bound {
+                let mut request = asked();
+                request.push = Push::Always;
+                let flow = request.start_code(&metadata, client, REDIRECT_URI, ring::provider());
+                search(flow.unwrap(), &response);
+                search(
+                    ClientCredentialsFlow::new(&metadata, client, &asked()).unwrap(),
+                    &response,
+                );
+            }
+        }
+    }
+}
+
+/// What the machine made itself is as secret as what it was given: a server that repeats it, or a value
+/// in `Debug`, does not get it shown.
+#[test]
+fn state_nonce_verifier_assertion_and_proof_are_not_repeated() {
+    let signing_key = SigningKey::generate(Algorithm::Es256, ring::provider()).unwrap();
+    let key = DpopKey::generate(&metadata(), ring::provider()).unwrap();
+    let signing = ClientAuthentication::PrivateKeyJwt(ClientKey::new(signing_key.into()));
+    let client = Client::new("cli", signing).with_dpop(key);
+    let pending = begin(&asked(), &metadata(), &client);
+    let code = pending.accept_pasted(CANARY).unwrap();
+    let mut pushed = asked();
+    pushed.push = Push::Always;
+
+    let redeem = CodeFlow::new(&metadata(), &client, &pending, &code).unwrap();
+    let secrets = ["code", "code_verifier", "client_assertion"];
+    repeated(redeem, &secrets);
+    let push = pushed.start_code(&metadata(), &client, REDIRECT_URI, ring::provider());
+    repeated(push.unwrap(), &["state", "nonce", "client_assertion"]);
+
+    for name in ["state", "nonce"] {
+        let secret = query(pending.url(), name).unwrap();
+        let state = query(pending.url(), "state").unwrap();
+        let parameters = format!("error=x&error_description=bad+{secret}&state={state}");
+        let refused = Error::from(pending.accept(&parameters).unwrap_err());
+        let shown = everything(&refused);
+        assert!(!shown.contains(&secret[..16]), "{name}: {shown}");
+    }
+}
+
+/// Lets the server repeat each of these fields of the request, and the proof, in its refusal.
+fn repeated<F: Flow + std::fmt::Debug>(mut flow: F, fields: &[&str]) {
+    let request = sent(&mut flow);
+    let proof = header(&request, "dpop").unwrap().to_owned();
+    let fields = fields.iter().map(|name| field(&request, name).unwrap());
+    let secrets: Vec<String> = fields.chain([proof]).collect();
+    let description = secrets.join(" and ");
+    // A description is cut after 300 characters; each of them must be within.
+    let description: Vec<&str> = description
+        .split(" and ")
+        .map(|s| &s[..s.len().min(40)])
+        .collect();
+    let body = serde_json::json!({
+        "error": "invalid_request",
+        "error_description": description.join(" and "),
+    });
+    let error = flow.handle(&json(400, &body.to_string()), T0).unwrap_err();
+    let shown = format!("{} {flow:?} {request:?}", everything(&error));
+    assert!(shown.contains("****"), "{shown}");
+    for secret in secrets {
+        assert!(!shown.contains(&secret[..20]), "{shown}");
     }
 }
 

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use common::*;
 use countersign_oauth::{
-    AuthorizationRequest, DeviceFlow, Discovery, Error, Flow, HttpResponse, Introspection,
-    KeysFlow, Metadata, RefreshFlow, RevocationFlow, ScopeSet, Secret, Step, SubjectCheck,
-    Timestamp, TokenTypeHint, TransportError, UserInfoFlow,
+    AuthorizationRequest, CodeFlow, DeviceFlow, Discovery, DpopKey, Error, Flow, HttpResponse,
+    Introspection, KeysFlow, Metadata, Push, RefreshFlow, RevocationFlow, ScopeSet, Secret, Step,
+    SubjectCheck, Timestamp, TokenTypeHint, TransportError, UserInfoFlow,
 };
 use proptest::prelude::*;
 
@@ -147,6 +147,8 @@ const BODIES: &[&str] = &[
     r#"{"issuer":"https://id.example.com","token_endpoint":"https://id.example.com/t","grant_types_supported":["x"]}"#,
     r#"{"active":true,"scope":"a b","exp":1.5e9,"aud":["x","y"],"sub":"ada"}"#,
     r#"{"sub":"ada","name":"Ada","email_verified":true}"#,
+    r#"{"request_uri":"urn:example:1","expires_in":60}"#,
+    r#"{"error":"use_dpop_nonce"}"#,
     r#"{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}"#,
 ];
 
@@ -160,7 +162,7 @@ fn any_response() -> impl Strategy<Value = HttpResponse> {
         "",
     ]);
     let header = (
-        "(?i)retry-after|cache-control|location|www-authenticate",
+        "(?i)retry-after|cache-control|location|www-authenticate|dpop-nonce",
         any::<String>(),
     );
     let body = prop_oneof![
@@ -212,6 +214,25 @@ fn for_each_machine(response: &HttpResponse) {
         T0,
     );
     let _ = Introspection::from_response(response);
+    // With a key of its own, a client may be asked to repeat its request: once, and then it ends.
+    let key = DpopKey::generate(&metadata, provider).unwrap();
+    let client = client.with_dpop(key);
+    let pending = begin(&request, &metadata, &client);
+    let code = pending.accept_pasted("a-code-to-redeem").unwrap();
+    give(
+        CodeFlow::new(&metadata, &client, &pending, &code).unwrap(),
+        response,
+        T0,
+    );
+    let mut pushed = request;
+    pushed.push = Push::Always;
+    give(
+        pushed
+            .start_code(&metadata, &client, REDIRECT_URI, provider)
+            .unwrap(),
+        response,
+        T0,
+    );
 }
 
 fn give<F: Flow>(mut flow: F, response: &HttpResponse, now: Timestamp) {

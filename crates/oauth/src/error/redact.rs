@@ -1,6 +1,7 @@
 //! Taking our own secrets out of what a server says.
 //!
-//! Not responsible for: secrets of others that a server may blurt out; nobody here knows them.
+//! Not responsible for: secrets of others that a server may blurt out; nobody here knows them, unless they
+//! look like a token.
 
 use crate::Secret;
 
@@ -26,6 +27,24 @@ pub(super) fn without(text: &str, secret: &Secret) -> String {
         let same = after.chars().zip(tail.chars()).take_while(|(a, b)| a == b);
         let length = same.map(|(c, _)| c.len_utf8()).sum();
         rest = after.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+/// `text` with stars for everything that looks like a JWT: assertions and proofs, which are made anew for
+/// each request, and the tokens of whoever else.
+pub(super) fn without_tokens(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    // The encoding of `{"`, with which every header begins.
+    while let Some(start) = rest.find("eyJ") {
+        let (before, token) = rest.split_at(start);
+        let end = token.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
+        let (token, after) = token.split_at(end.unwrap_or(token.len()));
+        out.push_str(before);
+        out.push_str(if token.len() < TELLING { token } else { "****" });
+        rest = after;
     }
     out.push_str(rest);
     out
@@ -60,6 +79,17 @@ mod tests {
             "client secret is wrong"
         );
         assert_eq!(redacted("anything", ""), "anything");
+    }
+
+    #[test]
+    fn a_token_is_starred_whoever_it_belongs_to() {
+        let token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2ln";
+        let text = format!("bad assertion '{token}' (eyJhb), or {}…", &token[..20]);
+        assert_eq!(
+            without_tokens(&text),
+            "bad assertion '****' (eyJhb), or ****…"
+        );
+        assert_eq!(without_tokens("no token"), "no token");
     }
 
     #[test]
