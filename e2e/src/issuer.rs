@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use countersign_testkit::{Browser, Page, Program, Running, bin};
+use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::stranger::introspect;
 
 const PASSWORD: &str = "a sentence nobody guesses";
 
@@ -72,6 +75,14 @@ impl Issuer {
                 "no RS256 after a minute"
             );
         }
+    }
+
+    /// What it says about a token, when the client `cli` asks (RFC 7662).
+    ///
+    /// # Panics
+    /// When it does not answer with JSON.
+    pub fn introspect(&self, token: &str) -> Value {
+        introspect(&format!("{}/introspect", self.origin), token)
     }
 
     /// Runs an administrator's command (`client add …`, arguments separated by spaces) and returns

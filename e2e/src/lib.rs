@@ -6,6 +6,7 @@ mod chromium;
 mod cli;
 mod internet;
 mod issuer;
+mod oidc_agent;
 mod shaped;
 mod stranger;
 
@@ -13,5 +14,6 @@ pub use chromium::{Person, Seen, browser_script};
 pub use cli::{Cli, Waiting};
 pub use internet::Internet;
 pub use issuer::Issuer;
+pub use oidc_agent::{OidcAgent, Signing};
 pub use shaped::Shaped;
 pub use stranger::{NodeProvider, Steps, node, python};

@@ -84,18 +84,7 @@ impl NodeProvider {
     /// # Panics
     /// When it does not answer with JSON.
     pub fn introspect(&self, token: &str) -> Value {
-        let done = Program::new("curl")
-            .args([
-                "--silent",
-                "--data-urlencode",
-                "client_id=cli",
-                "--data-urlencode",
-            ])
-            .arg(format!("token={token}"))
-            .arg(format!("{}/token/introspection", self.issuer))
-            .run()
-            .expect_code(0);
-        serde_json::from_str(&done.stdout).expect("introspection answers with JSON")
+        introspect(&format!("{}/token/introspection", self.issuer), token)
     }
 
     /// Plays the person: opens the complete verification address, confirms the code, signs in as
@@ -133,6 +122,21 @@ impl NodeProvider {
         let page = browser.get(verification_uri_complete);
         let page = browser.submit(&page, &page.form_with("user_code"), &[]);
         browser.submit(&page, &page.form_with("confirm"), &[("abort", "yes")])
+    }
+}
+
+/// What a server says about a token, when the client `cli` asks for it at this address.
+pub(crate) fn introspect(endpoint: &str, token: &str) -> Value {
+    let done = Program::new("curl")
+        .args(["--silent", "--data-urlencode", "client_id=cli"])
+        .arg("--data-urlencode")
+        .arg(format!("token={token}"))
+        .arg(endpoint)
+        .run()
+        .expect_code(0);
+    match serde_json::from_str(&done.stdout) {
+        Ok(answer) => answer,
+        Err(error) => panic!("{endpoint}: {error}: {}", done.stdout),
     }
 }
 

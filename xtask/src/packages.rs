@@ -14,6 +14,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("git", "git"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("oidc-agent", "oidc-agent-cli"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/authlib", "python3-authlib"),
     (
