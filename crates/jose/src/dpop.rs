@@ -151,6 +151,7 @@ impl std::fmt::Debug for Expected<'_> {
 pub struct VerifiedProof {
     thumbprint: String,
     jti: String,
+    nonce: Option<String>,
     iat: Timestamp,
     fresh_until: Timestamp,
 }
@@ -165,6 +166,12 @@ impl VerifiedProof {
     /// thumbprint, it must not be seen again before [`fresh_until`](Self::fresh_until).
     pub fn jti(&self) -> &str {
         &self.jti
+    }
+
+    /// The nonce in it, for a server that recognises its own without a list of them
+    /// ([`Expected::nonces`] is `None`, and then nobody has looked at it).
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
     }
 
     /// When it was made, by the client's clock.
@@ -210,12 +217,13 @@ pub fn verify(
         .required_numeric_date("iat")
         .map_err(ProofError::Claim)?;
     request(&claims, expected)?;
-    nonce(&claims, expected)?;
+    let nonce = nonce(&claims, expected)?;
     let fresh_until = age(iat, expected, now)?;
     binding(&claims, &thumbprint, expected, provider)?;
     Ok(VerifiedProof {
         thumbprint,
         jti,
+        nonce,
         iat,
         fresh_until,
     })
@@ -262,15 +270,15 @@ fn request(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProofError> {
 }
 
 /// Rule 10.
-fn nonce(claims: &Claims, expected: &Expected<'_>) -> Result<(), ProofError> {
-    let Some(nonces) = expected.nonces else {
-        return Ok(());
-    };
+fn nonce(claims: &Claims, expected: &Expected<'_>) -> Result<Option<String>, ProofError> {
     let received = claims.str("nonce").map_err(ProofError::Claim)?;
+    let Some(nonces) = expected.nonces else {
+        return Ok(received.map(str::to_owned));
+    };
     let received = received.ok_or(ProofError::NonceMissing)?;
     let is = |nonce: &&str| constant_time_eq(nonce.as_bytes(), received.as_bytes());
     if nonces.iter().any(is) {
-        Ok(())
+        Ok(Some(received.to_owned()))
     } else {
         Err(ProofError::Nonce)
     }

@@ -54,6 +54,10 @@ pub(crate) struct Arguments {
     /// How many device logins one address may begin in ten minutes
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     start_limit: u32,
+    /// Refuse DPoP proofs without a nonce of this server: an attacker who can
+    /// use a key for a moment cannot make proofs for later then
+    #[arg(long)]
+    require_dpop_nonce: bool,
 }
 
 pub(crate) async fn run(
@@ -106,6 +110,7 @@ pub(crate) async fn run(
         attempts: arguments.start_limit,
         ..policy.limits.starts_per_address
     };
+    policy.require_dpop_nonce = arguments.require_dpop_nonce;
     let core = open(directory.as_deref(), policy)?;
     let core = match running.as_ref().and_then(|running| running.crashed()) {
         Some(last_alive) => core.resumed_after_crash(last_alive, now())?,
@@ -190,7 +195,12 @@ fn open(directory: Option<&Path>, policy: Policy) -> Result<Core, Problem> {
             (storage, keys)
         }
     };
-    Ok(Core::new(storage, keys, policy))
+    let core = Core::new(storage, keys, policy);
+    // What nobody remembers was never used.
+    Ok(match directory {
+        Some(_) => core.serving_since(now()),
+        None => core,
+    })
 }
 
 /// Makes the RSA key while the server serves: it takes between a tenth of a

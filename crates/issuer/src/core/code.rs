@@ -1,7 +1,8 @@
 //! An authorization code is redeemed (RFC 6749, section 4.1.3).
 //!
-//! A code is bound to the client that asked, to the address it was sent to and
-//! to the verifier whose hash came with the request (RFC 7636, section 4.6). It
+//! A code is bound to the client that asked, to the address it was sent to, to
+//! the verifier whose hash came with the request (RFC 7636, section 4.6) and, if
+//! the request named one, to a key (RFC 9449, section 10). It
 //! works once. Presented a second time it is in two hands, and nobody can say
 //! whose the first was: the login that it was redeemed for ends (RFC 6749,
 //! section 4.1.2; RFC 9700, section 4.5). What is refused for another reason
@@ -11,6 +12,7 @@ use countersign_jose::{Timestamp, constant_time_eq};
 use countersign_oauth::Secret;
 
 use super::device::narrowed;
+use super::dpop::{bound_to, same_key};
 use super::token::Subject;
 use super::{
     AuthorizationCode, Client, ClientCredentials, Core, Digest, Failure, Grant, GrantType, Refusal,
@@ -24,6 +26,7 @@ const OTHER_ADDRESS: Refusal =
     Refusal::InvalidGrant("redirect_uri is not the one that the code was sent to");
 const OTHER_VERIFIER: Refusal =
     Refusal::InvalidGrant("code_verifier is not the one that the code was asked for with");
+const OTHER_KEY: Refusal = Refusal::InvalidGrant("this code is bound to another key");
 const ACCOUNT_GONE: Refusal = Refusal::InvalidGrant("the account may no longer sign in");
 
 /// An access token request with a code.
@@ -44,6 +47,7 @@ pub struct CodeRequest {
 /// What a code has to be redeemed with, on its way into a transaction.
 struct Redemption {
     client: Client,
+    key: Option<String>,
     code: Digest,
     redirect_uri: String,
     verifier: Digest,
@@ -64,9 +68,16 @@ impl Core {
         if !is_verifier(verifier) {
             return Err(Refusal::InvalidRequest("code_verifier is malformed").into());
         }
+        let proof = self.proven_key(&client, &request.credentials, now)?;
+        let code = self.digest(request.code.expose());
+        let known = self.store.read(|records| records.code(&code))?;
+        if known.is_none_or(|code| code.client_id != client.id) {
+            return Err(UNKNOWN.into());
+        }
         let redemption = Redemption {
             client,
-            code: self.digest(request.code.expose()),
+            key: self.use_key(proof, now)?,
+            code,
             redirect_uri: request.redirect_uri,
             verifier: self.digest(verifier),
             resources: request.resources,
@@ -112,7 +123,7 @@ impl Core {
                     generation: 0,
                     rotated_at: now,
                 }),
-                dpop_jkt: None,
+                dpop_jkt: bound_to(&redemption.client, redemption.key.as_ref()),
             };
             records.redeem_code(&code.code, &grant.id)?;
             records.add_grant(&grant)?;
@@ -123,6 +134,7 @@ impl Core {
                 scopes: code.scopes,
                 audiences,
                 nonce: code.nonce,
+                key: redemption.key,
             }))
         });
         Ok(self.issue(&redeemed.await??, now)?)
@@ -141,7 +153,7 @@ impl Redemption {
         if !constant_time_eq(&self.verifier, &code.code_challenge) {
             return Err(OTHER_VERIFIER);
         }
-        Ok(())
+        same_key(code.dpop_jkt.as_ref(), self.key.as_ref(), OTHER_KEY)
     }
 }
 

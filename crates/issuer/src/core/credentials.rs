@@ -5,14 +5,15 @@ use countersign_jose::{Timestamp, constant_time_eq};
 use countersign_oauth::Secret;
 
 use super::assertion::{self, Assertion};
-use super::{Client, ClientAuthentication, Core, Digest, Failure, Refusal};
+use super::{Client, ClientAuthentication, Core, Digest, DpopProof, Failure, Refusal};
 
-/// What a request shows of its client: who it says it is, and what is to prove
-/// that.
+/// What a request shows of its client: who it says it is, what is to prove
+/// that, and the key that it holds, if it shows one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCredentials {
     id: String,
     presented: Presented,
+    dpop: Option<DpopProof>,
 }
 
 /// What is to prove who a client is.
@@ -32,6 +33,7 @@ impl ClientCredentials {
         Self {
             id: id.into(),
             presented: Presented::Nothing,
+            dpop: None,
         }
     }
 
@@ -45,6 +47,7 @@ impl ClientCredentials {
         Self {
             id: id.into(),
             presented,
+            dpop: None,
         }
     }
 
@@ -67,7 +70,18 @@ impl ClientCredentials {
         Ok(Self {
             id,
             presented: Presented::Assertion(assertion),
+            dpop: None,
         })
+    }
+
+    /// The same client with the `DPoP` header of its request.
+    #[must_use]
+    pub fn with_dpop(self, dpop: Option<DpopProof>) -> Self {
+        Self { dpop, ..self }
+    }
+
+    pub(super) fn dpop(&self) -> Option<&DpopProof> {
+        self.dpop.as_ref()
     }
 
     /// The `client_id`.

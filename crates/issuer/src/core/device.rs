@@ -6,6 +6,7 @@ use std::time::Duration;
 use countersign_jose::Timestamp;
 use countersign_oauth::{ScopeSet, Secret, text};
 
+use super::dpop::bound_to;
 use super::limits::{Counter, Limited};
 use super::pace::{self, Timing};
 use super::token::Subject;
@@ -128,12 +129,14 @@ impl Core {
         let code = self.digest(device_code);
         let client = self.authenticated(credentials, now).await?;
         client.may_use(GrantType::DeviceCode)?;
+        let proof = self.proven_key(&client, credentials, now)?;
         let device = self.store.read(|records| records.device(&code))?;
         let device = of_client(device, &client)?;
+        let key = self.use_key(proof, now)?;
         match redeemable(&device, now) {
             Err(Refusal::AuthorizationPending) => Err(self.pending(&device, now).into()),
             Err(refusal) => Err(refusal.into()),
-            Ok(_) => self.redeem(client, code, resources, now).await,
+            Ok(_) => self.redeem(client, key, code, resources, now).await,
         }
     }
 
@@ -149,6 +152,7 @@ impl Core {
     async fn redeem(
         &self,
         client: Client,
+        key: Option<String>,
         code: Digest,
         resources: &[String],
         now: Timestamp,
@@ -196,7 +200,7 @@ impl Core {
                     generation: 0,
                     rotated_at: now,
                 }),
-                dpop_jkt: None,
+                dpop_jkt: bound_to(&client, key.as_ref()),
             };
             records.add_grant(&grant)?;
             let scopes = grant.scopes.clone();
@@ -207,6 +211,7 @@ impl Core {
                 scopes,
                 audiences,
                 nonce: None,
+                key,
             }))
         });
         let subject = redeemed.await??;

@@ -7,11 +7,12 @@ use countersign_jose::{Algorithm, Claims, Timestamp, Unverified};
 use countersign_oauth::ScopeSet;
 use serde::Serialize;
 
+use super::dpop::ProofRefused;
 use super::refresh::RefreshToken;
 use super::token::{ACCESS_TOKEN_TYPE, PersonClaims, grant_id};
 use super::{
-    Account, Audiences, Client, ClientAuthentication, ClientCredentials, Core, Error, Failure,
-    Grant, GrantId,
+    Account, Audiences, Client, ClientAuthentication, ClientCredentials, Confirmation, Core,
+    DpopProof, Error, Failure, Grant, GrantId, TokenType,
 };
 use crate::storage::{Records, StorageError};
 
@@ -28,6 +29,25 @@ pub enum TokenProblem {
     /// It lacks the scope `openid`.
     #[error("the access token lacks the scope openid")]
     InsufficientScope,
+    /// It is bound to a key (RFC 9449, section 7.1) and came without a proof or
+    /// with that of another one.
+    #[error("the access token is bound to a key that was not proved")]
+    KeyNotProved,
+    /// The `DPoP` proof beside it is not good; the text says why.
+    #[error("{0}")]
+    InvalidDpopProof(&'static str),
+    /// The `DPoP` proof has to be made again, with a nonce of ours.
+    #[error("the DPoP proof needs a nonce")]
+    UseDpopNonce,
+}
+
+impl From<ProofRefused> for TokenProblem {
+    fn from(refused: ProofRefused) -> Self {
+        match refused {
+            ProofRefused::Invalid(why) => Self::InvalidDpopProof(why),
+            ProofRefused::NonceNeeded => Self::UseDpopNonce,
+        }
+    }
 }
 
 /// The answer of the userinfo endpoint (`OpenID` Connect Core 1.0, section 5.3.2).
@@ -68,9 +88,12 @@ pub struct Introspection {
     /// The person's user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
-    /// `Bearer` for an access token.
+    /// `Bearer` or `DPoP` for an access token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
+    /// The key that it is bound to (RFC 9449, section 6.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Confirmation>,
     /// When it ends, in seconds since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
@@ -105,6 +128,8 @@ struct AccessToken {
     audiences: Vec<String>,
     scopes: ScopeSet,
     jti: String,
+    /// The thumbprint of the key that it is bound to.
+    key: Option<String>,
     acr: Option<String>,
     issued_at: Timestamp,
     expires_at: Timestamp,
@@ -113,10 +138,11 @@ struct AccessToken {
 impl Core {
     /// What an access token says about its person. Good for any of our access
     /// tokens with `openid`, whatever its audience: the issuer is a party to
-    /// all of them.
+    /// all of them. One that is bound to a key is good with a `proof` only.
     pub fn user_info(
         &self,
         access_token: &str,
+        proof: Option<&DpopProof>,
         now: Timestamp,
     ) -> Result<Result<UserInfo, TokenProblem>, Error> {
         let Some(token) = self.read_access_token(access_token, now) else {
@@ -128,10 +154,38 @@ impl Core {
             // A client's own token never has the scope: it is about nobody.
             Some(_) => return Ok(Err(TokenProblem::InsufficientScope)),
         };
+        if let Err(problem) = self.holds_key(&token, access_token, proof, now) {
+            return Ok(Err(problem));
+        }
         Ok(Ok(UserInfo {
             account,
             scopes: token.scopes,
         }))
+    }
+
+    /// Whether a token comes from the holder of the key that it is bound to
+    /// (RFC 9449, section 7.1); uses the proof up.
+    fn holds_key(
+        &self,
+        token: &AccessToken,
+        access_token: &str,
+        proof: Option<&DpopProof>,
+        now: Timestamp,
+    ) -> Result<(), TokenProblem> {
+        match (&token.key, proof) {
+            (None, None) => Ok(()),
+            // Whoever proves a key believes the token to be bound to it.
+            (None, Some(_)) => Err(TokenProblem::Invalid),
+            (Some(_), None) => Err(TokenProblem::KeyNotProved),
+            (Some(key), Some(proof)) => {
+                let proven = self.check_proof(proof, Some(access_token), now)?;
+                if !proven.is(key) {
+                    return Err(TokenProblem::KeyNotProved);
+                }
+                self.use_proof(proven, now)?;
+                Ok(())
+            }
+        }
     }
 
     /// Whether a token is good. A public client is told about its own tokens;
@@ -231,7 +285,8 @@ impl Core {
             scope: Some(token.scopes.to_string()),
             client_id: Some(token.client_id),
             username,
-            token_type: Some("Bearer"),
+            token_type: Some(TokenType::of(token.key.as_ref()).name()),
+            cnf: token.key.map(|jkt| Confirmation { jkt }),
             exp: Some(token.expires_at.as_secs()),
             iat: Some(token.issued_at.as_secs()),
             sub: Some(sub),
@@ -263,6 +318,11 @@ impl Core {
             Some(sid) => Some(grant_id(sid)?),
             None => None,
         };
+        let key = match claims.get("cnf") {
+            // Any other binding would be one that nobody here can check.
+            Some(cnf) => Some(cnf.get("jkt")?.as_str()?.to_owned()),
+            None => None,
+        };
         Some(AccessToken {
             grant,
             client_id: text("client_id")?.to_owned(),
@@ -274,6 +334,7 @@ impl Core {
                 .collect(),
             scopes: ScopeSet::parse(claims.str("scope").ok()?.unwrap_or_default()).ok()?,
             jti: text("jti")?.to_owned(),
+            key,
             acr: text("acr").map(str::to_owned),
             issued_at: time("iat")?,
             expires_at,

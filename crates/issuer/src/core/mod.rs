@@ -12,6 +12,7 @@
 //! | `own_tokens` | a client gets a token in its own name |
 //! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
 //! | `token`, `inspection` | what tokens say; reading, introspecting and revoking them |
+//! | `dpop`, `nonce`, `replay` | proofs that a request comes from the holder of a key |
 //! | `limits`, `pace` | how often and how fast something may be tried |
 //! | `keys` | which keys sign |
 //!
@@ -28,11 +29,13 @@ mod code;
 mod consent;
 mod credentials;
 mod device;
+mod dpop;
 mod inspection;
 mod keys;
 mod limits;
 mod logout;
 mod model;
+mod nonce;
 mod outcome;
 mod own_tokens;
 mod pace;
@@ -43,6 +46,7 @@ mod refresh;
 mod refusal;
 mod registration;
 mod renewal;
+mod replay;
 mod sealed;
 mod sessions;
 mod token;
@@ -61,6 +65,7 @@ use limits::Limiter;
 use pace::Pace;
 use password::Hasher;
 use refresh::Resumed;
+use replay::Replays;
 
 pub use assertion::{ASSERTION_ALGORITHMS, CLIENT_ASSERTION_TYPE};
 pub use authorization::{
@@ -71,6 +76,7 @@ pub use clients::{NewAuthentication, NewClient, RegisteredClient};
 pub use code::CodeRequest;
 pub use credentials::ClientCredentials;
 pub use device::{DeviceRequest, StartedDevice};
+pub use dpop::{DPOP_ALGORITHMS, DpopProof};
 pub use inspection::{Introspection, TokenProblem, UserInfo};
 pub use keys::{KeyError, Keys, PublishedKeys};
 pub use limits::{Limit, Limits};
@@ -85,7 +91,7 @@ pub use parameters::AuthorizationParameters;
 pub use redirect::Destination;
 pub use refusal::{Failure, Refusal};
 pub use registration::{ClientRejected, JwksProblem, UriProblem};
-pub use token::{ACR_PASSWORD, SCOPES, Tokens};
+pub use token::{ACR_PASSWORD, Confirmation, SCOPES, TokenType, Tokens};
 
 /// What the issuer's core could not do for reasons of its own.
 ///
@@ -163,6 +169,8 @@ pub struct Policy {
     pub lifetimes: Lifetimes,
     /// How often something may be tried.
     pub limits: Limits,
+    /// Whether a `DPoP` proof needs a nonce of ours (RFC 9449, section 8).
+    pub require_dpop_nonce: bool,
 }
 
 impl Policy {
@@ -172,6 +180,7 @@ impl Policy {
             issuer,
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
+            require_dpop_nonce: false,
         }
     }
 }
@@ -184,6 +193,8 @@ pub struct Core {
     lifetimes: Lifetimes,
     limiter: Limiter,
     pace: Pace,
+    replays: Replays,
+    require_dpop_nonce: bool,
     hasher: Hasher,
     provider: &'static CryptoProvider,
     resumed: Option<Resumed>,
@@ -201,6 +212,8 @@ impl Core {
             lifetimes: policy.lifetimes,
             limiter: Limiter::new(policy.limits),
             pace: Pace::default(),
+            replays: Replays::new(),
+            require_dpop_nonce: policy.require_dpop_nonce,
             hasher: Hasher::new(),
             provider,
             resumed: None,
@@ -245,6 +258,7 @@ impl Core {
         // In portions, so that renewals are not kept waiting.
         const PORTION: u32 = 500;
         self.pace.purge(now);
+        self.replays.purge(now);
         let mut gone = 0;
         loop {
             let portion = self

@@ -371,8 +371,9 @@ pub struct Grant {
     pub expires_at: Timestamp,
     /// How its refresh tokens rotate; `None` without `offline_access`.
     pub rotation: Option<Rotation>,
-    /// The thumbprint of the key that its tokens are bound to (RFC 9449,
-    /// section 6.1); `None` for bearer tokens.
+    /// The thumbprint of the key that its refresh tokens are bound to (RFC 9449,
+    /// section 5); `None` for those of a bearer, or of a client that
+    /// authenticates. An access token says by itself what it is bound to.
     pub dpop_jkt: Option<String>,
 }
 

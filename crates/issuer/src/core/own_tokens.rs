@@ -23,9 +23,11 @@ impl Core {
     ) -> Result<Tokens, Failure> {
         let client = self.authenticated(credentials, now).await?;
         client.may_act_for_itself()?;
+        let proof = self.proven_key(&client, credentials, now)?;
         let scopes = own_scopes(&client, scope)?;
         let audiences = own_audiences(&client, resources, audiences)?;
-        Ok(self.issue_to_client(&client, &scopes, &audiences, now)?)
+        let key = self.use_key(proof, now)?;
+        Ok(self.issue_to_client(&client, &scopes, &audiences, key.as_ref(), now)?)
     }
 }
 

@@ -49,6 +49,11 @@ pub(super) fn matches(registered: &str, presented: &str) -> bool {
     }
 }
 
+/// Whether an address is one on this machine, by `http`.
+pub(super) fn is_loopback(uri: &str) -> bool {
+    split_loopback(uri).is_some()
+}
+
 /// An `http` address on this machine, taken apart.
 struct Loopback<'a> {
     host: &'a str,

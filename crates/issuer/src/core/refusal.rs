@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Error;
 
 /// A refusal in the words of RFC 6749 (sections 4.1.2.1 and 5.2), RFC 8628
-/// (section 3.5), RFC 8707 (section 2) and `OpenID` Connect Core 1.0 (section
-/// 3.1.2.6).
+/// (section 3.5), RFC 8707 (section 2), RFC 9449 (sections 5 and 8) and `OpenID`
+/// Connect Core 1.0 (section 3.1.2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -36,6 +36,10 @@ pub enum Refusal {
     ConsentRequired,
     /// A scope was asked for that was not granted or is malformed.
     InvalidScope,
+    /// The `DPoP` proof is not good, or missing; the text says why.
+    InvalidDpopProof(&'static str),
+    /// The `DPoP` proof has to be made again, with a nonce of ours.
+    UseDpopNonce,
     /// A resource was asked for that the client may not have.
     InvalidTarget,
     /// Nobody has decided yet.
@@ -69,6 +73,8 @@ impl Refusal {
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidDpopProof(_) => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::InvalidTarget => "invalid_target",
             Self::AuthorizationPending => "authorization_pending",
             Self::SlowDown => "slow_down",
@@ -84,6 +90,7 @@ impl Refusal {
         match self {
             Self::InvalidRequest(what)
             | Self::InvalidAssertion(what)
+            | Self::InvalidDpopProof(what)
             | Self::InvalidGrant(what) => Some(what),
             Self::InvalidClient => Some("unknown client, or its authentication failed"),
             Self::UnauthorizedClient => Some("this client may not use this grant type"),
@@ -97,6 +104,9 @@ impl Refusal {
             Self::LoginRequired => Some("nobody suitable is signed in"),
             Self::ConsentRequired => Some("the person has to be asked"),
             Self::InvalidScope => Some("a scope is malformed or was not granted"),
+            Self::UseDpopNonce => {
+                Some("the DPoP proof needs the nonce that comes with this answer")
+            }
             Self::InvalidTarget => Some("a resource is malformed or not open to this client"),
             Self::AuthorizationPending | Self::SlowDown => None,
             Self::AccessDenied => Some("the request was denied"),

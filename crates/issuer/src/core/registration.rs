@@ -7,8 +7,9 @@
 //! registered is compared letter for letter later on, so it is not normalised.
 
 use countersign_jose::{CryptoProvider, KeySet};
-use url::{Host, Url};
+use url::Url;
 
+use super::redirect;
 use super::{GrantType, NewAuthentication, NewClient, SCOPES};
 
 /// The most redirect URIs of a client, of each kind, and the longest, in bytes.
@@ -148,7 +149,7 @@ fn check_uri(uri: &str) -> Result<(), UriProblem> {
     }
     match url.scheme() {
         "https" => {}
-        "http" if is_loopback(&url) => {}
+        "http" if redirect::is_loopback(url.as_str()) => {}
         "http" => return Err(UriProblem::PlainHttp),
         scheme if scheme.contains('.') && !url.has_authority() => {}
         _ => return Err(UriProblem::Scheme),
@@ -159,15 +160,6 @@ fn check_uri(uri: &str) -> Result<(), UriProblem> {
         Ok(())
     } else {
         Err(UriProblem::Spelling)
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 
@@ -223,6 +215,7 @@ mod tests {
             ("http://127.0.0.1.evil.example/", UriProblem::PlainHttp),
             ("http://localhost.evil.example/", UriProblem::PlainHttp),
             ("http://0.0.0.0/", UriProblem::PlainHttp),
+            ("http://127.0.0.2/", UriProblem::PlainHttp),
             ("javascript:alert(1)", UriProblem::Scheme),
             ("data:text/html,x", UriProblem::Scheme),
             ("file:///etc/passwd", UriProblem::Scheme),

@@ -9,6 +9,7 @@ use countersign_jose::Timestamp;
 use countersign_oauth::ScopeSet;
 
 use super::device::narrowed;
+use super::dpop::same_key;
 use super::refresh::{Presented, RefreshToken, judge};
 use super::token::Subject;
 use super::{
@@ -21,6 +22,8 @@ const NOT_GOOD: Refusal =
 const REUSED: Refusal =
     Refusal::InvalidGrant("this refresh token was used before; the login has been ended");
 
+const OTHER_KEY: Refusal = Refusal::InvalidGrant("this refresh token is bound to another key");
+
 /// The end of a login moves on in steps of this size, so that a renewal does
 /// not have to touch the index of ends.
 const STEP: Duration = Duration::from_secs(3_600);
@@ -29,6 +32,7 @@ const STEP: Duration = Duration::from_secs(3_600);
 struct Renewal {
     token: RefreshToken,
     client: Client,
+    key: Option<String>,
     scope: Option<ScopeSet>,
     resources: Vec<String>,
 }
@@ -47,8 +51,10 @@ impl Core {
         let client = self.authenticated(credentials, now).await?;
         client.may_use(GrantType::RefreshToken)?;
         self.can_sign_for(&client)?;
+        let proof = self.proven_key(&client, credentials, now)?;
         let token = RefreshToken::open(refresh_token, self.keys().token_key(), self.provider)
             .ok_or(NOT_GOOD)?;
+        let key = self.use_key(proof, now)?;
         let scope = scope
             .map(ScopeSet::parse)
             .transpose()
@@ -56,6 +62,7 @@ impl Core {
         let renewal = Renewal {
             token,
             client,
+            key,
             scope,
             resources: resources.to_vec(),
         };
@@ -70,6 +77,11 @@ impl Core {
             };
             if grant.client_id != renewal.client.id || now >= grant.expires_at {
                 return Ok(Err(NOT_GOOD));
+            }
+            // A copy without the key is no reuse: it ends no login.
+            let bound = grant.dpop_jkt.as_ref();
+            if let Err(refusal) = same_key(bound, renewal.key.as_ref(), OTHER_KEY) {
+                return Ok(Err(refusal));
             }
             let account = records.account(&grant.account_id)?;
             let Some(account) = account.filter(|account| !account.disabled) else {
@@ -109,6 +121,7 @@ impl Core {
                 scopes,
                 audiences,
                 nonce: None,
+                key: renewal.key,
             }))
         });
         Ok(self.issue(&renewed.await??, now)?)

@@ -1,8 +1,9 @@
-//! Values that a browser carries for us from one page to the next.
+//! Values that others carry for us: a browser from one page to the next, a
+//! client from one request to the next.
 //!
 //! Nothing is stored for somebody who has not signed in yet: what we must
-//! remember meanwhile goes along in the address, where anybody can read it and
-//! nobody can change it. Each kind of value has a domain of its own, so that
+//! remember meanwhile goes along, where anybody can read it and nobody can
+//! change it. Each kind of value has a domain of its own, so that
 //! none is taken for another.
 
 use countersign_jose::{CryptoProvider, base64url, constant_time_eq};

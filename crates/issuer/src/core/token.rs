@@ -26,11 +26,47 @@ pub(super) const ID_TOKEN_TYPE: &str = "JWT";
 /// The scopes with a meaning to the issuer itself.
 pub const SCOPES: [&str; 5] = ["openid", "profile", "email", "groups", "offline_access"];
 
+/// How an access token is to be presented (RFC 6749, section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenType {
+    /// By whoever bears it (RFC 6750).
+    Bearer,
+    /// With proofs by the key that it is bound to (RFC 9449).
+    Dpop,
+}
+
+impl TokenType {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bearer => "Bearer",
+            Self::Dpop => "DPoP",
+        }
+    }
+
+    /// The type of a token that is bound to this key.
+    pub(super) fn of(key: Option<&String>) -> Self {
+        match key {
+            Some(_) => Self::Dpop,
+            None => Self::Bearer,
+        }
+    }
+}
+
+/// The key that a token is bound to: the `cnf` claim (RFC 9449, section 6.1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Confirmation {
+    /// The thumbprint of the key.
+    pub jkt: String,
+}
+
 /// A successful token response (RFC 6749, section 5.1).
 #[derive(Debug)]
 pub struct Tokens {
     /// The `access_token`.
     pub access_token: Secret,
+    /// How it is to be presented.
+    pub token_type: TokenType,
     /// Its lifetime.
     pub expires_in: Duration,
     /// The `refresh_token`, when `offline_access` was granted.
@@ -53,6 +89,8 @@ pub(super) struct Subject {
     /// The `nonce` of the authorization request. Only the first ID token
     /// repeats it (`OpenID` Connect Core 1.0, section 12.2).
     pub(super) nonce: Option<String>,
+    /// The thumbprint of the key that this access token is bound to.
+    pub(super) key: Option<String>,
 }
 
 /// The claims about a person that scopes give access to (`OpenID` Connect Core
@@ -97,6 +135,8 @@ struct AccessTokenClaims<'a> {
     iat: i64,
     exp: i64,
     jti: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
     /// Absent from what a client gets in its own name.
     #[serde(flatten)]
     login: Option<LoginClaims<'a>>,
@@ -159,6 +199,7 @@ impl Core {
             scopes,
             audiences,
             nonce,
+            key: bound_key,
         } = subject;
         let keys = self.keys();
         let key = keys.signing_key(client.signing_algorithm)?;
@@ -179,6 +220,7 @@ impl Core {
                 iat: now.as_secs(),
                 exp: exp.as_secs(),
                 jti: &base64url::encode(&jti),
+                cnf: confirmation(bound_key.as_ref()),
                 login: Some(LoginClaims {
                     sid: &sid,
                     auth_time: grant.auth_time.as_secs(),
@@ -217,6 +259,7 @@ impl Core {
         Ok(Tokens {
             access_token: Secret::from(access_token),
             expires_in: self.lifetimes.access_token,
+            token_type: TokenType::of(bound_key.as_ref()),
             refresh_token,
             id_token,
             scope,
@@ -229,6 +272,7 @@ impl Core {
         client: &Client,
         scopes: &ScopeSet,
         audiences: &[String],
+        bound_key: Option<&String>,
         now: Timestamp,
     ) -> Result<Tokens, Error> {
         let keys = self.keys();
@@ -247,12 +291,14 @@ impl Core {
                 iat: now.as_secs(),
                 exp: (now + self.lifetimes.access_token).as_secs(),
                 jti: &base64url::encode(&jti),
+                cnf: confirmation(bound_key),
                 login: None,
             },
         )?;
         Ok(Tokens {
             access_token: Secret::from(access_token),
             expires_in: self.lifetimes.access_token,
+            token_type: TokenType::of(bound_key),
             refresh_token: None,
             id_token: None,
             scope,
@@ -276,6 +322,10 @@ impl Core {
         let (left, _) = hash.split_at(hash.len() / 2);
         base64url::encode(left)
     }
+}
+
+fn confirmation(key: Option<&String>) -> Option<Confirmation> {
+    key.cloned().map(|jkt| Confirmation { jkt })
 }
 
 /// The `sid` of a grant.

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::{AppState, paths};
-use crate::core::{ACR_PASSWORD, ASSERTION_ALGORITHMS, GrantType, SCOPES};
+use crate::core::{ACR_PASSWORD, ASSERTION_ALGORITHMS, DPOP_ALGORITHMS, GrantType, SCOPES};
 
 /// How long metadata and keys may be kept. A key is published this long before
 /// it signs, and kept as long as its last token lives.
@@ -65,6 +65,7 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         "token_endpoint_auth_signing_alg_values_supported": assertions,
         "revocation_endpoint_auth_signing_alg_values_supported": assertions,
         "introspection_endpoint_auth_signing_alg_values_supported": assertions,
+        "dpop_signing_alg_values_supported": DPOP_ALGORITHMS.map(Algorithm::name),
         "request_parameter_supported": false,
         // Its absence would mean true (OpenID Connect Discovery 1.0, section 3).
         "request_uri_parameter_supported": false,

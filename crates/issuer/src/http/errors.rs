@@ -8,6 +8,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::AppState;
+use super::dpop::with_nonce;
 use crate::core::{Error, Failure, Refusal};
 
 /// An error response (RFC 6749, section 5.2).
@@ -34,6 +35,9 @@ pub(super) fn private_json(status: StatusCode, body: &impl Serialize) -> Respons
 /// Tells a client why it gets nothing, and the operator why we failed.
 pub(super) fn failure(state: &AppState, failure: Failure) -> Response {
     match failure {
+        Failure::Refused(Refusal::UseDpopNonce) => {
+            with_nonce(state, refused(Refusal::UseDpopNonce))
+        }
         Failure::Refused(refusal) => refused(refusal),
         Failure::Internal(error) => internal(state, &error),
     }

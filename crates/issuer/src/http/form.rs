@@ -11,8 +11,9 @@ use http::{HeaderMap, StatusCode};
 use url::form_urlencoded;
 
 use super::errors::refused;
-use super::{Settings, paths};
-use crate::core::{CLIENT_ASSERTION_TYPE, ClientCredentials, Refusal};
+use super::presented::Presented;
+use super::{Settings, dpop, paths};
+use crate::core::{CLIENT_ASSERTION_TYPE, ClientCredentials, DpopProof, Refusal};
 
 /// Parameters that RFC 8707 (section 2) allows to be repeated.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
@@ -21,6 +22,7 @@ const REPEATABLE: [&str; 2] = ["resource", "audience"];
 pub(super) struct Form {
     fields: Vec<(String, String)>,
     authorization: Option<String>,
+    dpop: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Form {
@@ -29,6 +31,7 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let is_form = is_form(request.headers());
         let authorization = authorization(request.headers()).map_err(refused)?;
+        let dpop = dpop::header(request.headers()).map_err(refused)?;
         let body = Bytes::from_request(request, state)
             .await
             .map_err(|rejection| {
@@ -44,12 +47,16 @@ impl<S: Send + Sync> FromRequest<S> for Form {
                 "the Content-Type has to be application/x-www-form-urlencoded",
             )));
         }
-        Self::read(&body, authorization).map_err(refused)
+        Self::read(&body, authorization, dpop).map_err(refused)
     }
 }
 
 impl Form {
-    fn read(body: &[u8], authorization: Option<String>) -> Result<Self, Refusal> {
+    fn read(
+        body: &[u8],
+        authorization: Option<String>,
+        dpop: Option<String>,
+    ) -> Result<Self, Refusal> {
         let mut fields: Vec<(String, String)> = Vec::new();
         for (name, value) in form_urlencoded::parse(body) {
             // RFC 6749, section 3.2: without a value is as if it were absent.
@@ -67,6 +74,7 @@ impl Form {
         Ok(Self {
             fields,
             authorization,
+            dpop,
         })
     }
 
@@ -127,6 +135,13 @@ impl Form {
         Ok(credentials)
     }
 
+    /// The key that is proved to be the client's, at the endpoint with this path
+    /// (RFC 9449, section 5).
+    pub(super) fn proof(&self, settings: &Settings, path: &str) -> Option<DpopProof> {
+        let jwt = self.dpop.as_deref()?;
+        Some(dpop::proof(jwt, "POST", settings.url(path)))
+    }
+
     /// The `client_assertion`, if there is one (RFC 7521, section 4.2).
     fn assertion(&self) -> Result<Option<&str>, Refusal> {
         let assertion = self.optional("client_assertion");
@@ -139,24 +154,16 @@ impl Form {
         }
     }
 
-    /// The bearer token of a request to userinfo: in the header, or in the
-    /// form (RFC 6750, section 2.2), not in both.
-    pub(super) fn into_bearer(self) -> Option<Secret> {
-        let in_form = self.optional("access_token").map(Secret::new);
+    /// The token of a request to userinfo: in the header, or in the form
+    /// (RFC 6750, section 2.2), not in both.
+    pub(super) fn into_presented(self) -> Option<Presented> {
+        let in_form = self.optional("access_token").map(Presented::in_form);
         match (&self.authorization, in_form) {
-            (Some(header), None) => bearer(header),
+            (Some(header), None) => Presented::in_header(header),
             (None, in_form) => in_form,
             (Some(_), Some(_)) => None,
         }
     }
-}
-
-/// The token of an `Authorization: Bearer` header.
-pub(super) fn bearer(header: &str) -> Option<Secret> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| Secret::new(token.trim()))
 }
 
 /// HTTP Basic with both parts form-encoded (RFC 6749, section 2.3.1).
@@ -213,6 +220,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 mod tests {
     use http::HeaderValue;
 
+    use super::super::presented::Scheme;
     use super::*;
 
     fn settings() -> Settings {
@@ -220,7 +228,7 @@ mod tests {
     }
 
     fn form(authorization: Option<&str>, body: &str) -> Result<Form, Refusal> {
-        Form::read(body.as_bytes(), authorization.map(str::to_owned))
+        Form::read(body.as_bytes(), authorization.map(str::to_owned), None)
     }
 
     #[test]
@@ -308,14 +316,18 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_comes_one_way_only() {
+    fn an_access_token_comes_one_way_only() {
         let token = |header, body| {
-            let form = form(header, body).unwrap();
-            form.into_bearer().map(|token| token.expose().to_owned())
+            let presented = form(header, body).unwrap().into_presented()?;
+            Some((presented.scheme, presented.token.expose().to_owned()))
         };
-        assert_eq!(token(Some("Bearer abc"), "x=y").as_deref(), Some("abc"));
-        assert_eq!(token(Some("bearer abc"), "x=y").as_deref(), Some("abc"));
-        assert_eq!(token(None, "access_token=abc").as_deref(), Some("abc"));
+        let bearer = Some((Scheme::Bearer, "abc".to_owned()));
+        assert_eq!(token(Some("Bearer abc"), "x=y"), bearer);
+        assert_eq!(token(Some("bearer abc"), "x=y"), bearer);
+        assert_eq!(token(None, "access_token=abc"), bearer);
+        let bound = Some((Scheme::Dpop, "abc".to_owned()));
+        assert_eq!(token(Some("DPoP abc"), "x=y"), bound);
+        assert_eq!(token(Some("Basic abc"), "x=y"), None);
         assert_eq!(token(Some("Bearer abc"), "access_token=abc"), None);
         assert_eq!(token(None, "x=y"), None);
     }

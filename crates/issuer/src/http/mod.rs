@@ -7,9 +7,11 @@
 
 mod device;
 mod discovery;
+mod dpop;
 mod errors;
 mod form;
 mod introspection;
+mod presented;
 mod revocation;
 mod token;
 mod userinfo;

@@ -6,9 +6,10 @@ use countersign_oauth::Secret;
 use http::StatusCode;
 use serde::Serialize;
 
-use super::AppState;
+use super::dpop::with_next_nonce;
 use super::errors::{failure, private_json};
 use super::form::Form;
+use super::{AppState, paths};
 use crate::core::{CodeRequest, Failure, GrantType, Refusal, Tokens};
 
 #[derive(Serialize)]
@@ -26,13 +27,14 @@ struct Body<'a> {
 
 pub(super) async fn token(State(state): State<AppState>, form: Form) -> Response {
     match grant(&state, &form).await {
-        Ok(tokens) => answer(&tokens),
+        Ok(tokens) => with_next_nonce(&state, answer(&tokens)),
         Err(error) => failure(&state, error),
     }
 }
 
 async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
     let credentials = form.credentials(&state.settings)?;
+    let credentials = credentials.with_dpop(form.proof(&state.settings, paths::TOKEN));
     let grant_type = form.required("grant_type", "grant_type is missing")?;
     let grant_type = GrantType::from_name(grant_type).ok_or(Refusal::UnsupportedGrantType)?;
     let resources = form.all("resource");
@@ -79,7 +81,7 @@ async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
 fn answer(tokens: &Tokens) -> Response {
     let body = Body {
         access_token: tokens.access_token.expose(),
-        token_type: "Bearer",
+        token_type: tokens.token_type.name(),
         expires_in: tokens.expires_in.as_secs(),
         scope: &tokens.scope,
         refresh_token: tokens.refresh_token.as_ref().map(Secret::expose),

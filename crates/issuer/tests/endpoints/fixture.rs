@@ -70,14 +70,16 @@ impl Fixture {
     }
 
     pub(crate) async fn at(issuer: &str) -> Self {
+        Self::with_policy(issuer, |_| {}).await
+    }
+
+    pub(crate) async fn with_policy(issuer: &str, change: impl FnOnce(&mut Policy)) -> Self {
         let issuer = Issuer::parse(issuer).unwrap();
         let settings = Settings::new(issuer.as_url().clone());
         let keys = Keys::generate(aws_lc::provider()).unwrap();
-        let core = Arc::new(Core::new(
-            Box::new(Memory::new()),
-            keys,
-            Policy::new(issuer),
-        ));
+        let mut policy = Policy::new(issuer);
+        change(&mut policy);
+        let core = Arc::new(Core::new(Box::new(Memory::new()), keys, policy));
         let now = Arc::new(AtomicI64::new(1_800_000_000_000));
         let clock = Arc::clone(&now);
         let state = AppState::new(Arc::clone(&core), settings, move || {

@@ -8,5 +8,6 @@
 
 mod clients;
 mod discovery;
+mod dpop;
 mod fixture;
 mod tokens;

@@ -82,7 +82,9 @@ async fn a_code_works_once_and_a_second_use_ends_the_login(f: Fixture) {
     let code = f.code(&[], &session).await;
     let tokens = f.redeem(&code).await.unwrap();
     let is_live = || {
-        let found = f.core.user_info(tokens.access_token.expose(), f.now());
+        let found = f
+            .core
+            .user_info(tokens.access_token.expose(), None, f.now());
         found.unwrap().is_ok()
     };
     assert!(is_live());

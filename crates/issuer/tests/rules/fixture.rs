@@ -48,8 +48,12 @@ impl Fixture {
     }
 
     pub(crate) async fn with_limits(change: impl FnOnce(&mut Limits)) -> Self {
+        Self::with_policy(|policy| change(&mut policy.limits)).await
+    }
+
+    pub(crate) async fn with_policy(change: impl FnOnce(&mut Policy)) -> Self {
         let mut policy = policy();
-        change(&mut policy.limits);
+        change(&mut policy);
         Self::with_ada(Box::new(Memory::new()), None, policy).await
     }
 

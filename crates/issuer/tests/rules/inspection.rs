@@ -25,7 +25,7 @@ async fn userinfo_says_what_the_scopes_allow(f: Fixture) {
         let tokens = f.log_in(scope).await;
         let info = f
             .core
-            .user_info(tokens.access_token.expose(), f.now())
+            .user_info(tokens.access_token.expose(), None, f.now())
             .unwrap();
         info.map(|info| serde_json::to_value(info).unwrap())
     };
@@ -50,7 +50,7 @@ async fn userinfo_says_what_the_scopes_allow(f: Fixture) {
 
 async fn userinfo_refuses_dead_tokens(f: Fixture) {
     let tokens = f.log_in(SCOPE).await;
-    let info = |token: &str| f.core.user_info(token, f.now()).unwrap().map(drop);
+    let info = |token: &str| f.core.user_info(token, None, f.now()).unwrap().map(drop);
     let access = tokens.access_token.expose();
     assert_eq!(info(access), Ok(()));
     for not_ours in [
@@ -65,7 +65,7 @@ async fn userinfo_refuses_dead_tokens(f: Fixture) {
         Box::new(countersign_issuer::storage::Memory::new()),
         policy(),
     );
-    let outcome = stranger.user_info(access, f.now()).unwrap().map(drop);
+    let outcome = stranger.user_info(access, None, f.now()).unwrap().map(drop);
     assert_eq!(outcome, Err(TokenProblem::Invalid));
     f.advance_secs(600);
     assert_eq!(info(access), Err(TokenProblem::Invalid));
@@ -146,7 +146,7 @@ async fn revoking_a_refresh_token_ends_the_login(f: Fixture) {
     assert!(!inspect(&f, &cli(), &tokens.access_token).await.active);
     let info = f
         .core
-        .user_info(tokens.access_token.expose(), f.now())
+        .user_info(tokens.access_token.expose(), None, f.now())
         .unwrap()
         .map(drop);
     assert_eq!(info, Err(TokenProblem::Invalid));

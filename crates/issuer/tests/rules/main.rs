@@ -13,6 +13,7 @@ mod authorization;
 mod code;
 mod code_flow;
 mod device;
+mod dpop;
 mod fixture;
 mod inspection;
 mod own_tokens;

@@ -163,7 +163,11 @@ async fn introspection_and_userinfo_know_that_there_is_no_person(f: Fixture) {
     let other = cli();
     let seen = f.core.introspect(&other, token.expose(), f.now());
     assert!(!seen.await.unwrap().active);
-    let info = f.core.user_info(token.expose(), f.now()).unwrap().map(drop);
+    let info = f
+        .core
+        .user_info(token.expose(), None, f.now())
+        .unwrap()
+        .map(drop);
     assert_eq!(info, Err(TokenProblem::InsufficientScope));
 }
 
