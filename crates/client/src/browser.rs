@@ -115,7 +115,8 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    fn ended(outcome: BrowserOutcome) -> Self {
+    /// One that is over before it began.
+    pub(crate) fn ended(outcome: BrowserOutcome) -> Self {
         Self {
             candidates: Vec::new(),
             running: None,

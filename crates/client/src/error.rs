@@ -4,7 +4,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, TransportError};
+use countersign_oauth::preset::Meaning;
+use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, Refusal, TransportError};
 use countersign_store::StoreError;
 
 use crate::{Obstacle, SignIn};
@@ -99,6 +100,9 @@ pub enum Error {
     /// A way to sign in turned out to be closed, and another may be open.
     #[error(transparent)]
     AnotherWay(Box<AnotherWay>),
+    /// The server refused, and what its provider means by that is known.
+    #[error(transparent)]
+    Explained(Box<Explained>),
     /// All the ports that the browser may come back to are in use by other programs.
     #[error("the {} in use by another program", ports_are(.ports))]
     PortsInUse {
@@ -150,6 +154,7 @@ impl Error {
             Self::Cancelled => "cancelled",
             Self::NoWayToSignIn { .. } => "no_way_to_sign_in",
             Self::AnotherWay(closed) => closed.error.code(),
+            Self::Explained(explained) => explained.error.code(),
             Self::PortsInUse { .. } => "port_in_use",
             Self::Listener(_) => "listener_failed",
             Self::Configuration { .. } => "configuration",
@@ -170,6 +175,8 @@ impl Error {
             Self::Token(source) => source.hints(),
             Self::Storage(source) => source.hints(),
             Self::AnotherWay(closed) => closed.error.hints(),
+            // The provider's own remedy is better than any that fits them all.
+            Self::Explained(explained) => vec![explained.remedy().to_owned()],
             Self::PortsInUse { .. } => vec![
                 "end the program that has the port, or register another port at the provider"
                     .to_owned(),
@@ -205,6 +212,7 @@ impl Error {
                 }
             }
             Self::AnotherWay(closed) => closed.error.exit_category(),
+            Self::Explained(explained) => explained.error.exit_category(),
             Self::PortsInUse { .. } | Self::Configuration { .. } => ExitCategory::Configuration,
             Self::Exchange(source) => exchange_category(source),
             Self::Listener(_) | Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
@@ -217,6 +225,7 @@ impl Error {
         match self {
             Self::LockTimeout { .. } => true,
             Self::AnotherWay(closed) => closed.error.is_retryable(),
+            Self::Explained(explained) => explained.error.is_retryable(),
             Self::Exchange(source) => source.is_retryable(),
             Self::Storage(source) => source.is_retryable(),
             _ => false,
@@ -247,6 +256,74 @@ impl std::error::Error for AnotherWay {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         // It reads like the error itself, which would otherwise be told twice.
         self.error.source()
+    }
+}
+
+/// A refusal, and what the provider means by it.
+///
+/// Reads like the refusal; the meaning is the first cause, and the remedy the hint.
+#[derive(Debug)]
+pub struct Explained {
+    error: Error,
+    why: Why,
+}
+
+/// What a provider means by an error, as the cause of it.
+#[derive(Debug)]
+struct Why {
+    meaning: Meaning,
+    /// What the server itself said.
+    refusal: Option<Refusal>,
+}
+
+impl Explained {
+    pub(crate) fn new(error: Error, meaning: Meaning) -> Self {
+        let refusal = match &error {
+            Error::Exchange(exchange) => exchange.refusal().cloned(),
+            _ => None,
+        };
+        let why = Why { meaning, refusal };
+        Self { error, why }
+    }
+
+    /// The refusal.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// What it means, as a sentence.
+    pub fn sentence(&self) -> &'static str {
+        self.why.meaning.sentence
+    }
+
+    /// What to do about it, as a sentence.
+    pub fn remedy(&self) -> &'static str {
+        self.why.meaning.remedy
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Explained {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.meaning.sentence.trim_end_matches('.'))
+    }
+}
+
+impl std::error::Error for Why {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let refusal = self.refusal.as_ref()?;
+        Some(refusal)
     }
 }
 
@@ -309,6 +386,9 @@ fn exchange_category(error: &ExchangeError) -> ExitCategory {
         | ExchangeError::NoMetadata { .. }
         | ExchangeError::EndpointMissing(_)
         | ExchangeError::InvalidIssuer(_)
+        | ExchangeError::InvalidRedirectUri { .. }
+        | ExchangeError::PublicClient
+        | ExchangeError::DpopAlgorithm { .. }
         | ExchangeError::InsecureOverride { .. } => ExitCategory::Configuration,
         _ => ExitCategory::Failure,
     }

@@ -32,27 +32,30 @@
 //! Not here: the protocol itself (`countersign-oauth`), signatures (`countersign-jose`), terminal
 //! widgets (the caller draws), asynchronous runtimes (everything blocks, on the caller's thread).
 
+mod attempt;
 mod browser;
 mod cache;
+mod client_key;
 mod clock;
+mod code;
 mod context;
 mod device;
 mod drive;
 mod environment;
 mod error;
-#[allow(dead_code, reason = "in use with the sign-in in the browser")]
 mod listener;
 mod login;
 mod logout;
 mod offset;
-#[allow(dead_code, reason = "in use with the sign-in in the browser")]
+mod person;
 mod plan;
 pub mod probe;
 mod prompt;
 mod provider;
-#[allow(dead_code, reason = "in use with the sign-in in the browser")]
 mod redirect;
 mod refresh;
+mod run;
+mod service;
 mod session;
 mod sign_in;
 mod source;
@@ -68,7 +71,7 @@ pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{EndpointOverrides, HttpRequest, HttpResponse, Secret, TransportError};
 pub use countersign_store::Key as SessionName;
 pub use environment::{Environment, Place, Reach};
-pub use error::{AnotherWay, Error, ExitCategory, LoginRequired};
+pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired};
 pub use login::{Dpop, Login};
 pub use logout::{LogoutReport, Revocation, logout};
 pub use plan::Obstacle;

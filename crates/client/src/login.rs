@@ -1,4 +1,4 @@
-//! The sign-in: what a program says about it. How it runs is in `device.rs`.
+//! The sign-in: what a program says about it. How it runs is in `run.rs`.
 
 mod asked;
 
@@ -10,7 +10,7 @@ use countersign_store::StoreError;
 
 use crate::{
     Browser, Context, Environment, Error, LoginRequired, Prompt, Redirect, Secret, Session,
-    SessionName, SignIn, TokenSource, device,
+    SessionName, SignIn, TokenSource, run,
 };
 
 /// Whether tokens are bound to a key (RFC 9449).
@@ -312,7 +312,7 @@ impl Login {
     /// [`Error::Storage`] when the session cannot be kept, as far as possible before anybody is
     /// bothered.
     pub fn run(&self, prompt: &mut dyn Prompt) -> Result<Session, Error> {
-        device::run(self, prompt)
+        run::run(self, prompt)
     }
 
     /// The tokens of the session there is, or of a new login when there is none that can be used.

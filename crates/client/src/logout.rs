@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use countersign_oauth::{Error as ExchangeError, RevocationFlow, TokenTypeHint};
+use countersign_oauth::preset::Revocation as RevocationQuirk;
+use countersign_oauth::{Client, Error as ExchangeError, RevocationFlow, TokenTypeHint};
 use countersign_store::{Lock, Purpose};
 
 use crate::drive::{Asleep, drive};
@@ -39,6 +40,8 @@ pub struct LogoutReport {
     pub refresh_token: Revocation,
     /// The access token at the server.
     pub access_token: Revocation,
+    /// How a person ends the session at the server, where the provider does not let the client do it.
+    pub by_person: Option<&'static str>,
 }
 
 impl LogoutReport {
@@ -77,13 +80,15 @@ pub fn logout(
         removed,
         refresh_token,
         access_token,
+        by_person: kept.as_ref().and_then(by_person),
     })
 }
 
 fn revoke(context: &Context, session: &Session) -> (Revocation, Revocation) {
-    let endpoints = &session.request().endpoints;
-    let provider = match Provider::discover(context, session.issuer(), endpoints) {
-        Ok(provider) => provider,
+    let found = Provider::of_session(context, session)
+        .and_then(|provider| Ok((provider, session.client()?)));
+    let (provider, client) = match found {
+        Ok(found) => found,
         Err(error) => {
             let refresh = session
                 .refresh_token()
@@ -93,7 +98,7 @@ fn revoke(context: &Context, session: &Session) -> (Revocation, Revocation) {
     };
     let one = |token: Option<&Secret>, hint| match token {
         None => Revocation::NoToken,
-        Some(token) => revoke_one(context, &provider, session, token, hint),
+        Some(token) => revoke_one(context, &provider, &client, token, hint),
     };
     (
         one(session.refresh_token(), TokenTypeHint::RefreshToken),
@@ -104,18 +109,25 @@ fn revoke(context: &Context, session: &Session) -> (Revocation, Revocation) {
 fn revoke_one(
     context: &Context,
     provider: &Provider,
-    session: &Session,
+    client: &Client,
     token: &Secret,
     hint: TokenTypeHint,
 ) -> Revocation {
     let clock = context.clock();
-    let outcome = RevocationFlow::new(provider.metadata(), &session.client(), token, hint)
+    let outcome = RevocationFlow::new(provider.metadata(), client, token, hint)
         .map_err(Error::from)
         .and_then(|mut flow| drive(&mut flow, context.transport(), clock, &mut Asleep(clock)));
     match outcome {
         Ok(()) => Revocation::Revoked,
         Err(Error::Exchange(ExchangeError::EndpointMissing(_))) => Revocation::NotOffered,
         Err(error) => failed(&error),
+    }
+}
+
+fn by_person(session: &Session) -> Option<&'static str> {
+    match session.known_preset()?.quirks.revocation {
+        RevocationQuirk::ByPerson(how) => Some(how),
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_oauth::NotOurs;
 use countersign_oauth::text::printable;
 
 use crate::{BrowserOutcome, Place, Secret, SignIn};
@@ -98,6 +99,8 @@ pub struct AuthorizationPrompt {
     pub flow: SignIn,
     /// The address to open.
     pub url: String,
+    /// How soon it has to be opened, where the server remembers the request for a while only (RFC 9126).
+    pub opens_within: Option<Duration>,
     /// Where the browser is sent afterwards.
     pub redirect_uri: String,
     /// Whether a browser on this computer brings the answer back by itself.
@@ -126,13 +129,23 @@ pub enum Paste {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PasteRefused {
-    /// There is neither a code nor an error in it.
+    /// There is neither a code nor an error in it, or it is garbled.
     NoCode,
     /// It belongs to another sign-in: an older page, or somebody else's.
     OtherSignIn,
+    /// It is an address, but not the one where the browser ends: the one to sign in at, perhaps.
+    OtherAddress,
 }
 
 impl PasteRefused {
+    pub(crate) fn new(reason: NotOurs) -> Self {
+        match reason {
+            NotOurs::OtherState | NotOurs::StateMissing => Self::OtherSignIn,
+            NotOurs::OtherAddress => Self::OtherAddress,
+            _ => Self::NoCode,
+        }
+    }
+
     /// One line for a person.
     pub fn text(self) -> &'static str {
         match self {
@@ -140,6 +153,9 @@ impl PasteRefused {
                 "there is no code in it: copy the whole address that the browser shows in the end"
             }
             Self::OtherSignIn => "it belongs to another sign-in: open the address above once more",
+            Self::OtherAddress => {
+                "it is another address: copy the one that the browser shows after signing in"
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign_jose::crypto::ring;
 use countersign_jose::{Algorithm, Claims, KeySet, Unverified, Verified};
+use countersign_oauth::preset::{MetadataSource, Preset};
 use countersign_oauth::{
     Discovery, Endpoint, EndpointOverrides, Error as ExchangeError, Issuer, KeysFlow, Metadata,
     id_token, text::printable,
@@ -13,7 +14,7 @@ use crate::cache::Cache;
 use crate::drive::{Asleep, Attentive, drive};
 use crate::offset::Offset;
 use crate::session::CheckedIdToken;
-use crate::{Context, Error, Identity, Secret};
+use crate::{Context, Error, Identity, Secret, Session};
 
 /// Keys that are younger than this are not fetched again, however unknown the key that is looked for:
 /// otherwise a stream of forged tokens would be a stream of requests.
@@ -66,6 +67,38 @@ impl Provider {
         Ok(Self { metadata })
     }
 
+    /// The same of a provider that is known: where it publishes nothing, what is known of it takes the
+    /// place, or what is configured.
+    ///
+    /// # Errors
+    /// As [`discover`](Self::discover).
+    pub fn known(
+        context: &Context,
+        issuer: &str,
+        overrides: &EndpointOverrides,
+        preset: Option<&'static Preset>,
+    ) -> Result<Self, Error> {
+        let parsed = Issuer::parse(issuer).map_err(ExchangeError::from)?;
+        match preset.and_then(|preset| Self::unpublished(&parsed, overrides, preset)) {
+            Some(known) => known,
+            None => Self::discover(context, issuer, overrides),
+        }
+    }
+
+    /// A provider that publishes nothing; `None` when it may.
+    pub(crate) fn unpublished(
+        issuer: &Issuer,
+        overrides: &EndpointOverrides,
+        preset: &'static Preset,
+    ) -> Option<Result<Self, Error>> {
+        let configured = preset.quirks.metadata == MetadataSource::Configured
+            && overrides.token_endpoint.is_some();
+        let metadata = preset
+            .static_metadata(issuer)
+            .or_else(|| configured.then(|| Metadata::new(issuer.clone())))?;
+        Some(Self::from_metadata(metadata, overrides))
+    }
+
     /// A server whose metadata is at hand, with `overrides` in its place.
     ///
     /// # Errors
@@ -76,6 +109,15 @@ impl Provider {
     ) -> Result<Self, Error> {
         metadata.apply(overrides)?;
         Ok(Self { metadata })
+    }
+
+    /// The server that `session` was made at.
+    ///
+    /// # Errors
+    /// As [`discover`](Self::discover).
+    pub fn of_session(context: &Context, session: &Session) -> Result<Self, Error> {
+        let endpoints = &session.request().endpoints;
+        Self::known(context, session.issuer(), endpoints, session.known_preset())
     }
 
     /// The issuer identifier.

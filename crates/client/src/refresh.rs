@@ -6,11 +6,12 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use countersign_oauth::{Error as ExchangeError, RefreshFlow};
+use countersign_oauth::{ClientCredentialsFlow, Error as ExchangeError, RefreshFlow};
 use countersign_store::{Lock, Purpose};
 
 use crate::drive::{Asleep, Attentive, drive};
-use crate::{Context, Error, LoginRequired, Provider, Secret, Session, SessionName};
+use crate::run::explained;
+use crate::{Context, Error, LoginRequired, Provider, Secret, Session, SessionName, SignIn};
 
 /// How long one renewal may take, all its requests together.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(35);
@@ -49,7 +50,7 @@ pub(crate) fn renew(
         if enough(&session) {
             return Ok(Some(session));
         }
-        refreshable(&session, name).map(|_| None)
+        means(&session, name).map(|_| None)
     })?;
     let _lock = match awaited {
         Awaited::Lock(lock) => lock,
@@ -63,14 +64,14 @@ pub(crate) fn renew(
         if enough(&session) {
             return Ok(session);
         }
-        let refresh_token = refreshable(&session, name)?.clone();
-        let rejected = match ask(&hurried, &mut session, &refresh_token) {
+        let means = means(&session, name)?;
+        let rejected = match ask(&hurried, &mut session, &means) {
             Ok(()) => break,
             Err(error @ Error::Exchange(ExchangeError::RefreshRejected(_))) => error,
-            Err(error) => return Err(error),
+            Err(error) => return Err(explained(error, session.known_preset())),
         };
         session = read()?;
-        if session.refresh_token() == Some(&refresh_token) {
+        if means.are_of(&session) {
             session.end();
             context
                 .store()
@@ -92,13 +93,39 @@ pub(crate) fn renew(
     Ok(session)
 }
 
+/// What a session is renewed with.
+enum Means {
+    /// The refresh token (RFC 6749, section 6).
+    RefreshToken(Secret),
+    /// What the client signs in with as itself: the same request once more (RFC 6749, section 4.4.3).
+    Credentials,
+}
+
+impl Means {
+    /// Whether it is still these that the session would be renewed with.
+    fn are_of(&self, session: &Session) -> bool {
+        matches!(self, Self::RefreshToken(token) if session.refresh_token() == Some(token))
+    }
+}
+
 /// Asks the server for new tokens and puts them into the session.
-fn ask(context: &Context, session: &mut Session, refresh_token: &Secret) -> Result<(), Error> {
-    let provider = Provider::discover(context, session.issuer(), &session.request().endpoints)?;
+fn ask(context: &Context, session: &mut Session, means: &Means) -> Result<(), Error> {
+    let provider = Provider::of_session(context, session)?;
+    let metadata = provider.metadata();
+    let client = session.client()?;
     let attentive = Attentive::new(context.transport(), context.clock());
-    let mut flow = RefreshFlow::new(provider.metadata(), &session.client(), refresh_token)?;
     let clock = context.clock();
-    let tokens = drive(&mut flow, &attentive, clock, &mut Asleep(clock))?;
+    let tokens = match means {
+        Means::RefreshToken(token) => {
+            let mut flow = RefreshFlow::new(metadata, &client, token)?;
+            drive(&mut flow, &attentive, clock, &mut Asleep(clock))?
+        }
+        Means::Credentials => {
+            let request = session.request().again()?;
+            let mut flow = ClientCredentialsFlow::new(metadata, &client, &request)?;
+            drive(&mut flow, &attentive, clock, &mut Asleep(clock))?
+        }
+    };
     let id_token = match &tokens.id_token {
         Some(token) => {
             let offset = attentive.offset();
@@ -128,16 +155,22 @@ fn is_unknown_key(error: &Error) -> bool {
     matches!(error, Error::Exchange(exchange) if exchange.may_be_stale_keys())
 }
 
-/// The refresh token, or why there is nothing to renew the session with.
-fn refreshable<'a>(session: &'a Session, name: &SessionName) -> Result<&'a Secret, Error> {
-    session.refresh_token().ok_or_else(|| Error::LoginRequired {
-        session: name.to_string(),
-        reason: if session.has_ended() {
-            LoginRequired::Rejected
-        } else {
-            LoginRequired::Expired
-        },
-    })
+/// What the session can be renewed with, or why there is nothing.
+fn means(session: &Session, name: &SessionName) -> Result<Means, Error> {
+    if session.flow() == Some(SignIn::ClientCredentials) {
+        return Ok(Means::Credentials);
+    }
+    let token = session.refresh_token().cloned();
+    token
+        .map(Means::RefreshToken)
+        .ok_or_else(|| Error::LoginRequired {
+            session: name.to_string(),
+            reason: if session.has_ended() {
+                LoginRequired::Rejected
+            } else {
+                LoginRequired::Expired
+            },
+        })
 }
 
 /// Takes a lock of the session, waiting for whoever holds it, but not for ever.

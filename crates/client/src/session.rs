@@ -1,17 +1,22 @@
 //! What is kept of a login, and what can be said about it without a network.
 
+mod client;
+
 use std::time::Duration;
 
 use countersign_jose::crypto::ring;
 use countersign_oauth::id_token::Expected;
+use countersign_oauth::preset::ScopeSeparator;
 use countersign_oauth::secret::exposed;
 use countersign_oauth::{
-    Client, ClientAuthentication, EndpointOverrides, Error as ExchangeError, IdToken, Issuer,
-    TokenResponse,
+    AuthorizationRequest, Client, EndpointOverrides, Error as ExchangeError, IdToken, Issuer,
+    ScopeSet, TokenResponse, TokenType,
 };
 use countersign_store::Record;
 use serde::{Deserialize, Serialize};
 
+use self::client::{BindingKey, StoredMethod};
+pub(crate) use self::client::{KeyFile, assertion_audience};
 use crate::{Error, Secret, SignIn, Timestamp};
 
 /// A clock may be set back this far before what it said earlier is no longer believed.
@@ -51,15 +56,6 @@ impl Identity {
     }
 }
 
-/// How the application proves to the server which one it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum StoredMethod {
-    None,
-    ClientSecretBasic,
-    ClientSecretPost,
-}
-
 /// What a login asked for: enough to ask again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -72,6 +68,9 @@ pub(crate) struct Request {
     pub(crate) endpoints: EndpointOverrides,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) preset: Option<String>,
+    /// Further parameters, where the request is made again without a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 /// A login that is kept: its tokens, and what is known about them.
@@ -87,6 +86,11 @@ pub struct Session {
     client_authentication: StoredMethod,
     #[serde(default, with = "exposed", skip_serializing_if = "Option::is_none")]
     client_secret: Option<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_key: Option<KeyFile>,
+    /// The key that the access token is bound to; without one, whoever holds it may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dpop: Option<BindingKey>,
     #[serde(with = "exposed")]
     access_token: Secret,
     #[serde(default, with = "exposed", skip_serializing_if = "Option::is_none")]
@@ -104,6 +108,22 @@ pub struct Session {
 }
 
 impl Request {
+    /// The same request once more, where no person is needed for it.
+    pub(crate) fn again(&self) -> Result<AuthorizationRequest, Error> {
+        let scopes =
+            ScopeSet::parse(&self.scopes.join(" ")).map_err(|error| Error::Configuration {
+                what: "scope",
+                why: error.to_string(),
+            })?;
+        Ok(AuthorizationRequest {
+            scopes,
+            audience: self.audience.clone(),
+            resource: self.resources.clone(),
+            extra: self.parameters.clone(),
+            ..AuthorizationRequest::default()
+        })
+    }
+
     /// What an ID token must be that answers this.
     pub(crate) fn expected(
         &self,
@@ -141,6 +161,17 @@ impl Record for Session {
     const VERSION: u32 = 1;
 }
 
+/// What a session is made from, beside the tokens.
+#[derive(Debug)]
+pub(crate) struct Made<'a> {
+    pub(crate) request: Request,
+    pub(crate) client: &'a Client,
+    pub(crate) flow: SignIn,
+    pub(crate) client_key: Option<KeyFile>,
+    /// Tokens need not be bound to the client's key.
+    pub(crate) or_bearer: bool,
+}
+
 /// What is known about an ID token that was verified.
 #[derive(Debug, Clone)]
 pub(crate) struct CheckedIdToken {
@@ -152,28 +183,34 @@ pub(crate) struct CheckedIdToken {
 impl Session {
     /// The session of a login that was answered by `tokens` to a request sent at `sent`.
     pub(crate) fn begin(
-        request: Request,
-        client: &Client,
+        made: Made<'_>,
         tokens: TokenResponse,
         id_token: Option<CheckedIdToken>,
         sent: Timestamp,
     ) -> Self {
-        let (method, secret) = match &client.authentication {
-            ClientAuthentication::SecretBasic(secret) => {
-                (StoredMethod::ClientSecretBasic, Some(secret.clone()))
-            }
-            ClientAuthentication::SecretPost(secret) => {
-                (StoredMethod::ClientSecretPost, Some(secret.clone()))
-            }
-            _ => (StoredMethod::None, None),
-        };
+        let Made {
+            request,
+            client,
+            flow,
+            client_key,
+            or_bearer,
+        } = made;
+        let (method, secret) = StoredMethod::of(client);
+        // A key that nothing is bound to would only be one more secret.
+        let dpop = client
+            .dpop
+            .as_ref()
+            .filter(|_| tokens.token_type == TokenType::Dpop)
+            .map(|key| BindingKey::new(key, or_bearer));
         let mut session = Self {
             granted: request.scopes.clone(),
             request,
             client_id: client.client_id.clone(),
-            flow: None,
+            flow: Some(flow),
             client_authentication: method,
             client_secret: secret,
+            client_key,
+            dpop,
             access_token: tokens.access_token.clone(),
             refresh_token: None,
             access_token_life: Life {
@@ -198,6 +235,10 @@ impl Session {
         id_token: Option<CheckedIdToken>,
         sent: Timestamp,
     ) {
+        if tokens.token_type == TokenType::Bearer {
+            // Only when the client accepts that: the key is of no use with this one.
+            self.dpop = None;
+        }
         self.access_token = tokens.access_token;
         let expires_at = tokens.expires_in.map(|lifetime| sent + lifetime);
         self.access_token_life = Life {
@@ -208,7 +249,12 @@ impl Session {
             self.refresh_token = tokens.refresh_token;
         }
         if let Some(scope) = tokens.scope {
-            self.granted = scope.split_ascii_whitespace().map(str::to_owned).collect();
+            let commas = self
+                .known_preset()
+                .is_some_and(|preset| preset.quirks.scope_separator == ScopeSeparator::Comma);
+            let between = |c: char| c.is_ascii_whitespace() || (commas && c == ',');
+            let scopes = scope.split(between).filter(|scope| !scope.is_empty());
+            self.granted = scopes.map(str::to_owned).collect();
         }
         if let Some(checked) = id_token {
             let life = Life {
@@ -223,6 +269,11 @@ impl Session {
         }
     }
 
+    /// Takes over who it was from where the provider says it, when there was no ID token.
+    pub(crate) fn belongs_to(&mut self, identity: Identity) {
+        self.identity = identity;
+    }
+
     /// Notes that the server does not accept the refresh token any more.
     pub(crate) fn end(&mut self) {
         self.refresh_token = None;
@@ -231,17 +282,6 @@ impl Session {
 
     pub(crate) fn request(&self) -> &Request {
         &self.request
-    }
-
-    pub(crate) fn client(&self) -> Client {
-        let secret = || self.client_secret.clone();
-        let authentication = match self.client_authentication {
-            StoredMethod::None => None,
-            StoredMethod::ClientSecretBasic => secret().map(ClientAuthentication::SecretBasic),
-            StoredMethod::ClientSecretPost => secret().map(ClientAuthentication::SecretPost),
-        };
-        let authentication = authentication.unwrap_or(ClientAuthentication::None);
-        Client::new(self.client_id.as_str(), authentication)
     }
 
     /// What an ID token must be that comes with `tokens`, now or when the session is renewed.
@@ -268,6 +308,12 @@ impl Session {
     /// The way the person signed in, when that is known.
     pub fn flow(&self) -> Option<SignIn> {
         self.flow
+    }
+
+    /// Whether the access token is bound to a key of this session (RFC 9449). Then it goes with a proof,
+    /// which [`TokenSource::authorization`](crate::TokenSource::authorization) makes.
+    pub fn is_bound(&self) -> bool {
+        self.dpop.is_some()
     }
 
     /// The preset of the provider that was signed in at.
@@ -370,7 +416,7 @@ impl Life {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use countersign_oauth::TokenType;
+    use countersign_oauth::ClientAuthentication;
 
     pub(crate) fn response(name: &str, lifetime: Option<u64>) -> TokenResponse {
         TokenResponse {
@@ -396,10 +442,18 @@ pub(crate) mod tests {
             trusted_audiences: Vec::new(),
             endpoints: EndpointOverrides::default(),
             preset: None,
+            parameters: Vec::new(),
         };
         let secret = Secret::new("canary-client-secret");
         let client = Client::new("cli", ClientAuthentication::SecretPost(secret));
-        Session::begin(request, &client, response("one", Some(600)), None, at(1000))
+        let made = Made {
+            request,
+            client: &client,
+            flow: SignIn::Device,
+            client_key: None,
+            or_bearer: false,
+        };
+        Session::begin(made, response("one", Some(600)), None, at(1000))
     }
 
     #[test]
@@ -408,7 +462,7 @@ pub(crate) mod tests {
         let back: Session = serde_json::from_str(&text).unwrap();
         assert_eq!(back.access_token().expose(), "access-one");
         assert_eq!(back.refresh_token().unwrap().expose(), "refresh-one");
-        assert_eq!(back.client(), session().client());
+        assert_eq!(back.client().unwrap(), session().client().unwrap());
         assert_eq!(back.expires_at(), Some(at(1600)));
         assert_eq!(back.scopes(), ["openid", "api"]);
     }

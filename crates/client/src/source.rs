@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign_oauth::{DpopKey, HttpResponse};
 use url::Url;
 
 use crate::refresh;
@@ -22,6 +23,8 @@ pub struct TokenSource {
     current: Mutex<Current>,
     /// Held while a token is renewed, so that one thread asks the server and the others wait.
     renewing: Mutex<()>,
+    /// The key that the tokens are bound to, once it has been used.
+    key: Mutex<Option<DpopKey>>,
 }
 
 /// Header fields that authorize one request to an API.
@@ -63,6 +66,7 @@ impl TokenSource {
             name: name.clone(),
             current: Mutex::new(Current::new(session, context.clock())),
             renewing: Mutex::new(()),
+            key: Mutex::new(None),
         })
     }
 
@@ -104,12 +108,49 @@ impl TokenSource {
         url: &Url,
         min_ttl: Duration,
     ) -> Result<Authorization, Error> {
-        let _ = (method, url);
         let token = self.access_token(min_ttl)?;
-        let value = Secret::new(format!("Bearer {}", token.expose()));
+        let header = |scheme: &str| {
+            let value = format!("{scheme} {}", token.expose());
+            ("authorization", Secret::new(value))
+        };
+        let Some(key) = self.binding_key()? else {
+            return Ok(Authorization {
+                headers: vec![header("Bearer")],
+            });
+        };
+        let now = self.context.clock().now();
+        let proof = key.proof(method, url, Some(&token), now)?;
         Ok(Authorization {
-            headers: vec![("authorization", value)],
+            headers: vec![header("DPoP"), ("dpop", proof)],
         })
+    }
+
+    /// Takes the `DPoP-Nonce` of an answer from `url` for the proofs to come (RFC 9449, section 8.2).
+    /// Answers whether it can be used: then a request that was refused for want of it (401 with
+    /// `use_dpop_nonce`) is worth another try.
+    ///
+    /// # Errors
+    /// When the key of the session cannot be read.
+    pub fn take_dpop_nonce(&self, url: &Url, nonce: &str) -> Result<bool, Error> {
+        let answer = HttpResponse {
+            status: 401,
+            headers: vec![("dpop-nonce".to_owned(), nonce.to_owned())],
+            body: Vec::new(),
+        };
+        let key = self.binding_key()?;
+        Ok(key.is_some_and(|key| key.learn(url, &answer)))
+    }
+
+    /// The key that the tokens are bound to. It is read once, and then remembers the nonces it was
+    /// given.
+    fn binding_key(&self) -> Result<Option<DpopKey>, Error> {
+        let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = self.session().binding_key()?;
+        // Another login has another key.
+        if known.as_ref() != found.as_ref() {
+            known.clone_from(&found);
+        }
+        Ok(known.clone())
     }
 
     /// Renews the session now, even if the access token is still good.

@@ -3,13 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use countersign_oauth::{EndpointOverrides, Issuer, ScopeSet};
+use countersign_oauth::preset::{Preset, RedirectPorts};
+use countersign_oauth::{AuthorizationRequest, EndpointOverrides, Issuer, ScopeSet};
 use url::Url;
 
-use super::Login;
+use super::{Dpop, Login};
 use crate::cache::hash;
-use crate::session::Request;
-use crate::{Browser, Context, Directories, Environment, Error, HttpOptions, Secret, SessionName};
+use crate::session::{KeyFile, Request};
+use crate::{
+    Browser, Context, Directories, Environment, Error, HttpOptions, Redirect, Secret, SessionName,
+    SignIn,
+};
 
 /// What is asked for when nobody says otherwise: who it is, and a session that can be renewed.
 const DEFAULT_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
@@ -32,6 +36,13 @@ impl Login {
         let mut parts = vec![self.issuer.as_str(), &self.client_id, &scopes];
         parts.push(self.audience.as_deref().unwrap_or_default());
         parts.extend(self.resources.iter().map(String::as_str));
+        // What older versions did not know is left out where it says what they did.
+        if self.flow == SignIn::ClientCredentials {
+            parts.push(SignIn::ClientCredentials.as_str());
+        }
+        if self.dpop != Dpop::No {
+            parts.push("dpop");
+        }
         // The separator cannot be part of a part.
         let mut hash = hash(&parts.join("\n"));
         hash.truncate(16);
@@ -85,12 +96,75 @@ impl Login {
         self.client_secret.as_ref()
     }
 
-    pub(crate) fn overrides(&self) -> &EndpointOverrides {
-        &self.endpoints
+    /// What is known about the provider.
+    ///
+    /// # Errors
+    /// When there is no preset of the name.
+    pub(crate) fn known_preset(&self) -> Result<Option<&'static Preset>, Error> {
+        let Some(name) = &self.preset else {
+            return Ok(None);
+        };
+        let preset = Preset::by_name(name).ok_or_else(|| Error::Configuration {
+            what: "provider",
+            why: format!("there is no preset `{name}`"),
+        })?;
+        Ok(Some(preset))
     }
 
-    pub(crate) fn extra(&self) -> &[(String, String)] {
-        &self.parameters
+    /// What is asked of the server, whichever way the person signs in.
+    pub(crate) fn authorization_request(&self) -> Result<AuthorizationRequest, Error> {
+        let words = |text: &String| text.split_ascii_whitespace().map(str::to_owned).collect();
+        Ok(AuthorizationRequest {
+            scopes: self.scope_set()?,
+            audience: self.audience.clone(),
+            resource: self.checked_resources()?,
+            prompt: self.prompt.clone(),
+            login_hint: self.hint.clone(),
+            acr_values: self.acr_values.as_ref().map(words).unwrap_or_default(),
+            max_age: self.max_age,
+            extra: self.parameters.clone(),
+            ..AuthorizationRequest::default()
+        })
+    }
+
+    /// Where the browser is sent back to: as the caller says, as the provider can, or as anybody can.
+    pub(crate) fn redirect_wanted(
+        &self,
+        preset: Option<&'static Preset>,
+    ) -> Result<Redirect, Error> {
+        if let Some(redirect) = &self.redirect {
+            return Ok(redirect.clone());
+        }
+        let Some(known) = preset.map(|preset| preset.quirks.redirect) else {
+            return Ok(Redirect::loopback());
+        };
+        let redirect = Redirect::parse(&format!("http://{}{}", known.host, known.path))?;
+        match known.ports {
+            RedirectPorts::Registered(ports) => redirect.with_ports(ports.iter().copied()),
+            _ => Ok(redirect),
+        }
+    }
+
+    pub(crate) fn key_file(&self) -> Option<KeyFile> {
+        let path = self.client_key.clone()?;
+        let kid = self.client_key_id.clone();
+        Some(KeyFile { path, kid })
+    }
+
+    pub(crate) fn dpop_wanted(&self) -> Dpop {
+        self.dpop
+    }
+
+    pub(crate) fn flow_wanted(&self) -> SignIn {
+        self.flow
+    }
+
+    pub(crate) fn flows_allowed(&self) -> Option<Vec<SignIn>> {
+        self.allowed_flows.clone()
+    }
+
+    pub(crate) fn overrides(&self) -> &EndpointOverrides {
+        &self.endpoints
     }
 
     pub(crate) fn command_line(&self) -> Option<String> {
@@ -114,7 +188,16 @@ impl Login {
     fn all_scopes(&self) -> Vec<String> {
         let base = match &self.scopes {
             Some(scopes) => scopes.clone(),
-            None => DEFAULT_SCOPES.map(str::to_owned).to_vec(),
+            // No person, no claims about one.
+            None if self.flow == SignIn::ClientCredentials => Vec::new(),
+            None => match self.preset.as_deref().and_then(Preset::by_name) {
+                Some(preset) => preset
+                    .scopes
+                    .iter()
+                    .map(|scope| (*scope).to_owned())
+                    .collect(),
+                None => DEFAULT_SCOPES.map(str::to_owned).to_vec(),
+            },
         };
         [base, self.further_scopes.clone()].concat()
     }
@@ -133,6 +216,10 @@ impl Login {
             trusted_audiences: self.trusted_audiences.clone(),
             endpoints: self.endpoints.clone(),
             preset: self.preset.clone(),
+            parameters: match self.flow {
+                SignIn::ClientCredentials => self.parameters.clone(),
+                _ => Vec::new(),
+            },
         }
     }
 

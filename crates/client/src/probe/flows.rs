@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use countersign_jose::crypto::ring;
 use countersign_oauth::{
-    AuthorizationRequest, CallbackError, ClientCredentialsFlow, Endpoint, Error as ExchangeError,
-    ErrorCode, HttpRequest, Refusal, TransportError,
+    CallbackError, ClientCredentialsFlow, Endpoint, Error as ExchangeError, ErrorCode, Flow,
+    HttpRequest, Refusal, TransportError,
 };
 use url::Url;
 
+use crate::attempt::Attempt;
 use crate::drive::{Asleep, drive};
-use crate::{Error, Login, Provider};
+use crate::{Context, Error, Login, Provider, SignIn};
 
 /// Whether a server lets a client use a flow.
 #[derive(Debug)]
@@ -34,38 +35,52 @@ pub enum Allowed {
 
 /// Asks for a device code and lets it run out.
 pub fn device(login: &Login, provider: &Provider, limit: Duration) -> Allowed {
-    ask(login, limit, |context| {
-        let request = request(login)?;
-        let client = crate::device::client(login, provider.metadata());
-        let mut flow = request.start_device(provider.metadata(), &client)?;
-        let clock = context.clock();
-        drive(&mut flow, context.transport(), clock, &mut Asleep(clock)).map(drop)
+    ask(login, provider, limit, |attempt| {
+        let client = attempt.client(SignIn::Device)?;
+        let client = attempt.device_client(&client);
+        let mut flow = attempt.request.start_device(provider.metadata(), &client)?;
+        run(&mut flow, attempt.context)?;
+        Ok(Allowed::Yes)
     })
 }
 
 /// Asks for a token as the client itself.
 pub fn client_credentials(login: &Login, provider: &Provider, limit: Duration) -> Allowed {
-    ask(login, limit, |context| {
-        let request = request(login)?;
-        let client = crate::device::client(login, provider.metadata());
-        let mut flow = ClientCredentialsFlow::new(provider.metadata(), &client, &request)?;
-        let clock = context.clock();
-        drive(&mut flow, context.transport(), clock, &mut Asleep(clock)).map(drop)
+    ask(login, provider, limit, |attempt| {
+        let client = attempt.client(SignIn::ClientCredentials)?;
+        let request = &attempt.request;
+        let mut flow = ClientCredentialsFlow::new(provider.metadata(), &client, request)?;
+        run(&mut flow, attempt.context)?;
+        Ok(Allowed::Yes)
     })
 }
 
+/// Asks for an authorization that no person will give. `redirect_uri` must be the one that a login
+/// would send.
+pub fn code(login: &Login, provider: &Provider, redirect_uri: &str, limit: Duration) -> Allowed {
+    ask(login, provider, limit, |attempt| {
+        look(attempt, redirect_uri)
+    })
+}
+
+/// Asks as the login would.
 fn ask(
     login: &Login,
+    provider: &Provider,
     limit: Duration,
-    asked: impl FnOnce(&crate::Context) -> Result<(), Error>,
+    asked: impl FnOnce(&Attempt<'_>) -> Result<Allowed, Error>,
 ) -> Allowed {
-    let outcome = login
-        .made_context()
-        .and_then(|context| asked(&context.hurried(limit)));
-    match outcome {
-        Ok(()) => Allowed::Yes,
-        Err(error) => told(error),
-    }
+    let outcome = login.made_context().and_then(|context| {
+        let context = context.hurried(limit);
+        let name = login.name()?;
+        asked(&Attempt::at(provider.clone(), login, &context, &name)?)
+    });
+    outcome.unwrap_or_else(told)
+}
+
+fn run<F: Flow>(flow: &mut F, context: &Context) -> Result<F::Output, Error> {
+    let clock = context.clock();
+    drive(flow, context.transport(), clock, &mut Asleep(clock))
 }
 
 /// What an error of one of the machines says about the flow.
@@ -77,29 +92,14 @@ fn told(error: Error) -> Allowed {
     }
 }
 
-/// Asks for an authorization that no person will give. `redirect_uri` must be the one that a login
-/// would send.
-pub fn code(login: &Login, provider: &Provider, redirect_uri: &str, limit: Duration) -> Allowed {
-    let asked = login
-        .made_context()
-        .and_then(|context| look(login, provider, redirect_uri, &context.hurried(limit)));
-    asked.unwrap_or_else(told)
-}
-
-fn look(
-    login: &Login,
-    provider: &Provider,
-    redirect_uri: &str,
-    context: &crate::Context,
-) -> Result<Allowed, Error> {
-    let mut request = request(login)?;
+fn look(attempt: &Attempt<'_>, redirect_uri: &str) -> Result<Allowed, Error> {
+    let mut request = attempt.request.clone();
     request.prompt = Some("none".to_owned());
     request.extra.retain(|(name, _)| name != "prompt");
-    let client = crate::device::client(login, provider.metadata());
-    let clock = context.clock();
-    let mut flow =
-        request.start_code(provider.metadata(), &client, redirect_uri, ring::provider())?;
-    let pending = drive(&mut flow, context.transport(), clock, &mut Asleep(clock))?;
+    let client = attempt.client(SignIn::Browser)?;
+    let (metadata, context) = (attempt.provider.metadata(), attempt.context);
+    let mut flow = request.start_code(metadata, &client, redirect_uri, ring::provider())?;
+    let pending = run(&mut flow, context)?;
     let question = HttpRequest::get(pending.url().clone());
     let location = match context.transport().send(&question, Duration::MAX) {
         Err(TransportError::Redirect { location: Some(to) }) => to,
@@ -190,15 +190,4 @@ fn is_back(to: &Url, redirect_uri: &str) -> bool {
     bare.set_query(None);
     bare.set_fragment(None);
     Url::parse(redirect_uri).is_ok_and(|expected| expected == bare)
-}
-
-/// What a login would ask for.
-fn request(login: &Login) -> Result<AuthorizationRequest, Error> {
-    Ok(AuthorizationRequest {
-        scopes: login.scope_set()?,
-        audience: login.request().audience,
-        resource: login.checked_resources()?,
-        extra: login.extra().to_vec(),
-        ..AuthorizationRequest::default()
-    })
 }

@@ -36,26 +36,21 @@ pub fn discover(login: &Login, limit: Duration) -> Result<Discovered, Error> {
     let context = login.made_context()?.hurried(limit);
     let clock = context.clock();
     let heard = Heard::new(context.transport(), clock);
-    let known = login
-        .request()
-        .preset
-        .as_deref()
-        .and_then(Preset::by_name)
-        .and_then(|preset| preset.static_metadata(login.issuer()));
+    let preset = login.request().preset.as_deref().and_then(Preset::by_name);
+    let known =
+        preset.and_then(|preset| Provider::unpublished(login.issuer(), login.overrides(), preset));
     let published = known.is_none();
     let mut set_aside = Vec::new();
-    let metadata = if let Some(metadata) = known {
+    let provider = if let Some(known) = known {
         // Whether it is there at all is found out by the first request that matters.
-        Ok(metadata)
+        known
     } else {
         let mut flow = Discovery::new(login.issuer());
         let metadata = drive(&mut flow, &heard, clock, &mut Asleep(clock));
         let aside = flow.set_aside().iter();
         set_aside.extend(aside.map(|(url, error)| (url.to_string(), error.to_string())));
-        metadata
+        metadata.and_then(|metadata| Provider::from_metadata(metadata, login.overrides()))
     };
-    let provider =
-        metadata.and_then(|metadata| Provider::from_metadata(metadata, login.overrides()));
     let heard = heard.learned();
     Ok(Discovered {
         provider,

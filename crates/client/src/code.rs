@@ -1,0 +1,301 @@
+//! How a login by authorization code runs (RFC 6749, section 4.1; RFC 8252): a browser, and the answer
+//! that comes back to the listener or is pasted, whichever is first.
+//!
+//! Not responsible for the rules of the exchange (`countersign-oauth`), for the connections
+//! (`listener.rs`), nor for what it looks like in the terminal.
+
+mod pages;
+
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use countersign_jose::crypto::ring;
+use countersign_oauth::preset::RefreshTokens;
+use countersign_oauth::{
+    AuthorizationCode, AuthorizationRequest, CallbackError, Client, CodeFlow,
+    Error as ExchangeError, PendingAuthorization,
+};
+
+use crate::attempt::{Attempt, tell_of_clocks};
+use crate::browser::{self, Opening};
+use crate::drive::{Asleep, Attentive, drive};
+use crate::listener::{Listener, Page, Verdict};
+use crate::person::{Person, TICK};
+use crate::run::{Outcome, fallback};
+use crate::{
+    AuthorizationPrompt, BrowserOutcome, Clock, Error, Notice, Paste, PasteRefused, Prompt,
+    Session, SignIn,
+};
+
+/// How long a person has, when the caller has no limit.
+const LIMIT: Duration = Duration::from_secs(5 * 60);
+/// How often to look whether the browser is back or something was pasted.
+const GLANCE: Duration = Duration::from_millis(20);
+/// How long a browser that brought the answer waits for what comes of it.
+const HOLD: Duration = Duration::from_secs(10);
+/// The port of a redirect URI that nobody can listen on. The answer is in the address all the same.
+const SOME_PORT: u16 = 49152;
+
+/// Signs a person in and keeps the session. `next` is the way that is left if this one is closed.
+pub(crate) fn sign_in(
+    way: SignIn,
+    attempt: &Attempt<'_>,
+    next: Option<SignIn>,
+    prompt: &mut dyn Prompt,
+) -> Result<Outcome, Error> {
+    let clock = attempt.context.clock();
+    let client = attempt.client(way)?;
+    let attentive = Attentive::new(attempt.context.transport(), clock);
+
+    // Before anybody is sent to a page that could come back too early.
+    let (listener, redirect_uri) = listen(way, attempt, prompt)?;
+    let mut asking = request(attempt).start_code(
+        attempt.provider.metadata(),
+        &client,
+        &redirect_uri,
+        ring::provider(),
+    )?;
+    let pending = drive(&mut asking, &attentive, clock, &mut Asleep(clock))?;
+    tell_of_clocks(&attentive, prompt);
+
+    let waited = wait(way, attempt, &pending, listener, next, prompt);
+    prompt.finished();
+    match waited? {
+        Waited::Turned => Ok(Outcome::Turned),
+        Waited::Answer(answer, listener) => {
+            let finish = || {
+                let code = answer.map_err(ExchangeError::from)?;
+                redeem(way, attempt, &client, &pending, &code, &attentive)
+            };
+            let session = show_result(attempt, listener, finish)?;
+            Ok(Outcome::SignedIn(Box::new(session)))
+        }
+    }
+}
+
+/// Listens for the browser, where it is to come back here, and says where that is.
+fn listen(
+    way: SignIn,
+    attempt: &Attempt<'_>,
+    prompt: &mut dyn Prompt,
+) -> Result<(Option<Listener>, String), Error> {
+    let redirect = &attempt.redirect;
+    if redirect.is_hosted() {
+        return Ok((None, redirect.uri(0)));
+    }
+    let mut taken = |port, next| prompt.notice(&Notice::PortInUse { port, next });
+    match Listener::bind(redirect, &mut taken) {
+        Ok(listener) => {
+            let uri = redirect.uri(listener.port());
+            Ok((Some(listener), uri))
+        }
+        // Whoever pastes needs no listener; with one, a tunnel to it will do as well.
+        Err(_) if way == SignIn::Paste => {
+            let port = redirect.ports().first().copied().unwrap_or(SOME_PORT);
+            Ok((None, redirect.uri(port)))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What is asked for, with what the code flow needs in addition to get a refresh token.
+fn request(attempt: &Attempt<'_>) -> AuthorizationRequest {
+    let mut request = attempt.request.clone();
+    let quirks = attempt.preset.map(|preset| &preset.quirks);
+    if let Some(RefreshTokens::Parameters(parameters)) = quirks.map(|quirks| quirks.refresh) {
+        for (name, value) in parameters {
+            if *name == "prompt" {
+                request.prompt.get_or_insert_with(|| (*value).to_owned());
+            } else if !request.extra.iter().any(|(known, _)| known == name) {
+                request
+                    .extra
+                    .push(((*name).to_owned(), (*value).to_owned()));
+            }
+        }
+    }
+    // OpenID Connect Core, section 11: without it, a server that goes by the book ignores the scope.
+    let needs_consent = quirks.is_none_or(|quirks| quirks.offline_access_needs_consent);
+    if needs_consent && request.scopes.contains("offline_access") {
+        request.prompt = match request.prompt {
+            None => Some("consent".to_owned()),
+            Some(prompt)
+                if prompt
+                    .split(' ')
+                    .any(|value| matches!(value, "none" | "consent")) =>
+            {
+                Some(prompt)
+            }
+            Some(prompt) => Some(format!("{prompt} consent")),
+        };
+    }
+    request
+}
+
+/// What ended the waiting.
+enum Waited {
+    /// The answer to this sign-in, and the listener if the browser may be waiting there.
+    Answer(Result<AuthorizationCode, CallbackError>, Option<Listener>),
+    /// The person takes another way.
+    Turned,
+}
+
+/// Shows the address, opens the browser, and waits for the answer from either side.
+fn wait(
+    way: SignIn,
+    attempt: &Attempt<'_>,
+    pending: &PendingAuthorization,
+    mut listener: Option<Listener>,
+    next: Option<SignIn>,
+    prompt: &mut dyn Prompt,
+) -> Result<Waited, Error> {
+    let clock = attempt.context.clock();
+    let limit = attempt.login.limit().unwrap_or(LIMIT);
+    show(way, attempt, pending, listener.is_some(), limit, prompt);
+    let opening = if way == SignIn::Paste {
+        Opening::ended(BrowserOutcome::NotWanted)
+    } else {
+        let browser = attempt.login.browser_wanted();
+        let opening = browser::open(browser, &attempt.place, pending.url(), clock);
+        prompt.notice(&Notice::Browser(opening.outcome()));
+        opening
+    };
+    // A device code needs no browser here. Pasting is what is going on anyway.
+    let turn = next.filter(|next| *next == SignIn::Device);
+    let offer = |prompt: &mut dyn Prompt| {
+        let why = BrowserOutcome::Failed.text().to_owned();
+        turn.is_some_and(|to| prompt.offer(&fallback(attempt, way, to, why)))
+    };
+    if opening.outcome() == BrowserOutcome::Failed && offer(prompt) {
+        return Ok(Waited::Turned);
+    }
+
+    let mut person = Person::new(prompt, clock, opening, limit, Some(limit));
+    let mut until_tick = Duration::ZERO;
+    loop {
+        if until_tick.is_zero() {
+            if person.tick()? && offer(person.prompt) {
+                return Ok(Waited::Turned);
+            }
+            until_tick = TICK;
+        }
+        if let Some(answer) = listener
+            .as_mut()
+            .and_then(|listener| glance(listener, pending, clock, person.prompt))
+        {
+            return Ok(Waited::Answer(answer, listener));
+        }
+        if let Some(pasted) = person.prompt.pasted() {
+            match pending.accept_pasted(pasted.expose()) {
+                Err(CallbackError::NotOurs(reason)) => {
+                    person.prompt.paste_refused(&PasteRefused::new(reason));
+                }
+                // The listener ends with this, and so does its port.
+                answer => return Ok(Waited::Answer(answer, None)),
+            }
+        }
+        clock.sleep(GLANCE);
+        until_tick = until_tick.saturating_sub(GLANCE);
+    }
+}
+
+fn show(
+    way: SignIn,
+    attempt: &Attempt<'_>,
+    pending: &PendingAuthorization,
+    listening: bool,
+    limit: Duration,
+    prompt: &mut dyn Prompt,
+) {
+    let login = attempt.login;
+    let paste = if attempt.redirect.is_hosted() {
+        Paste::Code
+    } else {
+        Paste::Address
+    };
+    let now = attempt.context.clock().now();
+    prompt.show_authorization(&AuthorizationPrompt {
+        flow: way,
+        url: pending.url().to_string(),
+        opens_within: pending.expires_at().map(|until| until.since(now)),
+        redirect_uri: pending.redirect_uri().to_owned(),
+        comes_back: listening,
+        paste: prompt.takes_paste().then_some(paste),
+        expires_in: limit,
+        issuer: login.issuer().as_str().to_owned(),
+        client_id: login.client_id().to_owned(),
+    });
+}
+
+/// One look at the listener.
+fn glance(
+    listener: &mut Listener,
+    pending: &PendingAuthorization,
+    clock: &dyn Clock,
+    prompt: &mut dyn Prompt,
+) -> Option<Result<AuthorizationCode, CallbackError>> {
+    let mut answer = None;
+    let mut strays = Vec::new();
+    listener.turn(clock.monotonic(), &mut |query| {
+        match pending.accept(query) {
+            Err(CallbackError::NotOurs(reason)) => {
+                strays.push(reason);
+                Verdict::Stray(pages::stray(reason))
+            }
+            // A page that is loaded again brings the same a second time.
+            ours => {
+                answer.get_or_insert(ours);
+                Verdict::Answer
+            }
+        }
+    });
+    for reason in strays {
+        let what = reason.to_string();
+        prompt.notice(&Notice::Ignored { what });
+    }
+    answer
+}
+
+/// Trades the code for tokens and keeps the session.
+fn redeem(
+    way: SignIn,
+    attempt: &Attempt<'_>,
+    client: &Client,
+    pending: &PendingAuthorization,
+    code: &AuthorizationCode,
+    attentive: &Attentive<'_>,
+) -> Result<Session, Error> {
+    let clock = attempt.context.clock();
+    let mut flow = CodeFlow::new(attempt.provider.metadata(), client, pending, code)?;
+    let tokens = drive(&mut flow, attentive, clock, &mut Asleep(clock))?;
+    let expected = pending.expected_id_token(&tokens);
+    attempt.finish(way, client, tokens, expected, attentive)
+}
+
+/// Runs `finish`, and shows what came of it to the browser that is waiting at the listener. If that
+/// takes too long, a thread beside it lets the browser go with what is known by then.
+fn show_result(
+    attempt: &Attempt<'_>,
+    listener: Option<Listener>,
+    finish: impl FnOnce() -> Result<Session, Error>,
+) -> Result<Session, Error> {
+    let Some(listener) = listener else {
+        return finish();
+    };
+    let page = |result: &Result<Session, Error>| match result {
+        Ok(session) => pages::signed_in(session),
+        Err(error) => pages::failed(error, attempt.login.client_id(), attempt.preset),
+    };
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel::<Page>();
+        let waiting = thread::Builder::new().spawn_scoped(scope, move || {
+            listener.conclude_by(&told, HOLD, &pages::unfinished());
+        });
+        let result = finish();
+        if waiting.is_ok() {
+            // The page was let go of already if nobody hears this.
+            let _ = tell.send(page(&result));
+        }
+        result
+    })
+}

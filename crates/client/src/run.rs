@@ -1,0 +1,274 @@
+//! A login from its lock to its end: the ways to sign in, one after the other.
+//!
+//! Not responsible for any of the ways, nor for which are open (`plan.rs`).
+
+use std::time::Duration;
+
+use countersign_oauth::preset::Preset;
+use countersign_oauth::{Endpoint, Error as ExchangeError, PeerMisbehaved};
+use countersign_store::{Lock, Purpose, StoreError};
+
+use crate::attempt::Attempt;
+use crate::error::{AnotherWay, Explained};
+use crate::person::TICK;
+use crate::plan::Circumstances;
+use crate::{
+    Context, Error, Fallback, Login, Notice, Prompt, Session, SessionName, SignIn, browser, code,
+    device, service,
+};
+
+/// How long to wait for another process that is signing in to the same session, when the caller has
+/// no limit: as long as a device code usually lives.
+const OTHER_LOGIN_LIMIT: Duration = Duration::from_secs(600);
+
+/// Signs in and keeps the session.
+pub(crate) fn run(login: &Login, prompt: &mut dyn Prompt) -> Result<Session, Error> {
+    let context = login.made_context()?;
+    let name = login.name()?;
+    let begun = context.clock().now();
+
+    // Taking the lock writes to the directory: if that cannot be done, it shows before a person has
+    // approved something that is then lost.
+    let (_lock, waited) = take_login_lock(login, &context, &name, prompt)?;
+    let existing = look_at_existing(&context, &name, prompt)?;
+    let theirs = existing.filter(|session| waited && session.signed_in_at() >= begun);
+    if let Some(session) = theirs.filter(|session| is_what_was_asked(login, session)) {
+        return Ok(session);
+    }
+    let attempt = Attempt::prepare(login, &context, &name)
+        .map_err(|error| explained(error, login.known_preset().ok().flatten()))?;
+    sign_in(&attempt, prompt).map_err(|error| explained(error, attempt.preset))
+}
+
+/// What came of a way to sign in, if not an error.
+pub(crate) enum Outcome {
+    /// Somebody is signed in.
+    SignedIn(Box<Session>),
+    /// The person would rather take the next way.
+    Turned,
+}
+
+/// Tries the ways that are open until one of them leads in, or the person has had enough.
+fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<Session, Error> {
+    let wanted = attempt.login.flow_wanted();
+    let plan = circumstances(attempt, prompt).plan();
+    let mut open = plan.open.into_iter();
+    let closed = || Error::NoWayToSignIn {
+        closed: plan.closed.clone(),
+    };
+    let Some(mut way) = open.next() else {
+        return Err(closed());
+    };
+    if wanted == SignIn::Auto {
+        let place = attempt.place.place();
+        prompt.notice(&Notice::Chosen { flow: way, place });
+    } else if way != wanted {
+        let why = plan.closed.iter().find(|(closed, _)| *closed == wanted);
+        let why = why.map_or_else(String::new, |(_, obstacle)| obstacle.to_string());
+        let fallback = fallback(attempt, wanted, way, why);
+        if !prompt.offer(&fallback) {
+            return Err(another_way(wanted, closed(), way, open.as_slice()));
+        }
+    }
+    loop {
+        let next = open.clone().next();
+        let failed = match sign_in_by(way, attempt, next, prompt) {
+            Ok(Outcome::SignedIn(session)) => return Ok(*session),
+            Ok(Outcome::Turned) => None,
+            Err(error) if leaves_another_way(&error, attempt.preset) => Some(error),
+            Err(error) => return Err(error),
+        };
+        let Some(next) = open.next() else {
+            // Nobody turns to a way that is not there.
+            return Err(failed.unwrap_or(Error::Cancelled));
+        };
+        if let Some(error) = failed {
+            let fallback = fallback(attempt, way, next, in_words(&error, attempt.preset));
+            if !prompt.offer(&fallback) {
+                return Err(another_way(way, error, next, open.as_slice()));
+            }
+        }
+        way = next;
+    }
+}
+
+fn sign_in_by(
+    way: SignIn,
+    attempt: &Attempt<'_>,
+    next: Option<SignIn>,
+    prompt: &mut dyn Prompt,
+) -> Result<Outcome, Error> {
+    let session = match way {
+        SignIn::Device => device::sign_in(attempt, prompt)?,
+        SignIn::ClientCredentials => service::sign_in(attempt)?,
+        SignIn::Auto | SignIn::Browser | SignIn::Paste => {
+            return code::sign_in(way, attempt, next, prompt);
+        }
+    };
+    Ok(Outcome::SignedIn(Box::new(session)))
+}
+
+fn circumstances(attempt: &Attempt<'_>, prompt: &dyn Prompt) -> Circumstances {
+    let login = attempt.login;
+    let metadata = attempt.provider.metadata();
+    let exists = |flow: fn(&Preset) -> bool| attempt.preset.is_none_or(flow);
+    Circumstances {
+        chosen: login.flow_wanted(),
+        allowed: login.flows_allowed(),
+        device: metadata.device_authorization_endpoint.is_some()
+            && exists(|preset| preset.flows.device.exists()),
+        code: metadata.authorization_endpoint.is_some()
+            && exists(|preset| preset.flows.code.exists()),
+        obstacle: browser::obstacle(login.browser_wanted(), &attempt.place),
+        reach: attempt.place.reach(),
+        hosted: attempt.redirect.is_hosted(),
+        pastes: prompt.takes_paste(),
+        credentials: attempt.has_credentials(),
+    }
+}
+
+pub(crate) fn fallback(attempt: &Attempt<'_>, from: SignIn, to: SignIn, why: String) -> Fallback {
+    Fallback {
+        from,
+        to,
+        why,
+        asked_for: attempt.login.flow_wanted() == from,
+    }
+}
+
+fn another_way(tried: SignIn, error: Error, next: SignIn, further: &[SignIn]) -> Error {
+    let others = std::iter::once(next).chain(further.iter().copied());
+    Error::AnotherWay(Box::new(AnotherWay {
+        tried,
+        error,
+        others: others.collect(),
+    }))
+}
+
+/// Whether what went wrong is about the way to sign in, and not about the person or the client: then
+/// another way may be open.
+fn leaves_another_way(error: &Error, preset: Option<&'static Preset>) -> bool {
+    let exchange = match error {
+        Error::PortsInUse { .. } | Error::Listener(_) => return true,
+        Error::Exchange(exchange) => exchange,
+        _ => return false,
+    };
+    match exchange {
+        // The server names none, or names one and has nothing there.
+        ExchangeError::EndpointMissing(endpoint)
+        | ExchangeError::PeerMisbehaved {
+            endpoint,
+            what: PeerMisbehaved::Html { .. },
+        } => is_of_one_way(*endpoint),
+        ExchangeError::Refused(refusal) if refusal.code.is_none() => {
+            is_of_one_way(refusal.endpoint)
+        }
+        exchange => meaning(exchange, preset).is_some_and(|meaning| meaning.other_flow),
+    }
+}
+
+/// Whether only one way to sign in has to do with the endpoint.
+fn is_of_one_way(endpoint: Endpoint) -> bool {
+    matches!(
+        endpoint,
+        Endpoint::DeviceAuthorization | Endpoint::Authorization | Endpoint::PushedAuthorization
+    )
+}
+
+/// What the provider's refusal means; what the specifications say of it, at a provider that is not
+/// known.
+fn meaning(
+    error: &ExchangeError,
+    preset: Option<&'static Preset>,
+) -> Option<countersign_oauth::preset::Meaning> {
+    let refusal = error.refusal()?;
+    preset
+        .or_else(|| Preset::by_name("oidc"))?
+        .explain_refusal(refusal)
+}
+
+/// What went wrong, in one line for a person who is about to decide.
+pub(crate) fn in_words(error: &Error, preset: Option<&'static Preset>) -> String {
+    if let (Error::Exchange(exchange), Some(_)) = (error, preset)
+        && let Some(meaning) = meaning(exchange, preset)
+    {
+        return meaning.sentence.trim_end_matches('.').to_owned();
+    }
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// The error with what the provider means by it, if that is known.
+pub(crate) fn explained(error: Error, preset: Option<&'static Preset>) -> Error {
+    let (Error::Exchange(exchange), Some(preset)) = (&error, preset) else {
+        return match error {
+            Error::AnotherWay(mut another) => {
+                another.error = explained(another.error, preset);
+                Error::AnotherWay(another)
+            }
+            other => other,
+        };
+    };
+    match meaning(exchange, Some(preset)) {
+        Some(meaning) => Error::Explained(Box::new(Explained::new(error, meaning))),
+        None => error,
+    }
+}
+
+/// Takes the lock of logins, waiting for another process that is at it. Says whether it had to wait.
+fn take_login_lock(
+    login: &Login,
+    context: &Context,
+    name: &SessionName,
+    prompt: &mut dyn Prompt,
+) -> Result<(Lock, bool), Error> {
+    let clock = context.clock();
+    let start = clock.monotonic();
+    let limit = login.limit().unwrap_or(OTHER_LOGIN_LIMIT);
+    let mut waited = false;
+    loop {
+        if let Some(lock) = context
+            .store()
+            .try_lock(name, Purpose::Login)
+            .map_err(Error::Storage)?
+        {
+            return Ok((lock, waited));
+        }
+        if !waited {
+            prompt.notice(&Notice::WaitingForLogin);
+            waited = true;
+        }
+        if prompt.cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let passed = clock.monotonic().saturating_sub(start);
+        if passed >= limit {
+            return Err(Error::LockTimeout { waited: passed });
+        }
+        clock.sleep(TICK);
+    }
+}
+
+/// Reads the session that is about to be replaced, and stops if it must or could not be.
+fn look_at_existing(
+    context: &Context,
+    name: &SessionName,
+    prompt: &mut dyn Prompt,
+) -> Result<Option<Session>, Error> {
+    match context.store().load::<Session>(name) {
+        Ok(existing) => Ok(existing),
+        Err(StoreError::Damaged { set_aside, .. }) => {
+            prompt.notice(&Notice::SessionSetAside { kept_as: set_aside });
+            Ok(None)
+        }
+        // Writing the new one repairs these.
+        Err(StoreError::WrongMode { .. } | StoreError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(Error::Storage(error)),
+    }
+}
+
+fn is_what_was_asked(login: &Login, session: &Session) -> bool {
+    *session.request() == login.request() && session.client_id() == login.client_id()
+}
