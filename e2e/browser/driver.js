@@ -11,12 +11,18 @@ import { createInterface } from "node:readline";
 
 import { launch } from "./chromium.js";
 
+const PATIENCE = 30_000;
+
 const chromium = await launch();
 const people = new Map();
 const queues = new Map();
 
 const ACTS = {
-  open: (person, { url }) => follow(person, () => person.page.goto(url, { waitUntil: "load" })),
+  open: (person, { url }) =>
+    follow(person, () => {
+      person.came = new URL(url).origin;
+      return person.page.goto(url, { waitUntil: "load" });
+    }),
   fill: async (person, { fields }) => person.fill(fields),
   press: (person, { button }) =>
     follow(person, async () => {
@@ -24,6 +30,11 @@ const ACTS = {
       const [response] = await Promise.all([person.page.waitForNavigation({ waitUntil: "load" }), element.click()]);
       return response;
     }),
+  pressAndLeave: async (person, { button }) => {
+    const element = await person.named("button, input[type=submit]", button);
+    await Promise.all([elsewhere(person), element.click()]);
+    return seen(person, undefined);
+  },
   look: async (person) => seen(person, undefined),
   shoot: async (person, { folder, name }) => person.shoot(folder, name),
   leave: async (person, { id, person: name }) => {
@@ -32,6 +43,22 @@ const ACTS = {
     return { complaints: person.complaints };
   },
 };
+
+/** Waits until the page is one of another origin, however many pages were left at once on the way. */
+function elsewhere({ page, came }) {
+  return new Promise((there, stayed) => {
+    const limit = setTimeout(() => stayed(new Error(`still at ${page.url()}`)), PATIENCE);
+    const navigated = (frame) => {
+      if (frame !== page.mainFrame() || new URL(frame.url()).origin === came) return;
+      page.off("framenavigated", navigated);
+      page.once("load", () => {
+        clearTimeout(limit);
+        there();
+      });
+    };
+    page.on("framenavigated", navigated);
+  });
+}
 
 async function follow(person, act) {
   const response = await act();

@@ -104,6 +104,15 @@ impl Person {
         self.see(json!({ "act": "press", "button": button }))
     }
 
+    /// Presses the button with this text, waits until the browser has left for another origin by
+    /// itself, and looks at the page there.
+    ///
+    /// # Panics
+    /// When there is no such button, or the browser stays.
+    pub fn press_and_leave(&self, button: &str) -> Seen {
+        self.see(json!({ "act": "pressAndLeave", "button": button }))
+    }
+
     /// Looks at the page once more.
     pub fn look(&self) -> Seen {
         self.see(json!({ "act": "look" }))

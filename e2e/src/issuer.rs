@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::stranger::introspect;
+use crate::{Person, Seen};
 
 const PASSWORD: &str = "a sentence nobody guesses";
 
@@ -69,7 +70,14 @@ impl Issuer {
     pub fn wait_for_rs256(&self) {
         let begin = Instant::now();
         let address = format!("{}/.well-known/openid-configuration", self.origin);
-        while !Browser::new().get(&address).body.contains("RS256") {
+        let ready = |document: &str| {
+            let metadata: Value = serde_json::from_str(document).unwrap_or_default();
+            metadata
+                .get("id_token_signing_alg_values_supported")
+                .and_then(Value::as_array)
+                .is_some_and(|algorithms| algorithms.iter().any(|it| it == "RS256"))
+        };
+        while !ready(&Browser::new().get(&address).body) {
             assert!(
                 begin.elapsed() < Duration::from_secs(60),
                 "no RS256 after a minute"
@@ -114,6 +122,45 @@ impl Issuer {
     /// When a page is not the one that comes next, or shows another code.
     pub fn deny(&self, address: &str, code: &str) -> Page {
         self.decide(address, code, "deny")
+    }
+
+    /// Plays the person whom an application has sent to `/authorize`: signs in where need be, decides
+    /// (`approve`, `deny`), and goes back to the application, whose page is returned.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next.
+    pub fn authorize(&self, browser: &mut Browser, address: &str, decision: &str) -> Page {
+        let page = browser.get(address);
+        let signs_in = page.forms().iter().any(|form| form.has("username"));
+        let page = if signs_in {
+            let credentials = [("username", "ada"), ("password", PASSWORD)];
+            browser.submit(&page, &page.form_with("username"), &credentials)
+        } else {
+            page
+        };
+        browser.submit(
+            &page,
+            &page.form_with("decision"),
+            &[("decision", decision)],
+        )
+    }
+
+    /// As `authorize`, in a real browser.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next.
+    pub fn authorize_in(&self, person: &Person, address: &str, decision: &str) -> Seen {
+        let mut seen = person.open(address);
+        if seen.heading == "Sign in" {
+            person.fill(&[("username", "ada"), ("password", PASSWORD)]);
+            seen = person.press("Sign in");
+        }
+        assert_eq!(seen.heading, "Approve this sign-in?", "{}", seen.text);
+        person.press_and_leave(if decision == "approve" {
+            "Approve"
+        } else {
+            "Deny"
+        })
     }
 
     fn decide(&self, address: &str, code: &str, decision: &str) -> Page {

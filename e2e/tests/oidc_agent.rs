@@ -1,7 +1,10 @@
 //! Debian's `oidc-agent` obtains tokens from the real `countersign-issuer`, by both flows. It is
 //! written in C and checks little; what it does send is judged by our own server.
 
+use std::net::{Ipv4Addr, TcpListener};
+
 use countersign_e2e::{Issuer, OidcAgent};
+use countersign_testkit::Browser;
 use serde_json::json;
 
 /// The account is there: it gives tokens, renews them, and is gone at the server once it is deleted.
@@ -26,4 +29,23 @@ fn oidc_agent_signs_in_by_device_code() {
     issuer.approve(&format!("{address}?user_code={code}"), &code);
     signing.finish().expect_code(0);
     use_account(&agent, &issuer);
+}
+
+#[test]
+fn oidc_agent_signs_in_by_authorization_code() {
+    let issuer = Issuer::start();
+    let agent = OidcAgent::start();
+    let back = format!("--redirect-uri=http://localhost:{}/callback", free_port());
+    let signing = agent.sign_in(issuer.issuer(), "cli", "code", &[&back]);
+    let address = signing.address(issuer.issuer());
+    let page = issuer.authorize(&mut Browser::new(), &address, "approve");
+    assert!(page.text().contains("Success"), "{}", page.text());
+    signing.finish().expect_code(0);
+    use_account(&agent, &issuer);
+}
+
+/// It does not take just any port.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+    listener.local_addr().expect("it is bound").port()
 }

@@ -103,12 +103,8 @@ impl Browser {
         let origin = url.origin().ascii_serialization();
         for _ in 0..MAX_REDIRECTS {
             let page = self.exchange(&method, &url, body.as_deref(), &origin);
-            let Some(location) = page.header("location").filter(|_| page.is_redirect()) else {
+            let Some(next) = page.next() else {
                 return page;
-            };
-            let next = match page.url.join(location) {
-                Ok(next) => next,
-                Err(error) => panic!("{url} leads to {location:?}: {error}"),
             };
             if let Some(held) = &self.held
                 && next.as_str().starts_with(held)
@@ -200,15 +196,14 @@ impl Page {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Where a redirect leads.
+    /// Where the page leads by itself.
     ///
     /// # Panics
     /// When the page is none.
     pub fn location(&self) -> Url {
-        let location = self.header("location").filter(|_| self.is_redirect());
-        match location.map(|location| self.url.join(location)) {
-            Some(Ok(location)) => location,
-            _ => panic!(
+        match self.next() {
+            Some(next) => next,
+            None => panic!(
                 "{} does not lead elsewhere: {}\n{}",
                 self.url, self.status, self.body
             ),
@@ -236,8 +231,19 @@ impl Page {
         html::text(&self.body)
     }
 
-    fn is_redirect(&self) -> bool {
-        [301, 302, 303, 307, 308].contains(&self.status)
+    /// Where a browser goes on to by itself: by a redirect, or at once by `Refresh`.
+    fn next(&self) -> Option<Url> {
+        let target = if [301, 302, 303, 307, 308].contains(&self.status) {
+            self.header("location")
+        } else {
+            self.header("refresh")
+                .and_then(|field| field.strip_prefix("0;url="))
+        };
+        let target = target?;
+        match self.url.join(target) {
+            Ok(next) => Some(next),
+            Err(error) => panic!("{} leads to {target:?}: {error}", self.url),
+        }
     }
 }
 
@@ -312,6 +318,21 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::{HttpServer, Reply};
+
+    #[test]
+    fn some_pages_are_left_at_once_and_some_addresses_never_entered() {
+        let server = HttpServer::start();
+        let page =
+            Reply::text(200, "text/html", "<p>Approved").with_header("refresh", "0;url=/done");
+        server.on("GET", "/", page);
+        server.on("GET", "/done", Reply::text(200, "text/html", "<p>Done"));
+        let mut browser = Browser::new();
+        assert_eq!(browser.get(&server.url("/")).text(), "Done");
+        browser.hold(&server.url("/d"));
+        let page = browser.get(&server.url("/"));
+        assert_eq!(page.text(), "Approved");
+        assert_eq!(page.location().path(), "/done");
+    }
 
     #[test]
     fn a_form_is_filled_in_with_cookies_through_redirects() {
