@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{answers, check_error, drive};
 use countersign_oauth::{
-    Client, AuthorizationRequest, DeviceFlow, Error, Flow, HttpResponse, Issuer, Metadata,
+    AuthorizationRequest, Client, DeviceFlow, Error, Flow, HttpResponse, Issuer, Metadata,
     ScopeSet, Step, Timestamp, TransportError,
 };
 use libfuzzer_sys::fuzz_target;
@@ -56,7 +56,9 @@ fuzz_target!(|bytes: &[u8]| {
     let mut answers = answers(bytes).into_iter();
     let now = Timestamp::from_secs(1_795_000_000);
     let request = AuthorizationRequest::new(ScopeSet::new());
-    let mut flow = request.start_device(&METADATA, &client).expect("an endpoint");
+    let mut flow = request
+        .start_device(&METADATA, &client)
+        .expect("an endpoint");
     let (authorization, now) = match drive(&mut flow, &mut answers, now) {
         (Ok(authorization), now) => (authorization, now),
         (Err(error), _) => return check_error(&error),

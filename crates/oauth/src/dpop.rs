@@ -93,7 +93,7 @@ impl DpopKey {
     }
 
     /// The key itself, to be kept beside the session.
-    pub fn signing_key(&self) -> &SigningKey {
+    pub fn signing_key(&self) -> &Arc<SigningKey> {
         &self.key
     }
 

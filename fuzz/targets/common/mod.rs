@@ -13,7 +13,8 @@ const SEPARATOR: &[u8] = b"\n--\n";
 const MAX_STEPS: usize = 200_000;
 
 /// An input is a list of answers. Each begins with a line like `200 application/json` (a number
-/// after it is `Retry-After`) and goes on with its body; an empty one is a connection that fails.
+/// after it is `Retry-After`, and what follows that is `DPoP-Nonce`) and goes on with its body; an empty
+/// one is a connection that fails.
 pub fn answers(bytes: &[u8]) -> Vec<Option<HttpResponse>> {
     let mut answers = Vec::new();
     let mut rest = bytes;
@@ -40,7 +41,8 @@ fn read(answer: &[u8]) -> Option<HttpResponse> {
     let mut words = line.split(' ');
     let status = words.next()?.parse().ok()?;
     let mut headers = Vec::new();
-    for (name, value) in ["content-type", "retry-after"].iter().zip(words) {
+    let names = ["content-type", "retry-after", "dpop-nonce"];
+    for (name, value) in names.iter().zip(words) {
         headers.push(((*name).to_owned(), value.to_owned()));
     }
     let body = body.get(1..).unwrap_or_default();

@@ -56,7 +56,7 @@ impl ClientKey {
     }
 
     /// The key itself.
-    pub fn signing_key(&self) -> &SigningKey {
+    pub fn signing_key(&self) -> &Arc<SigningKey> {
         &self.key
     }
 
