@@ -11,7 +11,11 @@ const NEEDED: &[(&str, &str)] = &[
     ("c++", "g++"),
     ("chromium", "chromium"),
     ("curl", "curl"),
+    ("dbus-daemon", "dbus-daemon"),
+    ("dbus-monitor", "dbus-bin"),
     ("git", "git"),
+    ("gnome-keyring-daemon", "gnome-keyring"),
+    ("keyctl", "keyutils"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("oidc-agent", "oidc-agent-cli"),
@@ -21,6 +25,8 @@ const NEEDED: &[(&str, &str)] = &[
         "/usr/lib/python3/dist-packages/requests",
         "python3-requests",
     ),
+    ("secret-tool", "libsecret-tools"),
+    ("strace", "strace"),
 ];
 
 /// Installs what is missing, as root or with a sudo that asks nothing.

@@ -43,6 +43,7 @@ mod device;
 mod drive;
 mod environment;
 mod error;
+mod keyring;
 mod listener;
 mod login;
 mod logout;
@@ -72,6 +73,7 @@ pub use countersign_oauth::{EndpointOverrides, HttpRequest, HttpResponse, Secret
 pub use countersign_store::Key as SessionName;
 pub use environment::{Environment, Place, Reach};
 pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired};
+pub use keyring::KeyringProgram;
 pub use login::{Dpop, Login};
 pub use logout::{LogoutReport, Revocation, logout};
 pub use plan::Obstacle;

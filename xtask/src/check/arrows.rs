@@ -80,6 +80,13 @@ const HOUSE: &[Room] = &[
                   neither issuer nor resource server",
     },
     Room {
+        package: "countersign-keyring",
+        floor: 3,
+        may_use: &["countersign-store"],
+        because: "it knows a keyring and what is asked of it, and nothing of sessions, servers or \
+                  people; nobody links it, because of what it links",
+    },
+    Room {
         package: "countersign-demo",
         floor: 4,
         may_use: &["countersign-jose", "countersign-resource"],

@@ -68,7 +68,7 @@ pub(crate) fn run() -> ExitCode {
     steps.finish()
 }
 
-const ALONE: [(&str, &str); 8] = [
+const ALONE: [(&str, &str); 9] = [
     ("countersign-jose", "--no-default-features --features ring"),
     (
         "countersign-jose",
@@ -78,6 +78,7 @@ const ALONE: [(&str, &str); 8] = [
     ("countersign-store", ""),
     ("countersign-client", ""),
     ("countersign", ""),
+    ("countersign-keyring", ""),
     ("countersign-resource", ""),
     ("countersign-issuer", ""),
 ];

@@ -1,0 +1,130 @@
+//! Starting the program that speaks with the keyring, and ending it when it takes too long.
+//!
+//! Never on the way to a cached token: only a login, a renewal and a logout need what is in a keyring.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use countersign_store::wire::{self, Unlock};
+use countersign_store::{KeyringPort, PortError, SecretBytes};
+
+/// How long the keyring has when nobody is asked anything.
+const LIMIT: Duration = Duration::from_secs(3);
+/// How long a person has to type the password of the keyring.
+const LIMIT_ASKING: Duration = Duration::from_secs(60);
+/// The program's name.
+const NAME: &str = "countersign-keyring";
+/// Where packages put programs that people do not start themselves.
+const ELSEWHERE: &str = "/usr/libexec/countersign";
+
+/// The keyring of the operating system, reached through the program `countersign-keyring`.
+#[derive(Debug, Clone)]
+pub struct KeyringProgram {
+    path: PathBuf,
+    limit: Duration,
+    limit_asking: Duration,
+}
+
+impl KeyringProgram {
+    /// The program in the directory of the running one, or where packages put it. The `PATH` is not
+    /// searched: what gets the refresh token is not left to chance.
+    pub fn installed() -> Self {
+        let beside = std::env::current_exe()
+            .ok()
+            .and_then(|this| Some(this.parent()?.join(NAME)));
+        let elsewhere = Path::new(ELSEWHERE).join(NAME);
+        Self::at(beside.filter(|path| path.is_file()).unwrap_or(elsewhere))
+    }
+
+    /// The program at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            limit: LIMIT,
+            limit_asking: LIMIT_ASKING,
+        }
+    }
+
+    /// Waits for `limit`, and for `asking` when a person may be asked to unlock the keyring.
+    #[must_use]
+    pub fn limits(mut self, limit: Duration, asking: Duration) -> Self {
+        (self.limit, self.limit_asking) = (limit, asking);
+        self
+    }
+
+    fn start(&self) -> Result<Child, PortError> {
+        let mut command = Command::new(&self.path);
+        for (name, _) in std::env::vars_os() {
+            // A ready-made token may stand there.
+            if name.to_string_lossy().starts_with("COUNTERSIGN_") {
+                command.env_remove(name);
+            }
+        }
+        // Whoever presses Ctrl-C does not mean the write that is half done.
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        command
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => PortError::NotInstalled,
+                _ => failed(&error),
+            })
+    }
+}
+
+impl KeyringPort for KeyringProgram {
+    fn limit(&self, unlock: Unlock) -> Duration {
+        match unlock {
+            Unlock::Never => self.limit,
+            Unlock::Ask => self.limit_asking,
+        }
+    }
+
+    fn exchange(&self, request: &SecretBytes, unlock: Unlock) -> Result<SecretBytes, PortError> {
+        let mut child = self.start()?;
+        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return end(&mut child, Err(failed(&io::ErrorKind::BrokenPipe.into())));
+        };
+        // Neither end of a pipe can be waited for with a limit. These threads end when the process
+        // does, because then their pipes do.
+        let request = request.clone();
+        thread::spawn(move || stdin.write_all(request.expose()));
+        let (reply, replies) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let read = stdout.take(wire::MAX_BYTES).read_to_end(&mut bytes);
+            reply.send(read.map(|_| SecretBytes::new(bytes)))
+        });
+        let answer = match replies.recv_timeout(self.limit(unlock)) {
+            Ok(Ok(bytes)) if bytes.expose().is_empty() => Err(PortError::Failed {
+                detail: "it ended without an answer".to_owned(),
+            }),
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(RecvTimeoutError::Timeout) => Err(PortError::TimedOut),
+            Err(RecvTimeoutError::Disconnected) => Err(failed(&io::ErrorKind::BrokenPipe.into())),
+        };
+        end(&mut child, answer)
+    }
+}
+
+/// Ends the process, which has answered or never will.
+fn end<T>(child: &mut Child, outcome: T) -> T {
+    let _ = child.kill();
+    let _ = child.wait();
+    outcome
+}
+
+fn failed(error: &io::Error) -> PortError {
+    PortError::Failed {
+        detail: error.to_string(),
+    }
+}
