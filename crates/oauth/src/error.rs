@@ -3,21 +3,22 @@
 //! Not responsible for: printing. `Display` is one line without its cause; the cause is `source()`,
 //! what to do about it is [`Error::hints`].
 
+mod endpoint;
 mod hints;
 mod peer;
 mod redact;
+mod refusal;
 
-use std::fmt;
 use std::time::Duration;
 
+pub use endpoint::Endpoint;
 pub use peer::PeerMisbehaved;
+pub use refusal::Refusal;
 
 use crate::authorization::NotOurs;
-use crate::challenge::BearerChallenge;
 use crate::id_token::IdTokenError;
 use crate::issuer::InvalidIssuer;
-use crate::text::printable;
-use crate::{ErrorCode, HttpResponse, Secret, TransportError};
+use crate::{ErrorCode, Secret, TransportError};
 
 /// Who is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,157 +32,6 @@ pub enum Origin {
     /// The program that uses this crate called it wrongly.
     Misuse,
 }
-
-/// The part of the authorization server that a request went to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Endpoint {
-    /// The metadata documents (RFC 8414, section 3; OpenID Connect Discovery 1.0, section 4).
-    Discovery,
-    /// The keys (`jwks_uri`).
-    Keys,
-    /// RFC 8628, section 3.1.
-    DeviceAuthorization,
-    /// RFC 6749, section 3.2.
-    Token,
-    /// OpenID Connect Core 1.0, section 5.3.
-    UserInfo,
-    /// RFC 7009, section 2.
-    Revocation,
-    /// RFC 7662, section 2.
-    Introspection,
-    /// RFC 6749, section 3.1. A browser goes there.
-    Authorization,
-    /// RFC 9126, section 2.
-    PushedAuthorization,
-    /// OpenID Connect RP-Initiated Logout 1.0, section 2. A browser goes there.
-    EndSession,
-}
-
-impl Endpoint {
-    /// The member of the metadata document that holds its address.
-    pub fn metadata_name(self) -> &'static str {
-        match self {
-            Self::Discovery => "issuer",
-            Self::Keys => "jwks_uri",
-            Self::DeviceAuthorization => "device_authorization_endpoint",
-            Self::Token => "token_endpoint",
-            Self::UserInfo => "userinfo_endpoint",
-            Self::Revocation => "revocation_endpoint",
-            Self::Introspection => "introspection_endpoint",
-            Self::Authorization => "authorization_endpoint",
-            Self::PushedAuthorization => "pushed_authorization_request_endpoint",
-            Self::EndSession => "end_session_endpoint",
-        }
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Discovery => "discovery",
-            Self::Keys => "key set",
-            Self::DeviceAuthorization => "device authorization",
-            Self::Token => "token",
-            Self::UserInfo => "userinfo",
-            Self::Revocation => "revocation",
-            Self::Introspection => "introspection",
-            Self::Authorization => "authorization",
-            Self::PushedAuthorization => "pushed authorization",
-            Self::EndSession => "logout",
-        })
-    }
-}
-
-/// What a server said when it refused, in its own words made fit to print.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Refusal {
-    /// Which part of the server.
-    pub endpoint: Endpoint,
-    /// The status of the answer; 302 for one that came through the browser.
-    pub status: u16,
-    /// `error`, unless the answer had none.
-    pub code: Option<ErrorCode>,
-    /// `error_description`, or the start of a body that was not an error answer.
-    pub description: Option<String>,
-    /// `error_uri`.
-    pub uri: Option<String>,
-    /// Whether it may have been said by another server: the answer came through the browser without
-    /// the `iss` that this server promises (RFC 9207, section 2.4).
-    pub unverified: bool,
-}
-
-impl Refusal {
-    /// What a server said on a way of its own, such as a page: its texts are made fit to print.
-    pub fn new(endpoint: Endpoint, status: u16, code: &str, description: Option<&str>) -> Self {
-        let fit = |text: &str| Some(printable(text)).filter(|text| !text.is_empty());
-        Self {
-            endpoint,
-            status,
-            code: fit(code).map(|code| ErrorCode::from_name(&code)),
-            description: description.and_then(fit),
-            uri: None,
-            unverified: true,
-        }
-    }
-
-    pub(crate) fn redact(&mut self, secrets: &[Secret]) {
-        let code = match &mut self.code {
-            Some(ErrorCode::Other(name)) => Some(name),
-            _ => None,
-        };
-        for text in [code, self.description.as_mut(), self.uri.as_mut()]
-            .into_iter()
-            .flatten()
-        {
-            *text = redact::without_tokens(text);
-            for secret in secrets {
-                *text = redact::without(text, secret);
-            }
-        }
-    }
-
-    /// Completes a refusal that had no error in its body with what its challenge says.
-    pub(crate) fn with_challenge(mut self, response: &HttpResponse) -> Self {
-        let values = || response.headers_named("www-authenticate");
-        let said = |challenge: &BearerChallenge| challenge.error.is_some();
-        let challenge = BearerChallenge::find(values())
-            .filter(said)
-            .or_else(|| BearerChallenge::find_of("DPoP", values()));
-        if let Some(challenge) = challenge {
-            self.code = challenge.error.or(self.code);
-            let description = challenge.error_description.map(|text| printable(&text));
-            self.description = description.or(self.description);
-        }
-        self
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.code {
-            Some(code) => write!(f, "the server answered `{code}`")?,
-            None => write!(
-                f,
-                "the server answered {} without an error code",
-                self.status
-            )?,
-        }
-        if let Some(description) = &self.description {
-            write!(f, ": {description}")?;
-        }
-        if let Some(uri) = &self.uri {
-            write!(f, " (see {uri})")?;
-        }
-        if self.unverified {
-            f.write_str(" (it is not certain that this server said it)")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Why an exchange did not succeed.
 #[derive(Debug, thiserror::Error)]
