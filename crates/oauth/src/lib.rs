@@ -88,6 +88,47 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # A sign-in in a browser
+//!
+//! The code grant has a value between its two machines: a request that is under way, and to which
+//! something comes back, perhaps after much that is not for it.
+//!
+//! ```
+//! use countersign_jose::crypto::ring;
+//! use countersign_oauth::{
+//!     AuthorizationRequest, CallbackError, Client, CodeFlow, Flow, ScopeSet, Step,
+//! };
+//! # use countersign_oauth::{Issuer, Metadata, Timestamp};
+//! # let now = Timestamp::from_secs(1_000);
+//! # let mut metadata = Metadata::new(Issuer::parse("https://id.example")?);
+//! # metadata.token_endpoint = Some(url::Url::parse("https://id.example/token")?);
+//! # metadata.authorization_endpoint = Some(url::Url::parse("https://id.example/authorize")?);
+//!
+//! let client = Client::public("cli");
+//! let request = AuthorizationRequest::new(ScopeSet::parse("openid offline_access")?);
+//! // Where a listener waits already, or a page that shows the code.
+//! let redirect_uri = "http://127.0.0.1:49152/callback";
+//! let mut flow = request.start_code(&metadata, &client, redirect_uri, ring::provider())?;
+//! let Step::Done(pending) = flow.poll(now)? else {
+//!     panic!("drive it as above: this server wants the request pushed first");
+//! };
+//!
+//! // Open `pending.url()` in a browser, and read each request to the listener until one answers.
+//! # let state = pending.url().query_pairs().find(|(name, _)| name == "state").unwrap().1;
+//! # let requests = ["", "code=forged&state=guessed", &format!("code=real&state={state}")];
+//! let mut answers = requests.iter().filter_map(|query| match pending.accept(query) {
+//!     Err(CallbackError::NotOurs(_)) => None, // Go on waiting.
+//!     answer => Some(answer),
+//! });
+//! let code = answers.next().expect("a person who signs in")?;
+//!
+//! // Drive this one as above, then compare the ID token with `pending.expected_id_token(..)`.
+//! let mut flow = CodeFlow::new(&metadata, &client, &pending, &code)?;
+//! # let Ok(Step::Send(request)) = flow.poll(now) else { panic!() };
+//! # assert!(request.body.unwrap().expose().contains("&code=real&"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What a driver owes is listed at [`HttpRequest`]; above all it follows no redirect and reads at most
 //! [`MAX_BODY`] bytes.
 //!
@@ -96,7 +137,8 @@
 //! Whatever could be read in two ways, or could send a secret elsewhere, is refused: members named
 //! twice, other issuers, endpoints without TLS, redirects. What real servers merely do differently is
 //! forgiven, and named where it is: at [`TokenResponse`], [`DeviceAuthorization`] and [`Metadata`]; the
-//! test `tests/tolerances.rs` has one case for each.
+//! test `tests/tolerances.rs` has one case for each. What comes to a redirect URI without our `state` is
+//! neither: it is not ours, and changes nothing ([`NotOurs`]).
 //!
 //! # Errors
 //!

@@ -391,3 +391,83 @@ fn configured_endpoints_stand_in_the_place_of_published_ones() {
     assert_eq!(error.code(), "insecure_endpoint");
     assert!(!error.to_string().contains("canary"));
 }
+
+#[test]
+fn every_endpoint_can_be_configured() {
+    let names = [
+        "authorization_endpoint",
+        "token_endpoint",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+        "jwks_uri",
+        "userinfo_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+        "end_session_endpoint",
+    ];
+    for name in names {
+        let configured = format!(r#"{{"{name}":"https://other.example/{name}"}}"#);
+        let overrides: EndpointOverrides = serde_json::from_str(&configured).unwrap();
+        assert_eq!(serde_json::to_string(&overrides).unwrap(), configured);
+        let mut metadata = metadata();
+        metadata.apply(&overrides).unwrap();
+        let written = serde_json::to_value(&metadata).unwrap();
+        assert_eq!(written[name], format!("https://other.example/{name}"));
+    }
+}
+
+/// Whatever a document may say, it says after being kept, and adds to another document.
+#[test]
+fn no_member_is_lost_by_keeping_or_merging() {
+    let everything = serde_json::json!({
+        "issuer": ISSUER,
+        "authorization_endpoint": "https://id.example.com/authorize",
+        "token_endpoint": "https://id.example.com/token",
+        "device_authorization_endpoint": "https://id.example.com/device",
+        "jwks_uri": "https://id.example.com/jwks",
+        "userinfo_endpoint": "https://id.example.com/userinfo",
+        "revocation_endpoint": "https://id.example.com/revoke",
+        "introspection_endpoint": "https://id.example.com/introspect",
+        "end_session_endpoint": "https://id.example.com/logout",
+        "pushed_authorization_request_endpoint": "https://id.example.com/par",
+        "scopes_supported": ["openid"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+        "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+        "revocation_endpoint_auth_methods_supported": ["none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+        "code_challenge_methods_supported": ["S256"],
+        "claims_supported": ["sub"],
+        "acr_values_supported": ["mfa"],
+        "prompt_values_supported": ["login"],
+        "dpop_signing_alg_values_supported": ["ES256"],
+        "authorization_response_iss_parameter_supported": true,
+        "require_pushed_authorization_requests": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "countersign_requester_supported": true,
+    });
+    let read: Metadata = serde_json::from_value(everything.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), everything);
+    // A field that is missing above would show here as `None`.
+    for end in ["_supported", "_endpoint", "_uri", "_requests"] {
+        let absent = format!("{end}: None");
+        assert!(!format!("{read:?}").contains(&absent), "{read:?}");
+    }
+
+    let mut flow = Discovery::new(&issuer());
+    sent(&mut flow);
+    let bare = format!(r#"{{"issuer":"{ISSUER}"}}"#);
+    flow.handle(&json(200, &bare), T0).unwrap();
+    sent(&mut flow);
+    flow.handle(&json(200, &everything.to_string()), T0)
+        .unwrap();
+    let Ok(Step::Done(merged)) = flow.poll(T0) else {
+        panic!("not done")
+    };
+    assert_eq!(merged, read);
+}

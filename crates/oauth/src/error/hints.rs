@@ -126,6 +126,9 @@ fn refused(refusal: &Refusal) -> Vec<String> {
             | ErrorCode::AccountSelectionRequired
             | ErrorCode::ConsentRequired,
         ) => &["the server needs to show a page: sign in without `prompt=none`"],
+        Some(ErrorCode::InvalidRequestUri) => {
+            &["sign in again, and open the page at once: the server forgets it after a while"]
+        }
         Some(ErrorCode::UnmetAuthenticationRequirements) => {
             &["this account cannot authenticate as was asked for (acr_values)"]
         }
@@ -151,6 +154,12 @@ fn missing(endpoint: Endpoint) -> Vec<String> {
     let what = match endpoint {
         Endpoint::DeviceAuthorization => {
             "the server does not offer the device grant, or does not say so; use another flow"
+        }
+        Endpoint::Authorization => {
+            "the server does not offer sign-in in a browser, or does not say so; use another flow"
+        }
+        Endpoint::PushedAuthorization => {
+            "the server does not say where to push the request, and it is to be pushed"
         }
         Endpoint::Revocation => "the server cannot revoke tokens, or does not say so",
         _ => "the server does not offer this, or does not say so",
