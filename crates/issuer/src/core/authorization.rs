@@ -344,6 +344,21 @@ impl Core {
         }
     }
 
+    /// Checks a request that a client pushes, as far as can be before there is
+    /// a person; the key that its code is to be bound to, if it names one.
+    pub(super) fn check_pushed(
+        &self,
+        client: &Client,
+        parameters: &AuthorizationParameters,
+    ) -> Result<Option<String>, Refusal> {
+        if parameters.encoded().len() > LONGEST {
+            return Err(Refusal::InvalidRequest("the request is too long"));
+        }
+        client.redirect_uri_of(parameters)?;
+        parameters.state()?;
+        Ok(self.asked(client, parameters, true)?.dpop_jkt)
+    }
+
     fn client_of(
         &self,
         parameters: &AuthorizationParameters,

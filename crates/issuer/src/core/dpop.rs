@@ -66,6 +66,11 @@ pub(super) struct Proven {
 }
 
 impl Proven {
+    /// The key's thumbprint (RFC 7638).
+    pub(super) fn thumbprint(&self) -> &str {
+        &self.thumbprint
+    }
+
     /// Whether this is the key with a thumbprint.
     pub(super) fn is(&self, bound: &str) -> bool {
         self.thumbprint == bound

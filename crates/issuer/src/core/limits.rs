@@ -58,6 +58,12 @@ pub struct Limits {
     /// Device logins begun by one client. As they live as long as a window,
     /// this bounds how many are kept.
     pub starts_per_client: Limit,
+    /// Authorization requests pushed from one address, by clients that prove
+    /// nothing.
+    pub pushes_per_address: Limit,
+    /// Authorization requests pushed by one client. They are kept for an hour
+    /// and have some kilobytes, which this bounds.
+    pub pushes_per_client: Limit,
     /// Assertions of one client. As they are remembered for less than a window,
     /// this bounds how many are.
     pub assertions_per_client: Limit,
@@ -74,6 +80,8 @@ impl Default for Limits {
             sign_ins_per_account: Limit::in_ten_minutes(50),
             starts_per_address: Limit::in_ten_minutes(100),
             starts_per_client: Limit::in_ten_minutes(10_000),
+            pushes_per_address: Limit::in_ten_minutes(100),
+            pushes_per_client: Limit::in_ten_minutes(3_000),
             assertions_per_client: Limit::in_ten_minutes(60_000),
         }
     }
@@ -90,6 +98,8 @@ pub(super) enum Counter {
     SignInsTo(String),
     StartsFrom(IpAddr),
     StartsOf(String),
+    PushesFrom(IpAddr),
+    PushesOf(String),
     AssertionsOf(String),
 }
 
@@ -104,6 +114,8 @@ impl Counter {
             Self::SignInsTo(_) => limits.sign_ins_per_account,
             Self::StartsFrom(_) => limits.starts_per_address,
             Self::StartsOf(_) => limits.starts_per_client,
+            Self::PushesFrom(_) => limits.pushes_per_address,
+            Self::PushesOf(_) => limits.pushes_per_client,
             Self::AssertionsOf(_) => limits.assertions_per_client,
         }
     }
@@ -116,6 +128,7 @@ impl Counter {
             Self::SignInsToFrom(name, address) => Self::SignInsToFrom(name, network(address)),
             Self::SignInsFrom(address) => Self::SignInsFrom(network(address)),
             Self::StartsFrom(address) => Self::StartsFrom(network(address)),
+            Self::PushesFrom(address) => Self::PushesFrom(network(address)),
             other => other,
         }
     }

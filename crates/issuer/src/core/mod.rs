@@ -7,6 +7,7 @@
 //! | `credentials`, `assertion` | which of them is asking, and how it proves that |
 //! | `device`, `approval` | a device login: begun, polled, redeemed; looked up, approved, denied |
 //! | `authorization`, `parameters`, `redirect`, `sealed` | an authorization request: what it has to be, where its answer goes, how it waits |
+//! | `pushing` | an authorization request that its client sends ahead |
 //! | `consent`, `code` | the request is approved or denied; the code redeemed |
 //! | `logout` | a client asks that its person be signed out |
 //! | `own_tokens` | a client gets a token in its own name |
@@ -41,6 +42,7 @@ mod own_tokens;
 mod pace;
 mod parameters;
 mod password;
+mod pushing;
 mod redirect;
 mod refresh;
 mod refusal;
@@ -88,6 +90,7 @@ pub use model::{
 };
 pub use outcome::{AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn};
 pub use parameters::AuthorizationParameters;
+pub use pushing::{PushRequest, Pushed};
 pub use redirect::Destination;
 pub use refusal::{Failure, Refusal};
 pub use registration::{ClientRejected, JwksProblem, UriProblem};

@@ -50,6 +50,34 @@ impl AuthorizationParameters {
         )
     }
 
+    /// Reads the fields of a form.
+    pub fn from_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let known = fields.filter(|(name, value)| !value.is_empty() && KNOWN.contains(name));
+        Self(
+            known
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+
+    /// Says whose request this is, unless it says so itself; it may not be
+    /// another client's.
+    pub(super) fn set_client(&mut self, client_id: &str) -> Result<(), Refusal> {
+        match self.one("client_id")? {
+            Some(named) if named == client_id => Ok(()),
+            Some(_) => Err(Refusal::InvalidRequest("client_id is another client's")),
+            None => {
+                self.0.push(("client_id".to_owned(), client_id.to_owned()));
+                Ok(())
+            }
+        }
+    }
+
+    /// Binds the code of this request to a key (RFC 9449, section 10).
+    pub(super) fn set_key(&mut self, thumbprint: &str) {
+        self.0.push(("dpop_jkt".to_owned(), thumbprint.to_owned()));
+    }
+
     /// The same parameters as a query.
     pub fn encoded(&self) -> String {
         form_urlencoded::Serializer::new(String::new())

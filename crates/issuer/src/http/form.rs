@@ -13,7 +13,9 @@ use url::form_urlencoded;
 use super::errors::refused;
 use super::presented::Presented;
 use super::{Settings, dpop, paths};
-use crate::core::{CLIENT_ASSERTION_TYPE, ClientCredentials, DpopProof, Refusal};
+use crate::core::{
+    AuthorizationParameters, CLIENT_ASSERTION_TYPE, ClientCredentials, DpopProof, Refusal,
+};
 
 /// Parameters that RFC 8707 (section 2) allows to be repeated.
 const REPEATABLE: [&str; 2] = ["resource", "audience"];
@@ -98,6 +100,12 @@ impl Form {
             .filter(|(known, _)| known == name)
             .map(|(_, value)| value.clone())
             .collect()
+    }
+
+    /// The authorization request in the form (RFC 9126, section 2.1).
+    pub(super) fn authorization_parameters(&self) -> AuthorizationParameters {
+        let fields = self.fields.iter();
+        AuthorizationParameters::from_fields(fields.map(|(name, value)| (&**name, &**value)))
     }
 
     /// Who is asking (RFC 6749, section 2.3): by HTTP Basic, a secret in the form

@@ -12,6 +12,7 @@ mod errors;
 mod form;
 mod introspection;
 mod presented;
+mod pushing;
 mod revocation;
 mod token;
 mod userinfo;
@@ -38,6 +39,7 @@ const LONGEST_BODY: usize = 64 * 1024;
 /// Where things are, below the issuer.
 pub(crate) mod paths {
     pub(crate) const DEVICE_AUTHORIZATION: &str = "/device_authorization";
+    pub(crate) const PUSHED_REQUEST: &str = "/par";
     pub(crate) const TOKEN: &str = "/token";
     pub(crate) const USERINFO: &str = "/userinfo";
     pub(crate) const REVOCATION: &str = "/revoke";
@@ -174,6 +176,7 @@ pub fn router(state: &AppState) -> Router {
         .route(OAUTH, get(discovery::metadata))
         .route(paths::JWKS, get(discovery::jwks))
         .route(paths::DEVICE_AUTHORIZATION, post(device::authorize))
+        .route(paths::PUSHED_REQUEST, post(pushing::push))
         .route(paths::TOKEN, post(token::token))
         .route(paths::USERINFO, get(userinfo::get).post(userinfo::post))
         .route(paths::REVOCATION, post(revocation::revoke))

@@ -8,6 +8,16 @@ use http::Request;
 
 use crate::fixture::Fixture;
 
+const AUTHENTICATION: &[&str] = &[
+    "none",
+    "client_secret_basic",
+    "client_secret_post",
+    "private_key_jwt",
+];
+const ALGORITHMS: &[&str] = &[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+];
+
 #[tokio::test]
 async fn both_documents_are_the_same_and_everything_in_them_is_served() {
     let f = Fixture::new().await;
@@ -30,9 +40,30 @@ async fn both_documents_are_the_same_and_everything_in_them_is_served() {
             "prompt_values_supported",
             &["none", "login", "consent", "select_account"],
         ),
+        (
+            "grant_types_supported",
+            &[
+                "authorization_code",
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:device_code",
+                "refresh_token",
+            ],
+        ),
+        ("token_endpoint_auth_methods_supported", AUTHENTICATION),
+        ("revocation_endpoint_auth_methods_supported", AUTHENTICATION),
+        (
+            "introspection_endpoint_auth_methods_supported",
+            AUTHENTICATION,
+        ),
+        (
+            "token_endpoint_auth_signing_alg_values_supported",
+            ALGORITHMS,
+        ),
+        ("dpop_signing_alg_values_supported", ALGORITHMS),
     ] {
         assert_eq!(metadata[name], serde_json::json!(values), "{name}");
     }
+    assert_eq!(metadata["require_pushed_authorization_requests"], false);
     assert_eq!(
         metadata["authorization_response_iss_parameter_supported"],
         true
@@ -63,7 +94,7 @@ async fn both_documents_are_the_same_and_everything_in_them_is_served() {
         );
         endpoints += 1;
     }
-    assert_eq!(endpoints, 8);
+    assert_eq!(endpoints, 9);
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod clients;
 mod discovery;
 mod dpop;
 mod fixture;
+mod pushing;
 mod tokens;

@@ -17,5 +17,6 @@ mod dpop;
 mod fixture;
 mod inspection;
 mod own_tokens;
+mod pushing;
 mod refresh;
 mod registration;
