@@ -58,20 +58,23 @@ impl Cli {
         self.command(arguments).run()
     }
 
-    /// Starts a login and waits until it shows where to approve.
+    /// Starts a login by device code and waits until it shows where to approve.
     ///
     /// # Panics
     /// When it shows nothing.
     pub fn start_login(&self, issuer: &str, client_id: &str) -> Waiting {
-        let arguments = format!("login --issuer {issuer} --client-id {client_id} --no-browser");
-        let process = self.command(&arguments).start();
-        let address = process.wait_for_stderr(|text| {
-            let whole = text.rsplit_once('\n').map(|(lines, _)| lines)?;
-            whole
-                .lines()
-                .find(|line| line.starts_with("http"))
-                .map(str::to_owned)
-        });
+        self.start_device(&format!("--issuer {issuer} --client-id {client_id}"))
+    }
+
+    /// As `start_login`, with these arguments instead of issuer and client id.
+    ///
+    /// # Panics
+    /// When it shows nothing.
+    pub fn start_device(&self, arguments: &str) -> Waiting {
+        let process = self
+            .command(&format!("login --flow device --no-browser {arguments}"))
+            .start();
+        let address = process.wait_for_stderr(address);
         let code = process.wait_for_stderr(|text| {
             let line = text
                 .lines()
@@ -83,6 +86,62 @@ impl Cli {
             address,
             code,
         }
+    }
+
+    /// Starts a login in the browser, with these arguments, and waits until it shows the address that
+    /// the browser is to open.
+    ///
+    /// # Panics
+    /// When it shows nothing.
+    pub fn start_browser(&self, arguments: &str) -> Visiting {
+        let command = self.command(&format!("login --flow browser --no-browser {arguments}"));
+        Visiting::start(command)
+    }
+}
+
+/// The first line that is an address, once it is whole.
+fn address(text: &str) -> Option<String> {
+    let (lines, _) = text.rsplit_once('\n')?;
+    let line = lines.lines().find(|line| line.starts_with("http"))?;
+    Some(line.to_owned())
+}
+
+/// A `countersign login` that waits for the browser to come back.
+#[derive(Debug)]
+pub struct Visiting {
+    /// The program.
+    pub process: Running,
+    /// What the browser is to open.
+    pub address: String,
+}
+
+impl Visiting {
+    /// Starts this command, which shows an address on standard error.
+    ///
+    /// # Panics
+    /// When it shows nothing.
+    pub fn start(command: Program) -> Self {
+        let process = command.start();
+        let address = process.wait_for_stderr(address);
+        Self { process, address }
+    }
+
+    /// A member of the authorization request.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    pub fn asked(&self, name: &str) -> String {
+        let (_, query) = self.address.split_once('?').unwrap_or_default();
+        let mut members = url::form_urlencoded::parse(query.as_bytes());
+        match members.find(|(known, _)| known == name) {
+            Some((_, value)) => value.into_owned(),
+            None => panic!("no {name} in {}", self.address),
+        }
+    }
+
+    /// Waits for the end of the login.
+    pub fn finish(self) -> Finished {
+        self.process.finish()
     }
 }
 

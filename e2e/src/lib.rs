@@ -11,7 +11,7 @@ mod shaped;
 mod stranger;
 
 pub use chromium::{Person, Seen, browser_script};
-pub use cli::{Cli, Waiting};
+pub use cli::{Cli, Visiting, Waiting};
 pub use internet::Internet;
 pub use issuer::Issuer;
 pub use oidc_agent::{OidcAgent, Signing};

@@ -108,3 +108,14 @@ fn a_client_that_signs_assertions_signs_somebody_in() {
     let options = json!({ "clientId": "service", "key": keys["private"] });
     walk_through(&issuer, &options, by_http(&issuer));
 }
+
+#[test]
+fn tokens_are_bound_to_the_key_that_a_client_proves_to_have() {
+    let issuer = Issuer::start();
+    issuer.administer("client add bound --dpop --redirect-uri http://127.0.0.1/callback");
+    let options = json!({ "clientId": "bound", "dpop": true });
+    let seen = walk_through(&issuer, &options, by_http(&issuer));
+    assert_eq!(seen["token"]["tokenType"], json!("dpop"));
+    let algorithms = &seen["metadata"]["dpop_signing_alg_values_supported"];
+    assert!(algorithms.as_array().unwrap().contains(&json!("ES256")));
+}

@@ -134,10 +134,27 @@ impl App {
             Some(format!(" {flag} {}", shell_word(&given.value)))
         };
         let settings = &self.settings;
+        let server = &settings.server;
         let profile = flag(settings.profile.as_ref(), "-p").unwrap_or_default();
-        let issuer = flag(settings.server.issuer.as_ref(), "--issuer").unwrap_or_default();
-        let client_id = flag(Some(&settings.server.client_id), "--client-id").unwrap_or_default();
-        format!("countersign{profile} {command}{issuer}{client_id}")
+        let provider = server.provider.as_ref().filter(|it| it.origin.is_typed());
+        let parts = [
+            flag(server.org.as_ref(), "--org"),
+            flag(server.server.as_ref(), "--server"),
+            flag(server.host.as_ref(), "--host"),
+        ];
+        // An issuer that was made of parts is made of them again.
+        let is_made = provider
+            .is_some_and(|provider| provider.value.is_one() || parts.iter().any(Option::is_some));
+        let issuer = flag(server.issuer.as_ref().filter(|_| !is_made), "--issuer");
+        let provider = provider.map(|it| format!(" --provider {}", it.value.0.name));
+        let client_id = flag(Some(&server.client_id), "--client-id");
+        let which: String = [provider]
+            .into_iter()
+            .chain(parts)
+            .chain([issuer, client_id])
+            .flatten()
+            .collect();
+        format!("countersign{profile} {command}{which}")
     }
 }
 

@@ -38,7 +38,7 @@ impl Provider {
     }
 
     /// Whether there is one issuer of it for everybody.
-    fn is_one(self) -> bool {
+    pub(crate) fn is_one(self) -> bool {
         self.0.issuer(&Parts::default()).is_ok()
     }
 }
