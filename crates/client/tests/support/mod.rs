@@ -8,14 +8,17 @@
     reason = "helpers of tests fail like tests"
 )]
 
+pub(crate) mod code;
+pub(crate) mod person;
+
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use countersign_client::{
-    AuthorizationPrompt, Browser, Clock, Context, DevicePrompt, Directories, HttpOptions, Login,
-    Notice, Prompt, SessionName, Timestamp, Transport,
+    AuthorizationPrompt, Browser, Clock, Context, DevicePrompt, Directories, Environment,
+    HttpOptions, Login, Notice, Prompt, SessionName, Timestamp, Transport,
 };
 use countersign_jose::crypto::ring;
 use countersign_jose::{Algorithm, SigningKey, base64url};
@@ -30,11 +33,23 @@ pub(crate) const START: i64 = 1_795_219_200;
 
 /// A clock that moves when it is told to, and when somebody sleeps.
 #[derive(Debug)]
-pub(crate) struct FakeClock(Mutex<(Timestamp, Duration)>);
+pub(crate) struct FakeClock {
+    clocks: Mutex<(Timestamp, Duration)>,
+    /// Whether sleeping lets others do something: a browser on another thread.
+    yields: AtomicBool,
+}
 
 impl FakeClock {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new((Timestamp::from_secs(START), Duration::ZERO)))
+        Self {
+            clocks: Mutex::new((Timestamp::from_secs(START), Duration::ZERO)),
+            yields: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on, whoever sleeps really waits a moment, whatever the time it takes here.
+    pub(crate) fn yields(&self) {
+        self.yields.store(true, Ordering::SeqCst);
     }
 
     /// Lets seconds pass on both clocks.
@@ -44,7 +59,7 @@ impl FakeClock {
 
     /// Moves the time of day; the monotonic clock does not notice.
     pub(crate) fn jump(&self, seconds: i64) {
-        let mut clocks = self.0.lock().unwrap();
+        let mut clocks = self.clocks.lock().unwrap();
         clocks.0 = Timestamp::from_millis(clocks.0.as_millis() + seconds * 1000);
     }
 
@@ -55,15 +70,18 @@ impl FakeClock {
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        self.0.lock().unwrap().0
+        self.clocks.lock().unwrap().0
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.lock().unwrap().1
+        self.clocks.lock().unwrap().1
     }
 
     fn sleep(&self, duration: Duration) {
-        let mut clocks = self.0.lock().unwrap();
+        if self.yields.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let mut clocks = self.clocks.lock().unwrap();
         *clocks = (clocks.0 + duration, clocks.1 + duration);
     }
 }
@@ -74,6 +92,8 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) form: HashMap<String, String>,
     pub(crate) authorization: Option<String>,
+    /// The DPoP proof.
+    pub(crate) proof: Option<String>,
     pub(crate) at: i64,
 }
 
@@ -110,12 +130,14 @@ struct State {
     headers: Vec<(String, String)>,
     pending: usize,
     issued: usize,
-    refresh_tokens: HashMap<String, bool>,
+    /// Whether each has been used, and the key it is bound to.
+    refresh_tokens: HashMap<String, (bool, Option<String>)>,
     family_dead: bool,
     /// What the server's clock shows more than ours, in seconds.
     pub(crate) ahead: i64,
     access_lifetime: u64,
     renews_id_token: bool,
+    code: code::Codes,
 }
 
 impl Server {
@@ -140,6 +162,7 @@ impl Server {
                 ahead: 0,
                 access_lifetime: 600,
                 renews_id_token: true,
+                code: code::Codes::default(),
             }),
         })
     }
@@ -268,19 +291,21 @@ impl Transport for Server {
             })
             .unwrap_or_default();
         let path = request.url.path().to_owned();
-        let authorization = request
-            .headers
-            .iter()
-            .find(|(name, _)| *name == "authorization")
-            .map(|(_, value)| value.expose().to_owned());
+        let header = |wanted: &str| {
+            let mut all = request.headers.iter();
+            let found = all.find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.expose().to_owned())
+        };
         let at = self.clock.seconds();
-        let mut state = self.state();
-        state.seen.push(Seen {
+        let seen = Seen {
             path: path.clone(),
-            form: form.clone(),
-            authorization,
+            form,
+            authorization: header("authorization"),
+            proof: header("dpop"),
             at,
-        });
+        };
+        let mut state = self.state();
+        state.seen.push(seen.clone());
         let fault = state
             .faults
             .get_mut(path.as_str())
@@ -301,15 +326,16 @@ impl Transport for Server {
             self.token_requests.fetch_add(1, Ordering::SeqCst);
         }
         let (status, mut body) = match (request.method, path.as_str()) {
-            (Method::Get, "/.well-known/openid-configuration") => (200, metadata()),
+            (Method::Get, "/.well-known/openid-configuration") => (200, state.metadata()),
             (Method::Get, "/jwks") => (200, json!({ "keys": state.published })),
             (Method::Post, "/device") => (200, device_authorization()),
-            (Method::Post, "/token") => state.token(&form, at),
+            (Method::Post, "/token") => state.token(&seen),
+            (Method::Post, "/par") => state.push(&seen),
             (Method::Post, "/revoke") => {
                 state.family_dead = true;
                 (200, json!({}))
             }
-            (Method::Get, "/userinfo") => (200, json!({ "sub": "ada", "name": "Ada Lovelace" })),
+            (Method::Get, "/userinfo") => state.userinfo(&seen),
             _ => (404, json!({ "error": "not_found" })),
         };
         if status == 200 {
@@ -338,8 +364,17 @@ impl State {
         }
     }
 
-    fn token(&mut self, form: &HashMap<String, String>, at: i64) -> (u16, Value) {
+    fn token(&mut self, asked: &Seen) -> (u16, Value) {
         let refused = |error: &str| (400, json!({ "error": error }));
+        let form = &asked.form;
+        let thumbprint = match self.proved(asked, "POST", None) {
+            Ok(thumbprint) => thumbprint,
+            Err(refusal) => return refusal,
+        };
+        if let Err(refusal) = self.authenticated(asked) {
+            return refusal;
+        }
+        let mut nonce = None;
         let renewal = match form["grant_type"].as_str() {
             "urn:ietf:params:oauth:grant-type:device_code" => {
                 if self.pending > 0 {
@@ -349,10 +384,27 @@ impl State {
                 self.family_dead = false;
                 false
             }
+            "authorization_code" => match self.redeem(form, thumbprint.as_deref()) {
+                Ok(asked_with) => {
+                    self.family_dead = false;
+                    nonce = Some(asked_with);
+                    false
+                }
+                Err(refusal) => return refusal,
+            },
+            "client_credentials" => {
+                self.issued += 1;
+                let body = json!({
+                    "access_token": format!("secret-access-{}", self.issued),
+                    "token_type": token_type(thumbprint.is_some()),
+                    "expires_in": self.access_lifetime,
+                });
+                return (200, body);
+            }
             "refresh_token" => {
                 match self.refresh_tokens.get_mut(&form["refresh_token"]) {
                     // Used before: somebody has stolen it, or a client is careless.
-                    Some(spent @ false) => *spent = true,
+                    Some((spent @ false, bound)) if *bound == thumbprint => *spent = true,
                     _ => self.family_dead = true,
                 }
                 if self.family_dead {
@@ -365,19 +417,23 @@ impl State {
         self.issued += 1;
         let access_token = format!("secret-access-{}", self.issued);
         let refresh_token = format!("secret-refresh-{}", self.issued);
-        self.refresh_tokens.insert(refresh_token.clone(), false);
+        self.refresh_tokens
+            .insert(refresh_token.clone(), (false, thumbprint.clone()));
         let mut body = json!({
-            "access_token": access_token, "token_type": "Bearer",
+            "access_token": access_token, "token_type": token_type(thumbprint.is_some()),
             "expires_in": self.access_lifetime, "refresh_token": refresh_token,
         });
         if !renewal || self.renews_id_token {
-            let now = at + self.ahead;
+            let now = asked.at + self.ahead;
             let digest = ring::provider().sha256(access_token.as_bytes());
             let mut claims = json!({
                 "iss": ISSUER, "sub": "ada", "aud": "cli", "iat": now, "exp": now + 600,
                 "at_hash": base64url::encode(&digest[..16]),
                 "name": "Ada Lovelace", "email": "ada@example.com",
             });
+            if let Some(nonce) = nonce {
+                claims["nonce"] = nonce.into();
+            }
             for edit in &mut self.id_token_edits {
                 edit(&mut claims);
             }
@@ -385,6 +441,20 @@ impl State {
         }
         (200, body)
     }
+
+    fn userinfo(&mut self, asked: &Seen) -> (u16, Value) {
+        let authorization = asked.authorization.clone().unwrap_or_default();
+        if let Some(token) = authorization.strip_prefix("DPoP ")
+            && let Err(refusal) = self.proved(asked, "GET", Some(token))
+        {
+            return refusal;
+        }
+        (200, json!({ "sub": "ada", "name": "Ada Lovelace" }))
+    }
+}
+
+fn token_type(bound: bool) -> &'static str {
+    if bound { "DPoP" } else { "Bearer" }
 }
 
 fn metadata() -> Value {
@@ -487,12 +557,27 @@ impl World {
         SessionName::new("default").unwrap()
     }
 
+    /// A login from a place without a browser, at a server that offers the device grant alone.
     pub(crate) fn login(&self) -> Login {
         Login::new(ISSUER, "cli")
             .unwrap()
             .session_name(Self::name())
             .context(self.context.clone())
+            .environment(Environment::default())
             .browser(Browser::Never)
+    }
+
+    /// A world whose server has a page for browsers as well.
+    pub(crate) fn with_browser() -> Self {
+        let world = Self::new();
+        world.server.offers_code();
+        world.clock.yields();
+        world
+    }
+
+    /// Whatever is said and kept holds no secret.
+    pub(crate) fn assert_discreet(said: &str) {
+        assert!(!said.contains("secret-"), "{said}");
     }
 
     /// A world in which somebody has signed in.
