@@ -10,11 +10,10 @@ use crate::duration;
 
 /// What stands above the address.
 pub(crate) fn above(authorization: &AuthorizationPrompt) -> &'static str {
-    match authorization.flow {
-        SignIn::Browser if authorization.comes_back => {
-            "Sign in on this page, in a browser on this computer:"
-        }
-        _ => "Sign in on this page, in a browser on any computer:",
+    if returns(authorization) {
+        "Sign in on this page, in a browser on this computer:"
+    } else {
+        "Sign in on this page, in a browser on any computer:"
     }
 }
 
@@ -33,7 +32,7 @@ pub(crate) fn opened(outcome: Option<BrowserOutcome>) -> Option<&'static str> {
 pub(crate) fn ending(authorization: &AuthorizationPrompt, takes_paste: bool) -> String {
     let left = duration::text(authorization.expires_in);
     let paste = authorization.paste.filter(|_| takes_paste);
-    match (authorization.comes_back, paste) {
+    match (returns(authorization), paste) {
         (true, Some(_)) => format!(
             "Waiting for it to come back here, for {left}.\n\
              If it does not, paste the address it ends on, and press Enter:\n"
@@ -49,6 +48,12 @@ pub(crate) fn ending(authorization: &AuthorizationPrompt, takes_paste: bool) -> 
         ),
         (false, None) => String::new(),
     }
+}
+
+/// Whether the browser is expected to bring the answer by itself. Whoever is told to paste may have a
+/// tunnel, but need not.
+pub(crate) fn returns(authorization: &AuthorizationPrompt) -> bool {
+    authorization.flow == SignIn::Browser && authorization.comes_back
 }
 
 /// What is said of something pasted that is not the answer.

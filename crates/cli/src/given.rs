@@ -73,6 +73,7 @@ impl Overrides {
             &mut layer.client_secret_file
         });
         given.put(&look, "client_key_file", |layer| &mut layer.client_key_file);
+        given.put(&look, "client_key_id", |layer| &mut layer.client_key_id);
         given.put_all(&look, "scope", |layer| &mut layer.scope);
         given.put(&look, "audience", |layer| &mut layer.audience);
         given.put_all(&look, "resource", |layer| &mut layer.resource);
@@ -256,7 +257,7 @@ mod tests {
         for command in ["login", "profile add x"] {
             let given = Overrides::look(&matches(&format!(
                 "--issuer https://a --client-id b --timeout 1 {command} --ca-cert c \
-                 --client-secret-file d --client-key-file e --scope f --audience g --resource h \
+                 --client-secret-file d --client-key-file e --client-key-id t --scope f --audience g --resource h \
                  --connection i --prompt j --login-hint k --acr l --max-age 2 --dpop --flow paste \
                  --redirect-uri m --port 3 --browser n --no-browser --qr never --login-timeout 4 \
                  --param o=p --provider okta --org q --server r --host s"
@@ -268,6 +269,7 @@ mod tests {
                 ca_cert = ["c"]
                 client_secret_file = "d"
                 client_key_file = "e"
+                client_key_id = "t"
                 scope = ["f"]
                 audience = "g"
                 resource = ["h"]

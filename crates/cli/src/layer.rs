@@ -28,6 +28,7 @@ pub(crate) struct Layer {
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret_file: Option<PathBuf>,
     pub(crate) client_key_file: Option<PathBuf>,
+    pub(crate) client_key_id: Option<String>,
     pub(crate) scope: Option<Vec<String>>,
     pub(crate) audience: Option<String>,
     pub(crate) resource: Option<Vec<String>>,
@@ -126,6 +127,7 @@ issuer = "https://login.example.com"
 client_id = "cli"
 client_secret_file = "/run/secret"
 client_key_file = "/run/key.pem"
+client_key_id = "2026"
 scope = ["openid", 'a"b']
 audience = "api"
 resource = ["https://api.example"]
@@ -185,6 +187,7 @@ endpoints = { jwks_uri = "https://login.example.com/keys" }
                 "client_id",
                 "client_secret_file",
                 "client_key_file",
+                "client_key_id",
                 "scope",
                 "audience",
                 "resource",

@@ -170,7 +170,7 @@ impl Screen {
             }
             let ending = authorization::ending(authorization, takes_paste);
             // Also with --quiet, when there is something to do.
-            if !counts && (!self.voice.is_quiet() || !authorization.comes_back) {
+            if !counts && (!self.voice.is_quiet() || !authorization::returns(authorization)) {
                 message(&ending);
             }
         }
@@ -247,7 +247,8 @@ impl Prompt for Screen {
                 self.keyboard = None;
                 self.deserted = matches!(
                     &self.awaited,
-                    Some(Awaited::Answer { authorization, .. }) if !authorization.comes_back
+                    Some(Awaited::Answer { authorization, .. })
+                        if !authorization::returns(authorization)
                 );
                 None
             }

@@ -32,6 +32,7 @@ impl Rows {
         rows.put("client_key_file", s.client_key_file.as_ref(), |file| {
             path(file)
         });
+        rows.put("client_key_id", s.client_key_id.as_ref(), String::clone);
         rows.put("scope", s.scope.as_ref(), url);
         rows.put("audience", s.audience.as_ref(), String::clone);
         rows.put("resource", s.resource.as_ref(), url);

@@ -24,7 +24,11 @@ impl App {
         login = match (&settings.client_secret_file, &settings.client_key_file) {
             (None, None) => login,
             (Some(file), None) => login.client_secret(read_secret(&file.value)?),
-            (None, Some(file)) => login.client_key(&file.value),
+            (None, Some(file)) => {
+                // The session names it for renewals, which may happen anywhere.
+                let path = std::path::absolute(&file.value).unwrap_or_else(|_| file.value.clone());
+                login.client_key(path)
+            }
             (Some(secret), Some(key)) => {
                 let what = "a client proves who it is in one way";
                 return Err(CliError::configuration(what)
@@ -32,6 +36,9 @@ impl App {
                     .why(format!("client_key_file comes from: {}", key.origin)));
             }
         };
+        if let Some(kid) = &settings.client_key_id {
+            login = login.client_key_id(&kid.value);
+        }
         if let Some(redirect) = self.redirect()? {
             login = login.redirect(redirect);
         }

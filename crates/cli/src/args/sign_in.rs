@@ -165,6 +165,10 @@ pub(crate) struct SignInArgs {
     #[arg(help_heading = "Who this client is")]
     #[arg(env = "COUNTERSIGN_CLIENT_KEY_FILE", hide_env_values = true)]
     pub(crate) client_key_file: Option<PathBuf>,
+
+    /// What the server calls that key (its `kid`); its thumbprint if not said
+    #[arg(long, value_name = "ID", help_heading = "Who this client is")]
+    pub(crate) client_key_id: Option<String>,
 }
 
 /// Reads `NAME=VALUE`.

@@ -1,9 +1,9 @@
 //! `countersign login`: sign a person in, and remember where.
 
-use countersign_client::{Error, ExitCategory, Obstacle, SignIn, printable};
+use countersign_client::{Error, ExitCategory, Obstacle, Session, SignIn, printable};
 
 use crate::app::{App, ready_made_token};
-use crate::commands::whoami::identity_line;
+use crate::commands::whoami::{client_line, identity_line};
 use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
 use crate::layer::Layer;
@@ -33,23 +33,28 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
     let session = login
         .run(&mut screen)
         .map_err(|error| failed(app, error, &screen))?;
+    let is_kept = keep_as.is_some() || app.settings.profile_exists;
     if let Some(name) = keep_as {
         write_profile(app, &name);
     }
-    if let Some(flow) = session.flow().filter(|_| screen.has_agreed()) {
+    if let (Some(flow), true) = (session.flow(), screen.has_agreed() && is_kept) {
         keep_flow(app, flow);
     }
-    let name = session
-        .identity()
-        .name
-        .as_deref()
-        .map(printable)
-        .filter(|name| !name.is_empty());
-    match name.or_else(|| identity_line(session.identity())) {
-        Some(name) => app.voice.say(&format!("Welcome, {name}.")),
-        None => app.voice.say("Welcome."),
-    }
+    app.voice.say(&welcome(&session));
     Ok(())
+}
+
+fn welcome(session: &Session) -> String {
+    if session.flow() == Some(SignIn::ClientCredentials) {
+        return format!("Signed in as {}.", client_line(session.client_id()));
+    }
+    let identity = session.identity();
+    let name = identity.name.as_deref().map(printable);
+    let name = name.filter(|name| !name.is_empty());
+    match name.or_else(|| identity_line(identity)) {
+        Some(name) => format!("Welcome, {name}."),
+        None => "Welcome.".to_owned(),
+    }
 }
 
 /// An error of a login, with what to type for another way where there is one.
@@ -160,11 +165,12 @@ fn write_profile(app: &App, name: &str) {
 
 /// Keeps the way that worked where the first did not, so that the next login goes straight to it.
 fn keep_flow(app: &App, flow: SignIn) {
-    let Ok(Some(name)) = app.settings.session_name() else {
+    let Some(name) = app.settings.profile_name() else {
+        // Nothing but the environment says where people sign in.
         return;
     };
     let written = ConfigEdit::open(&app.config).and_then(|mut edit| {
-        edit.set_flow(name.as_str(), flow)?;
+        edit.set_flow(name, flow)?;
         edit.save()
     });
     match written {

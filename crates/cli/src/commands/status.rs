@@ -4,11 +4,12 @@
 
 use std::fmt::Write as _;
 
-use countersign_client::{ExitCategory, Session, printable, userinfo};
+use countersign_client::{ExitCategory, Session, SignIn, printable, userinfo};
 use serde_json::{Value, json};
 
 use crate::app::{App, ready_made_token};
 use crate::args::StatusArgs;
+use crate::commands::token::token_type;
 use crate::commands::whoami::{identity_json, identity_line};
 use crate::duration;
 use crate::error::CliError;
@@ -34,7 +35,7 @@ impl State {
         let good = session
             .remaining(time::now())
             .is_none_or(|left| !left.is_zero());
-        if good || session.has_refresh_token() {
+        if good || is_renewable(session) {
             Self::SignedIn
         } else {
             Self::Expired
@@ -111,6 +112,9 @@ fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
     if let Some(person) = identity_line(session.identity()) {
         row("Person", person);
     }
+    if let Some(flow) = session.flow() {
+        row("Flow", flow.to_string());
+    }
     row(
         "Status",
         match state {
@@ -122,6 +126,9 @@ fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
     );
     if confirmed != Some(false) || matches!(state, State::SignedIn) {
         row("Token", token_text(session));
+    }
+    if session.is_bound() {
+        row("Bound", "to a key of this session (DPoP)".to_owned());
     }
     if !session.scopes().is_empty() {
         row("Scopes", printable(&session.scopes().join(" ")));
@@ -136,9 +143,16 @@ fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
     table(&rows)
 }
 
+/// Whether another token can be had without a person: by the refresh token, or because a client that
+/// signed in as itself can do so again.
+fn is_renewable(session: &Session) -> bool {
+    let as_itself = session.flow() == Some(SignIn::ClientCredentials) && !session.has_ended();
+    session.has_refresh_token() || as_itself
+}
+
 /// How long the access token is good for, and what happens then.
 fn token_text(session: &Session) -> String {
-    let after = if session.has_refresh_token() {
+    let after = if is_renewable(session) {
         ", then renewed"
     } else {
         ""
@@ -151,7 +165,7 @@ fn token_text(session: &Session) -> String {
                 time::text(at)
             )
         }
-        (Some(_), _) if session.has_refresh_token() => {
+        (Some(_), _) if is_renewable(session) => {
             "expired; renewed when next needed".to_owned()
         }
         (Some(_), _) => "expired".to_owned(),
@@ -176,7 +190,10 @@ fn json(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
             json!(session.expires_at().map(time::rfc3339)),
         );
         object.insert("expires_in".to_owned(), json!(left));
-        object.insert("renewable".to_owned(), json!(session.has_refresh_token()));
+        object.insert("renewable".to_owned(), json!(is_renewable(session)));
+        let flow = session.flow().map(SignIn::as_str);
+        object.insert("flow".to_owned(), json!(flow));
+        object.insert("token_type".to_owned(), json!(token_type(Some(session))));
     }
     object
 }

@@ -37,12 +37,19 @@ pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
         (Kind::Access, token.map_err(|error| app.explain(error))?)
     };
     check_token(token.expose())?;
-    if kind == Kind::Access && app.settings.min_ttl.origin.is_typed() {
-        warn_if_short(app, &tokens.session());
+    let session = tokens.session();
+    if kind == Kind::Access {
+        if app.settings.min_ttl.origin.is_typed() {
+            warn_if_short(app, &session);
+        }
+        if session.is_bound() && args.output != TokenFormat::Json {
+            app.voice.warn(
+                "the token is bound to a key of this session; an API takes it with a\n\
+                 proof for each request, which `countersign curl` makes",
+            );
+        }
     }
-    let session =
-        matches!(args.output, TokenFormat::Json | TokenFormat::Env).then(|| tokens.session());
-    output::artefact(&render(args.output, kind, &token, session.as_ref()))
+    output::artefact(&render(args.output, kind, &token, Some(&session)))
 }
 
 fn id_token(app: &App, tokens: &TokenSource) -> Result<Secret, CliError> {
@@ -79,19 +86,23 @@ enum Kind {
 /// The token in the format asked for, with the end of the line.
 fn render(format: TokenFormat, kind: Kind, token: &Secret, session: Option<&Session>) -> String {
     let text = token.expose();
+    let token_type = token_type(session);
     // When an ID token expires stands in the token itself.
     let expires_at = session
         .filter(|_| kind == Kind::Access)
         .and_then(Session::expires_at);
     match format {
         TokenFormat::Raw => format!("{text}\n"),
-        TokenFormat::Header => format!("Authorization: Bearer {text}\n"),
+        TokenFormat::Header => format!("Authorization: {token_type} {text}\n"),
         TokenFormat::Env => {
             let name = match kind {
                 Kind::Access => "COUNTERSIGN_ACCESS_TOKEN",
                 Kind::Id => "COUNTERSIGN_ID_TOKEN",
             };
             let mut lines = format!("export {name}={}\n", output::shell_word(text));
+            if kind == Kind::Access {
+                let _ = writeln!(lines, "export COUNTERSIGN_TOKEN_TYPE={token_type}");
+            }
             if let Some(at) = expires_at {
                 let _ = writeln!(lines, "export COUNTERSIGN_EXPIRES_AT={}", at.as_secs());
             }
@@ -99,7 +110,7 @@ fn render(format: TokenFormat, kind: Kind, token: &Secret, session: Option<&Sess
         }
         TokenFormat::Json => {
             let mut object = match kind {
-                Kind::Access => json!({ "access_token": text, "token_type": "Bearer" }),
+                Kind::Access => json!({ "access_token": text, "token_type": token_type }),
                 Kind::Id => json!({ "id_token": text }),
             };
             if let (Some(at), Some(object)) = (expires_at, object.as_object_mut()) {
@@ -115,6 +126,15 @@ fn render(format: TokenFormat, kind: Kind, token: &Secret, session: Option<&Sess
     }
 }
 
+/// How the token goes into a request (RFC 6750, section 2.1; RFC 9449, section 7.1).
+pub(crate) fn token_type(session: Option<&Session>) -> &'static str {
+    if session.is_some_and(Session::is_bound) {
+        "DPoP"
+    } else {
+        "Bearer"
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +147,7 @@ mod tests {
         assert_eq!(show(TokenFormat::Header), "Authorization: Bearer abc.def\n");
         assert_eq!(
             show(TokenFormat::Env),
-            "export COUNTERSIGN_ACCESS_TOKEN=abc.def\n"
+            "export COUNTERSIGN_ACCESS_TOKEN=abc.def\nexport COUNTERSIGN_TOKEN_TYPE=Bearer\n"
         );
         let json: serde_json::Value = serde_json::from_str(&show(TokenFormat::Json)).unwrap();
         assert_eq!(

@@ -1,10 +1,11 @@
 //! `countersign whoami`: who is signed in.
 
-use countersign_client::{ExitCategory, Identity, printable, userinfo};
+use countersign_client::{ExitCategory, Identity, SignIn, printable, userinfo};
 use serde_json::json;
 
 use crate::app::{App, ready_made_token};
 use crate::args::WhoamiArgs;
+use crate::commands::token::token_type;
 use crate::error::CliError;
 use crate::output;
 
@@ -26,18 +27,30 @@ pub(crate) fn run(app: &App, args: &WhoamiArgs) -> Result<(), CliError> {
     };
     if args.json {
         let mut object = identity_json(&identity);
+        let session = tokens.session();
         if let Some(object) = object.as_object_mut() {
-            object.insert("issuer".to_owned(), json!(tokens.session().issuer()));
+            object.insert("issuer".to_owned(), json!(session.issuer()));
+            object.insert("client_id".to_owned(), json!(session.client_id()));
+            object.insert("flow".to_owned(), json!(session.flow().map(SignIn::as_str)));
+            object.insert("token_type".to_owned(), json!(token_type(Some(&session))));
         }
         return output::json(&object);
     }
-    let Some(line) = identity_line(&identity) else {
+    let session = tokens.session();
+    let nobody = session.flow() == Some(SignIn::ClientCredentials);
+    let itself = nobody.then(|| client_line(session.client_id()));
+    let Some(line) = identity_line(&identity).or(itself) else {
         let what = "the server did not say who signed in";
         return Err(CliError::new(ExitCategory::Failure, "no_identity", what)
             .why("it issued no ID token; it does when the scope `openid` is asked for")
             .hint(app.command("login --scope openid")));
     };
     output::artefact(&format!("{line}\n"))
+}
+
+/// A client that signed in as itself, in one line.
+pub(crate) fn client_line(client_id: &str) -> String {
+    format!("client {} (no person)", printable(client_id))
 }
 
 /// A person in one line, filtered: `Ada Lovelace <ada@example.com>`, or as much as is known.

@@ -61,7 +61,8 @@ impl Desk {
         fs::write(path, text).expect("the home can be written");
     }
 
-    fn system_dir(&self) -> PathBuf {
+    /// Where the files that a company ships are.
+    pub(crate) fn system_dir(&self) -> PathBuf {
         self.home.path().join("etc")
     }
 
@@ -128,6 +129,12 @@ impl Desk {
     /// Adds something to the record that is not a command's output.
     pub(crate) fn show(&mut self, text: &str) {
         let text = self.scrubbed(text);
+        let _ = writeln!(self.transcript, "{text}");
+    }
+
+    /// Adds what was shown at another desk to the record.
+    pub(crate) fn show_of(&mut self, other: &Self, text: &str) {
+        let text = other.scrubbed(text);
         let _ = writeln!(self.transcript, "{text}");
     }
 

@@ -3,12 +3,15 @@
 //! What they print is kept in `tests/transcripts`, so that a reviewer reads what users will read.
 //! `UPDATE_TRANSCRIPTS=1 cargo test -p countersign` writes the files anew.
 
+mod browser;
 mod configuration;
 mod curl;
 mod desk;
+mod environments;
 mod inspect;
 mod leaks;
 mod login;
 mod scrub;
+mod seat;
 mod session;
 mod terminal;

@@ -8,6 +8,14 @@ const VARIES: &[(&str, &[&str], &str)] = &[
     ("\"expires_at\": \"", &["\""], "DATE"),
     ("\"expires_in\": ", &[",", "\n"], "SECONDS"),
     ("\"auth_time\": ", &[",", "\n"], "SECONDS"),
+    ("%3A%2F%2F127.0.0.1%3A", &["%2F", "&", "\n"], "PORT"),
+    ("http://127.0.0.1:", &["/", "\n"], "PORT"),
+    ("state=", &["&", "\n"], "STATE"),
+    ("nonce=", &["&", "\n"], "NONCE"),
+    ("code_challenge=", &["&", "\n"], "CHALLENGE"),
+    ("?code=", &["&", "\n"], "CODE"),
+    ("There are ", &[" to do"], "TIME"),
+    ("come back here, for ", &["."], "TIME"),
 ];
 
 /// Replaces times and dates.
