@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use countersign_client::{
-    Context, Error as ClientError, ExitCategory, HttpOptions, HttpTransport, Login, LoginRequired,
-    Secret, TokenSource,
+    Context, Environment, Error as ClientError, ExitCategory, HttpOptions, HttpTransport, Login,
+    LoginRequired, Secret, TokenSource,
 };
 
 use crate::config::Config;
@@ -36,9 +36,11 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// Whether a question may be asked.
+    /// Whether a question may be asked. Some build servers give their jobs a terminal, and nobody sits
+    /// at it.
     pub(crate) fn may_ask(&self) -> bool {
-        !self.no_input && crate::term::is_interactive()
+        let unattended = || Environment::from_variables(|name| std::env::var_os(name)).ci;
+        !self.no_input && crate::term::is_interactive() && !unattended()
     }
 
     /// Files, network and clock as the settings have them.

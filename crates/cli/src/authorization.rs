@@ -34,16 +34,16 @@ pub(crate) fn ending(authorization: &AuthorizationPrompt, takes_paste: bool) -> 
     let paste = authorization.paste.filter(|_| takes_paste);
     match (returns(authorization), paste) {
         (true, Some(_)) => format!(
-            "Waiting for it to come back here, for {left}.\n\
+            "Waiting for the browser to come back here, for {left}.\n\
              If it does not, paste the address it ends on, and press Enter:\n"
         ),
-        (true, None) => format!("Waiting for it to come back here, for {left}.\n"),
+        (true, None) => format!("Waiting for the browser to come back here, for {left}.\n"),
         (false, Some(Paste::Code)) => format!(
-            "It ends on a code. There are {left} to do this.\n\
+            "It ends on a code. There is time for {left}.\n\
              Paste the code here, and press Enter:\n"
         ),
         (false, Some(_)) => format!(
-            "It ends on a page that does not load. There are {left} to do this.\n\
+            "It ends on a page that does not load. There is time for {left}.\n\
              Paste the address of that page here, and press Enter:\n"
         ),
         (false, None) => String::new(),
@@ -64,6 +64,9 @@ pub(crate) fn refused(refused: PasteRefused) -> &'static str {
         }
         PasteRefused::OtherSignIn => {
             "That belongs to another sign-in. Open the page above once more, then paste:"
+        }
+        PasteRefused::OtherAddress => {
+            "That is another page. Copy the address that the browser ends on:"
         }
         other => other.text(),
     }
@@ -94,9 +97,12 @@ mod tests {
             [BrowserOutcome::Opened, BrowserOutcome::Failed]
                 .map(|outcome| opened(Some(outcome)).unwrap().to_owned()),
         );
-        lines.extend(
-            [PasteRefused::NoCode, PasteRefused::OtherSignIn].map(|why| refused(why).to_owned()),
-        );
+        let reasons = [
+            PasteRefused::NoCode,
+            PasteRefused::OtherSignIn,
+            PasteRefused::OtherAddress,
+        ];
+        lines.extend(reasons.map(|why| refused(why).to_owned()));
         for line in lines.iter().flat_map(|text| text.lines()) {
             assert!(line.chars().count() < 80, "{line}");
         }

@@ -265,12 +265,7 @@ impl Prompt for Screen {
         let Some(keyboard) = self.keyboard.as_mut().filter(|_| self.asks) else {
             return false;
         };
-        let why = format!(
-            "{} does not work here: {}",
-            way(fallback.from),
-            fallback.why
-        );
-        message(&format!("{}\n", fold(&sentence(&why))));
+        message(&format!("{}\n", fold(&closed(fallback))));
         let agreed = question::agree(keyboard, instead(fallback.to));
         message("\n");
         self.agreed |= agreed;
@@ -334,11 +329,11 @@ impl Prompt for Screen {
 /// A way to sign in, at the start of a sentence.
 fn way(flow: SignIn) -> &'static str {
     match flow {
-        SignIn::Browser => "the browser",
-        SignIn::Device => "the device grant",
-        SignIn::Paste => "pasting a code",
-        SignIn::ClientCredentials => "signing in as the client itself",
-        _ => "this way to sign in",
+        SignIn::Browser => "The browser",
+        SignIn::Device => "The device grant",
+        SignIn::Paste => "Pasting a code",
+        SignIn::ClientCredentials => "Signing in as the client itself",
+        _ => "This way to sign in",
     }
 }
 
@@ -353,20 +348,17 @@ fn instead(flow: SignIn) -> &'static str {
     }
 }
 
-/// With a capital letter and a full stop.
-fn sentence(text: &str) -> String {
-    let mut characters = text.chars();
-    let first: String = characters
-        .next()
-        .into_iter()
-        .flat_map(char::to_uppercase)
-        .collect();
-    let text = format!("{first}{}", characters.as_str());
-    if text.ends_with(['.', '!', '?']) {
-        text
+/// Which way is closed and why, in one or two sentences.
+fn closed(fallback: &Fallback) -> String {
+    let way = way(fallback.from);
+    let why = fallback.why.trim_end_matches('.');
+    // What a provider means by it is a sentence of its own.
+    let between = if why.starts_with(char::is_uppercase) {
+        "."
     } else {
-        format!("{text}.")
-    }
+        ":"
+    };
+    format!("{way} does not work here{between} {why}.")
 }
 
 /// The line that is shown while the person is away. It repeats the code, because the code above may

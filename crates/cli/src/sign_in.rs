@@ -65,9 +65,9 @@ impl App {
         if let Some(limit) = &settings.login_timeout {
             login = login.time_limit(limit.value);
         }
-        Ok(login
-            .environment(self.environment())
-            .browser(self.browser()))
+        let place = self.place();
+        let browser = self.browser(&place);
+        Ok(login.environment(place).browser(browser))
     }
 
     /// Where the browser is sent back to, if the settings say more than the provider does.
@@ -93,8 +93,8 @@ impl App {
         Ok(Some(base.with_ports(ports.value.iter().copied())?))
     }
 
-    /// The kind of place this is, as far as it was not said that it is another.
-    fn environment(&self) -> Environment {
+    /// The kind of place this is, and the browser that the settings name for it.
+    fn place(&self) -> Environment {
         let mut found = Environment::detect();
         found.interactive = self.may_ask();
         if let Some(command) = &self.settings.browser {
@@ -103,12 +103,13 @@ impl App {
         found
     }
 
-    fn browser(&self) -> Browser {
-        // A window that nobody has asked for appears in front of nobody.
-        if self.settings.no_browser.value || !self.may_ask() {
-            Browser::Never
-        } else {
+    fn browser(&self, place: &Environment) -> Browser {
+        // In front of nobody no window opens, whatever the place.
+        let wanted = self.may_ask() || place.obstacle().is_some();
+        if wanted && !self.settings.no_browser.value {
             Browser::Auto
+        } else {
+            Browser::Never
         }
     }
 

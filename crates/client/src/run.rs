@@ -189,7 +189,7 @@ fn meaning(
 
 /// What went wrong, in one line for a person who is about to decide.
 pub(crate) fn in_words(error: &Error, preset: Option<&'static Preset>) -> String {
-    if let (Error::Exchange(exchange), Some(_)) = (error, preset)
+    if let Error::Exchange(exchange) = error
         && let Some(meaning) = meaning(exchange, preset)
     {
         return meaning.sentence.trim_end_matches('.').to_owned();

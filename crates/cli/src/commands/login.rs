@@ -59,31 +59,47 @@ fn welcome(session: &Session) -> String {
 
 /// An error of a login, with what to type for another way where there is one.
 fn failed(app: &App, error: Error, screen: &Screen) -> CliError {
-    if screen.was_deserted() && matches!(error, Error::Cancelled) {
-        let what = "nobody pasted a code before standard input ended";
-        return CliError::new(ExitCategory::LoginRequired, "no_input", what)
-            .hint(app.command("login"));
+    match &error {
+        Error::Cancelled if screen.was_deserted() => CliError::new(
+            ExitCategory::LoginRequired,
+            "no_input",
+            "nobody pasted a code before standard input ended",
+        )
+        .hint(app.command("login")),
+        Error::NoWayToSignIn { closed } => no_way(app, &error, closed),
+        Error::AnotherWay(closed) => {
+            let others = closed.others.clone();
+            let hint = |error: CliError, way: &SignIn| {
+                error.hint(app.command(&format!("login --flow {way}")))
+            };
+            others.iter().fold(app.explain(error), hint)
+        }
+        _ => app.explain(error),
     }
-    let ways: Vec<SignIn> = match &error {
-        Error::AnotherWay(closed) => closed.others.clone(),
-        Error::NoWayToSignIn { closed } => closed
-            .iter()
-            .filter(|(_, obstacle)| matches!(obstacle, Obstacle::NobodyToPaste))
-            .map(|(way, _)| *way)
-            .collect(),
-        _ => Vec::new(),
-    };
-    let limited = matches!(&error, Error::NoWayToSignIn { closed }
-        if closed.iter().any(|(_, obstacle)| matches!(obstacle, Obstacle::NotAllowed)));
-    let mut error = app.explain(error);
-    if let (true, Some(allowed)) = (limited, &app.settings.allowed_flows) {
+}
+
+/// What keeps each way to sign in closed, one in a line.
+fn no_way(app: &App, error: &Error, closed: &[(SignIn, Obstacle)]) -> CliError {
+    let what = "there is no way to sign in here";
+    let mut text = CliError::new(error.exit_category(), error.code(), what);
+    for (way, obstacle) in closed {
+        text = text.why(format!("{way}: {obstacle}"));
+    }
+    let keeps = |wanted: fn(&Obstacle) -> bool| closed.iter().any(|(_, found)| wanted(found));
+    if let Some(allowed) = &app.settings.allowed_flows
+        && keeps(|obstacle| matches!(obstacle, Obstacle::NotAllowed))
+    {
         for file in allowed.files() {
-            error = error.why(format!("{} limits allowed_flows", file.display()));
+            text = text.why(format!("what is allowed stands in {}", file.display()));
         }
     }
-    ways.iter().fold(error, |error, way| {
-        error.hint(app.command(&format!("login --flow {way}")))
-    })
+    if keeps(|obstacle| matches!(obstacle, Obstacle::NobodyToPaste)) {
+        let command = app.command("login --flow paste");
+        text = text
+            .hint(format!("in a terminal: {}", app.command("login")))
+            .hint(format!("with the code on standard input: {command}"));
+    }
+    text
 }
 
 /// Asks a person where they sign in.

@@ -165,9 +165,7 @@ fn token_text(session: &Session) -> String {
                 time::text(at)
             )
         }
-        (Some(_), _) if is_renewable(session) => {
-            "expired; renewed when next needed".to_owned()
-        }
+        (Some(_), _) if is_renewable(session) => "expired; renewed when next needed".to_owned(),
         (Some(_), _) => "expired".to_owned(),
         (None, _) => "the server does not say how long it is good".to_owned(),
     }

@@ -10,12 +10,11 @@ use url::Url;
 use crate::desk::Desk;
 use crate::seat::{Seat, Seated, opened};
 
-/// A desktop at which someone is asked to sign in: everything but the flow is as usual.
-fn desktop<'a>(desk: &'a Desk) -> Seat<'a> {
+/// A desktop, with room on the screen for what is pasted.
+fn desktop(desk: &Desk) -> Seat<'_> {
     Seat::at(desk)
         .env("DISPLAY", ":0")
         .browsers(&["xdg-open"])
-        // What leads back to this computer, and only that, keeps its size in every run.
         .size(80, 40)
 }
 
@@ -52,7 +51,7 @@ fn the_browser_comes_back_by_itself() {
     let left = seat.end();
     assert_eq!(left.status.code(), Some(0), "{}", left.text);
     assert_eq!(left.cursor.1, 0);
-    desk.show(&left.text);
+    desk.show_screen(&left.text);
     desk.run("status").expect_code(0);
     desk.check("browser");
 }
@@ -67,7 +66,7 @@ fn a_paste_wins_and_nobody_listens_any_more() {
     let left = seat.end();
     assert_eq!(left.status.code(), Some(0), "{}", left.text);
     assert!(!is_listening(port(&answer)));
-    desk.show(&left.text);
+    desk.show_screen(&left.text);
     desk.check("browser-paste");
 }
 
@@ -83,7 +82,11 @@ fn the_browser_wins_and_what_was_half_typed_is_not_left_for_the_shell() {
     assert_eq!(left.status.code(), Some(0), "{}", left.text);
     assert_eq!(next_line, "\n");
     assert!(!left.text.contains("half-typed"), "{}", left.text);
-    assert!(left.text.contains("Welcome, Ada Lovelace."), "{}", left.text);
+    assert!(
+        left.text.contains("Welcome, Ada Lovelace."),
+        "{}",
+        left.text
+    );
 }
 
 #[test]
@@ -103,13 +106,16 @@ fn the_code_alone_is_enough_and_may_come_with_what_terminals_add() {
 #[test]
 fn what_is_not_the_answer_is_refused_and_waiting_goes_on() {
     let mut desk = Desk::with_profile();
-    let mut seat = desktop(&desk).types("login --color never");
+    // Large enough to hold what is typed.
+    let mut seat = desktop(&desk).size(80, 150).types("login --color never");
     let answer = answer(&asked(&seat, &desk));
     let foreign = answer.replace("state=", "state=x");
     seat.types_line(&foreign);
     seat.see("another sign-in");
     seat.types_line("https://id.example.com/somewhere/else?a=b");
-    seat.see("no code");
+    seat.see("another page");
+    seat.types_line("!");
+    seat.see("no code in that");
     seat.types_line(&"y".repeat(5000));
     seat.see("longer than a line of a terminal");
     seat.types_line(&answer);
@@ -121,7 +127,7 @@ fn what_is_not_the_answer_is_refused_and_waiting_goes_on() {
         .lines()
         .filter(|line| !line.contains("yyyy") && !line.contains("state="))
         .collect();
-    desk.show(&said.join("\n"));
+    desk.show_screen(&said.join("\n"));
     desk.check("browser-refused");
 }
 
@@ -156,6 +162,8 @@ fn ctrl_c_while_something_is_typed_leaves_a_clean_terminal() {
 
 fn redirect_uri(address: &str) -> String {
     let address = Url::parse(address).expect("an address");
-    let uri = address.query_pairs().find(|(name, _)| name == "redirect_uri");
+    let uri = address
+        .query_pairs()
+        .find(|(name, _)| name == "redirect_uri");
     uri.expect("a redirect URI").1.into_owned()
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use countersign_testkit::{Finished, Home, Program, Provider};
 
-use crate::scrub::scrub;
+use crate::scrub::{scrub, scrub_addresses};
 
 /// A home, an authorization server, and a record.
 pub(crate) struct Desk {
@@ -132,9 +132,15 @@ impl Desk {
         let _ = writeln!(self.transcript, "{text}");
     }
 
-    /// Adds what was shown at another desk to the record.
-    pub(crate) fn show_of(&mut self, other: &Self, text: &str) {
-        let text = other.scrubbed(text);
+    /// Adds what a screen showed at another desk to the record.
+    pub(crate) fn show_screen_of(&mut self, other: &Self, text: &str) {
+        let text = scrub_addresses(&other.scrubbed(text));
+        let _ = writeln!(self.transcript, "{text}");
+    }
+
+    /// Adds what a screen showed to the record.
+    pub(crate) fn show_screen(&mut self, text: &str) {
+        let text = scrub_addresses(&self.scrubbed(text));
         let _ = writeln!(self.transcript, "{text}");
     }
 

@@ -1,48 +1,69 @@
 //! Which way to sign in is chosen where, and what the person is told: a table of environments and
 //! servers.
 
+use std::fmt::Write as _;
+
 use countersign_testkit::{Endpoint, Reply};
 use serde_json::json;
 
 use crate::desk::Desk;
 use crate::seat::Seat;
 
-/// The kinds of places, by what is found there: a name, variables, and programs that open an address.
-const PLACES: &[(&str, &[(&str, &str)], &[&str])] = &[
-    ("a desktop", &[("DISPLAY", ":0")], &["xdg-open"]),
-    (
-        "a desktop without a browser",
-        &[("WAYLAND_DISPLAY", "wayland-0")],
-        &[],
-    ),
-    (
-        "a remote session",
-        &[
+/// A kind of place, by what is found there.
+struct Place {
+    name: &'static str,
+    variables: &'static [(&'static str, &'static str)],
+    /// Programs that open an address.
+    programs: &'static [&'static str],
+}
+
+const PLACES: &[Place] = &[
+    Place {
+        name: "a desktop",
+        variables: &[("DISPLAY", ":0")],
+        programs: &["xdg-open"],
+    },
+    Place {
+        name: "a desktop without a browser",
+        variables: &[("WAYLAND_DISPLAY", "wayland-0")],
+        programs: &[],
+    },
+    Place {
+        name: "a remote session",
+        variables: &[
             ("SSH_CONNECTION", "192.0.2.1 51234 192.0.2.2 22"),
             ("DISPLAY", "localhost:10.0"),
         ],
-        &["xdg-open"],
-    ),
-    (
-        "a remote session in an editor, which opens pages at home",
-        &[
+        programs: &["xdg-open"],
+    },
+    Place {
+        name: "a remote session in an editor",
+        variables: &[
             ("SSH_CONNECTION", "192.0.2.1 51234 192.0.2.2 22"),
             ("BROWSER", "open-at-home"),
         ],
-        &["open-at-home"],
-    ),
-    ("a container", &[("container", "docker")], &["xdg-open"]),
-    (
-        "Linux inside Windows",
-        &[("WSL_DISTRO_NAME", "Debian")],
-        &["wslview"],
-    ),
-    ("a console", &[], &[]),
-    (
-        "a job of a build server",
-        &[("CI", "true"), ("DISPLAY", ":99")],
-        &["xdg-open"],
-    ),
+        programs: &["open-at-home"],
+    },
+    Place {
+        name: "a container",
+        variables: &[("container", "docker")],
+        programs: &["xdg-open"],
+    },
+    Place {
+        name: "Linux inside Windows",
+        variables: &[("WSL_DISTRO_NAME", "Debian")],
+        programs: &["wslview"],
+    },
+    Place {
+        name: "a console",
+        variables: &[],
+        programs: &[],
+    },
+    Place {
+        name: "a job of a build server",
+        variables: &[("CI", "true"), ("DISPLAY", ":99")],
+        programs: &["xdg-open"],
+    },
 ];
 
 /// The kinds of servers.
@@ -101,33 +122,41 @@ fn taken(text: &str) -> &'static str {
     }
 }
 
-const SIGNS: &[&str] = &["Waiting for approval", "Enter:", "[Y/n]", "error:"];
+/// What shows that there is something to wait for, or nothing any more.
+const SIGNS: &[&str] = &["Waiting for approval", "Enter:", "error:"];
 
 #[test]
 fn the_way_is_chosen_by_the_place_and_the_server() {
     let mut table = String::new();
     let mut screens = Desk::new();
-    for (place, variables, browsers) in PLACES {
+    for place in PLACES {
         for server in Server::ALL {
             let desk = Desk::with_profile();
             server.prepare(&desk);
-            let mut seat = Seat::at(&desk).size(80, 40).browsers(browsers);
-            for (name, value) in *variables {
+            let mut seat = Seat::at(&desk).size(80, 40).browsers(place.programs);
+            for (name, value) in place.variables {
                 seat = seat.env(name, *value);
             }
             let mut seat = seat.types("login --color never --qr never");
-            let mut first = seat.see_one(SIGNS);
-            let mut way = taken(&first).to_owned();
-            if first.contains("[Y/n]") {
+            let mut asked = 0;
+            // Each question is answered with Enter, until there is something to wait for.
+            let screen = loop {
+                let text = seat.see_that("a question or something to wait for", |text| {
+                    let questions = text.matches("[Y/n]").count();
+                    questions > asked || SIGNS.iter().any(|sign| text.contains(sign))
+                });
+                if !text.ends_with("[Y/n]") {
+                    break text;
+                }
+                asked += 1;
                 seat.types_line("");
-                let text = seat.see_one(&["Waiting for approval", "Enter:", "error:"]);
-                way = format!("asks, then {}", taken(&text));
-                first = text;
-            }
-            let title = format!("{place}, {}", server.words());
-            table.push_str(&format!("{title:90} {way}\n"));
+            };
+            let title = format!("{}, {}", place.name, server.words());
+            let way = taken(&screen);
+            let asked = "asks, then ".repeat(asked);
+            let _ = writeln!(table, "{title:72} {asked}{way}");
             screens.note(&title);
-            screens.show_of(&desk, &first);
+            screens.show_screen_of(&desk, &screen);
             screens.show("");
             seat.interrupt();
             seat.end();
@@ -152,7 +181,7 @@ fn without_a_terminal_nothing_is_asked_and_a_login_says_what_there_is_to_say() {
                 .run();
             assert!(!done.stderr.contains("[Y/n]"), "{}", done.stderr);
             assert_eq!(done.stdout, "");
-            screens.show_of(&desk, &done.stderr);
+            screens.show_screen_of(&desk, &done.stderr);
             screens.show(&format!("[exit {}]\n", done.code().unwrap_or_default()));
         }
     }
@@ -161,7 +190,7 @@ fn without_a_terminal_nothing_is_asked_and_a_login_says_what_there_is_to_say() {
     for arguments in ["token", "whoami", "curl http://127.0.0.1:9/", "inspect"] {
         let done = desk.program(arguments).env("DISPLAY", ":0").run();
         screens.show(&format!("$ countersign {arguments}"));
-        screens.show_of(&desk, &done.expect_code(4).stderr);
+        screens.show_screen_of(&desk, &done.expect_code(4).stderr);
     }
     assert!(desk.provider.server().requests().is_empty());
     screens.check("no-terminal");

@@ -193,10 +193,9 @@ impl Seated {
 
     /// Waits until one of `words` is on the screen.
     pub(crate) fn see_one(&self, words: &[&str]) -> String {
-        self.wait(
-            |text| words.iter().any(|words| text.contains(words)),
-            &format!("{words:?}"),
-        )
+        self.see_that(&format!("{words:?}"), |text| {
+            words.iter().any(|words| text.contains(words))
+        })
     }
 
     /// Waits until `words` are on the screen.
@@ -212,7 +211,8 @@ impl Seated {
         address.expect("the address is on the screen").to_owned()
     }
 
-    fn wait(&self, seen: impl Fn(&str) -> bool, what: &str) -> String {
+    /// Waits until the screen is as it should be.
+    pub(crate) fn see_that(&self, what: &str, seen: impl Fn(&str) -> bool) -> String {
         let begun = Instant::now();
         loop {
             let text = self.text();
