@@ -138,9 +138,16 @@ impl SessionStore {
             fell_back,
         } = self.deposit(self.vaults.chosen(), &place, &secrets)?;
         if let Err(error) = self.write::<T>(key, &clear, &place, &*vault, receipt.clone()) {
-            // Nothing leads to it.
-            let old = old.as_ref().map(|old| old.login.as_str());
-            let _ = vault.forget(&self.label, key, Some(&receipt), old);
+            // The file may be in its place all the same: syncing the directory is the last thing that
+            // can fail. Only a deposit that nothing leads to is taken back.
+            let is_placed = match self.header_of(key) {
+                Some(now) => now.login() == login,
+                None => self.path_of(key).exists(),
+            };
+            if !is_placed {
+                let old = old.as_ref().map(|old| old.login.as_str());
+                let _ = vault.forget(&self.label, key, Some(&receipt), old);
+            }
             return Err(error);
         }
         let left_behind = self.tidy(key, old.as_ref(), &*vault, &login.id, fell_back.as_ref());

@@ -64,7 +64,11 @@ pub(crate) fn plant(store: &FileStore, bytes: &[u8]) {
 
 /// Every name in the store's directory, hidden ones too, sorted.
 pub(crate) fn listing(store: &FileStore) -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(store.path())
+    listing_of(store.path())
+}
+
+pub(crate) fn listing_of(directory: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
