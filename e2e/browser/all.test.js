@@ -2,3 +2,4 @@
 
 import "./callback.test.js";
 import "./pages.test.js";
+import "./code.test.js";

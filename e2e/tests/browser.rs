@@ -13,8 +13,12 @@ use countersign_testkit::{Home, Program, bin};
 fn people_can_do_on_the_pages_what_they_are_for() {
     let limit = Duration::from_secs(240);
     let home = Home::new();
+    // On disk, so that clients can be registered while it serves.
+    let state = home.path().join("issuer");
     let issuer = Program::new(bin("countersign-issuer"))
-        .args(["serve", "--memory", "--listen", "127.0.0.1:0"])
+        .arg("--state-dir")
+        .arg(&state)
+        .args(["serve", "--listen", "127.0.0.1:0"])
         .home(&home)
         .limit(limit)
         .start();
@@ -30,6 +34,8 @@ fn people_can_do_on_the_pages_what_they_are_for() {
     let outcome = browser_script("--test")
         .args(["--test-reporter=spec", "all.test.js"])
         .env("ISSUER", origin)
+        .env("ISSUER_PROGRAM", bin("countersign-issuer"))
+        .env("ISSUER_STATE", &state)
         .env("SETUP_LINK", &setup_link)
         .env("SCREENSHOTS", &pictures)
         .run();

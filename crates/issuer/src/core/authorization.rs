@@ -18,8 +18,8 @@ use countersign_oauth::{ScopeSet, Secret, text};
 use super::device::scopes_of_request;
 use super::redirect::{self, Destination};
 use super::{
-    AuthorizationParameters, BrowserSession, Client, Core, Digest, Error, GrantType, PushedRequest,
-    Refusal, sealed,
+    AuthorizationParameters, BrowserSession, Client, ClientAuthentication, Core, Digest, Error,
+    GrantType, PushedRequest, Refusal, sealed,
 };
 use crate::storage::StorageError;
 
@@ -150,6 +150,8 @@ pub enum Standing {
     SignIn,
     /// The person of this session has to decide.
     Consent,
+    /// No page may be shown, and none is needed: see [`Core::consents`].
+    Granted,
     /// It cannot be granted; the client is told.
     Answered(AuthorizationResponse),
 }
@@ -251,29 +253,65 @@ impl Core {
         request: &AuthorizationRequest,
         session: Option<&BrowserSession>,
         now: Timestamp,
-    ) -> Standing {
+    ) -> Result<Standing, Error> {
         let silent = request.is_silent();
         let Some(session) = session.filter(|session| request.accepts_sign_in_of(session, now))
         else {
-            return if silent {
+            return Ok(if silent {
                 Standing::Answered(self.refusal_of(request, Refusal::LoginRequired))
             } else {
                 Standing::SignIn
-            };
+            });
         };
         if !request.asks_for(session) {
             // Somebody else has signed in for this request than the one it is
             // about (OpenID Connect Core 1.0, section 3.1.2.1, `id_token_hint`).
-            return if silent || request.was_signed_in_for(session) {
+            return Ok(if silent || request.was_signed_in_for(session) {
                 Standing::Answered(self.refusal_of(request, Refusal::LoginRequired))
             } else {
                 Standing::SignIn
-            };
+            });
         }
-        if silent {
-            return Standing::Answered(self.refusal_of(request, Refusal::ConsentRequired));
+        if !silent {
+            return Ok(Standing::Consent);
         }
-        Standing::Consent
+        Ok(if self.consents(request, session, now)? {
+            Standing::Granted
+        } else {
+            Standing::Answered(self.refusal_of(request, Refusal::ConsentRequired))
+        })
+    }
+
+    /// Whether the person has consented already to what is asked silently: as
+    /// long as a login lasts that was approved for this client with all of it.
+    ///
+    /// Only for a client that can prove who it is, and that is answered at a
+    /// site: any program on a machine can pass for another one there (RFC 8252,
+    /// section 8.6).
+    fn consents(
+        &self,
+        request: &AuthorizationRequest,
+        session: &BrowserSession,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let client = &request.client;
+        let known = client.authentication != ClientAuthentication::Public
+            && matches!(request.destination(), Destination::Site { .. });
+        if !known {
+            return Ok(false);
+        }
+        let grants = self
+            .store
+            .read(|records| records.grants_of(&session.account.id, &client.id))?;
+        let asked = &request.asked;
+        Ok(grants.iter().any(|grant| {
+            now < grant.expires_at
+                && asked.scopes.is_subset(&grant.scopes)
+                && asked
+                    .audiences
+                    .iter()
+                    .all(|audience| grant.audiences.contains(audience))
+        }))
     }
 
     /// The name to begin a sign-in with: the one of the account that the

@@ -45,7 +45,7 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let sealed = query(&uri, "request").unwrap_or_default();
-    let (request, session) = match stand(&pages, &visitor, &sealed)? {
+    let (request, session) = match stand(&pages, &visitor, &sealed).await? {
         Stand::Ready(request, session) => (request, session),
         Stand::Answer(response) => return Ok(response),
     };
@@ -71,7 +71,7 @@ pub(super) async fn decide(
     Post { visitor, fields }: Post,
 ) -> Result<Response, Refusal> {
     let choice = Choice::parse(fields.text("decision")).ok_or(Refusal::MalformedForm)?;
-    let (request, session) = match stand(&pages, &visitor, fields.text("request"))? {
+    let (request, session) = match stand(&pages, &visitor, fields.text("request")).await? {
         Stand::Ready(request, session) => (request, session),
         Stand::Answer(response) => return Ok(response),
     };
@@ -97,7 +97,11 @@ enum Stand<'a> {
     Answer(Response),
 }
 
-fn stand<'a>(pages: &Pages, visitor: &'a Visitor, sealed: &str) -> Result<Stand<'a>, Refusal> {
+async fn stand<'a>(
+    pages: &Pages,
+    visitor: &'a Visitor,
+    sealed: &str,
+) -> Result<Stand<'a>, Refusal> {
     let now = pages.app.now();
     let core = pages.core();
     let refused = |response: &AuthorizationResponse| {
@@ -111,13 +115,20 @@ fn stand<'a>(pages: &Pages, visitor: &'a Visitor, sealed: &str) -> Result<Stand<
         Err(problem) => return Err(problem.into()),
     };
     let session = visitor.session.as_ref();
-    let answer = match (core.authorization_standing(&request, session, now), session) {
+    let answer = match (
+        core.authorization_standing(&request, session, now)?,
+        session,
+    ) {
         (Standing::Consent, Some(session)) => {
             return Ok(Stand::Ready(Box::new(request), session));
         }
+        (Standing::Granted, Some(session)) => {
+            let approved = core.approve_authorization(&request, session, now);
+            redirect_away(&approved.await?.url)?
+        }
         (Standing::Answered(response), _) if request.is_silent() => redirect_away(&response.url)?,
         (Standing::Answered(response), _) => refused(&response)?,
-        (Standing::Consent | Standing::SignIn, _) => {
+        (Standing::Consent | Standing::Granted | Standing::SignIn, _) => {
             pages.redirect(&format!("/sign-in?request={sealed}"))
         }
     };

@@ -89,10 +89,10 @@ pub(super) async fn done(
         frame: pages.frame(&visitor),
         tone: Tone::Good,
         title: SIGNED_OUT.to_owned(),
-        text: "Nobody is signed in here in this browser. Terminals that were approved stay as \
-               they are: end one with countersign logout there."
+        text: "Nobody is signed in in this browser. Terminals that you approved stay signed in; \
+               to end one of them, type there:"
             .to_owned(),
-        command: None,
+        command: Some("countersign logout"),
         next: None,
     };
     pages.page(&visitor, StatusCode::OK, &page)

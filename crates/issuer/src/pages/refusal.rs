@@ -217,14 +217,15 @@ fn authorization(problem: Unanswerable) -> Words {
             "This sign-in cannot go on",
             format!(
                 "It was used already, or is too old. Nothing was approved. Start it again from \
-                 the application. ({problem}.)"
+                 the application. If that does not help, tell whoever looks after it: {problem}."
             ),
         ),
         _ => (
             "This sign-in cannot go on",
             format!(
                 "The application that sent you here is not known, or asked to be answered at an \
-                 address that is not its own. Nothing was approved. ({problem}.)"
+                 address that is not its own. Nothing was approved. Tell whoever looks after it: \
+                 {problem}."
             ),
         ),
     };
@@ -237,8 +238,8 @@ fn logout(problem: InvalidLogout) -> Words {
             "The page was open for too long. You can sign out from the start page.".to_owned()
         }
         _ => format!(
-            "The application that sent you here made a mistake. You can sign out from the start \
-             page. ({problem}.)"
+            "The application that sent you here made a mistake; you can sign out from the start \
+             page. Tell whoever looks after it: {problem}."
         ),
     };
     plain("You were not signed out", &text, Some(START))

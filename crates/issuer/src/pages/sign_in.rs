@@ -21,7 +21,7 @@ pub(super) async fn show(
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let waiting = Waiting::from_query(&pages, &uri)?;
-    if !is_needed(&pages, &visitor, &waiting) {
+    if !is_needed(&pages, &visitor, &waiting)? {
         return Ok(pages.redirect(&waiting.path()));
     }
     let form = SignInForm {
@@ -90,16 +90,16 @@ pub(super) async fn sign_out(
 }
 
 /// Whether a password has to be typed: also by who is signed in, if an application wants it.
-fn is_needed(pages: &Pages, visitor: &Visitor, waiting: &Waiting) -> bool {
+fn is_needed(pages: &Pages, visitor: &Visitor, waiting: &Waiting) -> Result<bool, Refusal> {
     let session = visitor.session.as_ref();
-    match waiting {
+    Ok(match waiting {
         Waiting::Nothing | Waiting::Device(_) => session.is_none(),
         Waiting::Application(request, _) => {
             let now = pages.app.now();
-            let standing = pages.core().authorization_standing(request, session, now);
+            let standing = pages.core().authorization_standing(request, session, now)?;
             matches!(standing, Standing::SignIn)
         }
-    }
+    })
 }
 
 /// The user name to begin with: whom the application expects, or who has to sign in again.

@@ -180,6 +180,17 @@ impl Records for Tables {
         Ok(self.grants.row(id).cloned())
     }
 
+    fn grants_of(&self, account_id: &str, client_id: &str) -> Result<Vec<Grant>, StorageError> {
+        let mut grants: Vec<Grant> = self
+            .grants
+            .rows()
+            .filter(|grant| grant.account_id == account_id && grant.client_id == client_id)
+            .cloned()
+            .collect();
+        grants.sort_by_key(|grant| grant.id);
+        Ok(grants)
+    }
+
     fn last_rotation(&self) -> Result<Option<Timestamp>, StorageError> {
         let rotations = self.grants.rows().filter_map(|grant| grant.rotation);
         Ok(rotations.map(|rotation| rotation.rotated_at).max())

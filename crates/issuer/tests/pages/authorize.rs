@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use countersign_issuer::core::{GrantType, NewAuthentication, NewClient};
+use countersign_issuer::core::{
+    ClientCredentials, CodeRequest, GrantType, NewAuthentication, NewClient,
+};
+use countersign_oauth::Secret;
 use http::StatusCode;
 use url::form_urlencoded;
 
@@ -374,6 +377,51 @@ async fn with_prompt_none_the_answer_is_a_redirect_and_never_a_page() {
         let error_of = parameter(answer.location(), "error");
         assert_eq!(error_of.as_deref(), Some(error));
     }
+}
+
+/// The rules are in `tests/rules/authorization.rs`.
+#[tokio::test]
+async fn what_is_granted_without_a_page_comes_with_a_redirect() {
+    let site = Site::new().await;
+    let uri = "https://app.example/cb";
+    let web = NewClient {
+        authentication: NewAuthentication::Secret,
+        grant_types: vec![GrantType::AuthorizationCode],
+        redirect_uris: vec![uri.to_owned()],
+        ..NewClient::new("web")
+    };
+    let web = site
+        .core
+        .put_client(web, site.now())
+        .await
+        .unwrap()
+        .unwrap();
+    let mut browser = site.signed_in().await;
+    let asks = [("client_id", "web"), ("redirect_uri", uri)];
+    let (_, page) = consent(&mut browser, &asks).await;
+    let approved = decide(&mut browser, &page, "approve").await;
+    let code = parameter(approved.goes_on_to(), "code").unwrap();
+    let secret = web.secret.unwrap();
+    let request = CodeRequest {
+        credentials: ClientCredentials::with_secret("web", secret),
+        code: Secret::from(code.clone()),
+        redirect_uri: uri.to_owned(),
+        code_verifier: Secret::new(VERIFIER),
+        resources: Vec::new(),
+    };
+    site.core.redeem_code(request, site.now()).await.unwrap();
+
+    let silent = asked(&[asks[0], asks[1], ("prompt", "none")]);
+    let begun = browser.get(&format!("/authorize?{silent}")).await;
+    let answer = browser.get(begun.location()).await;
+    let again = parameter(answer.location(), "code").unwrap();
+    assert_ne!(again, code);
+    // Nobody else is served by what she has consented to.
+    let mut stranger = site.browser();
+    let begun = stranger.get(&format!("/authorize?{silent}")).await;
+    let answer = stranger.get(begun.location()).await;
+    let error = parameter(answer.location(), "error");
+    assert_eq!(error.as_deref(), Some("login_required"));
 }
 
 #[tokio::test]

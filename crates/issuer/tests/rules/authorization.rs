@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use countersign_issuer::core::{
-    AuthorizationProblem, Destination, GrantType, NewClient, Standing, Unanswerable,
+    AuthorizationProblem, ClientCredentials, Destination, GrantType, NewAuthentication, NewClient,
+    Standing, Unanswerable,
 };
 
-use crate::code_flow::{CALLBACK, answer, asking, encoded, error_of};
+use crate::code_flow::{CALLBACK, VERIFIER, answer, asking, encoded, error_of};
 use crate::fixture::Fixture;
 
 /// RFC 6749, section 4.1.2.1: without a client or an address of it, the
@@ -353,6 +354,51 @@ async fn with_prompt_none_no_page_is_shown() {
         error(&[("prompt", "none"), ("max_age", "10")], Some(&session)),
         "login_required"
     );
+}
+
+/// What was consented to stays so as long as a login of it lasts, for a client
+/// that can prove who it is and has a place of its own.
+#[tokio::test]
+async fn with_prompt_none_a_known_application_gets_what_it_has_again() {
+    let f = Fixture::in_memory().await;
+    let uri = "https://app.example/cb";
+    let web = NewClient {
+        authentication: NewAuthentication::Secret,
+        grant_types: GrantType::FOR_PEOPLE.to_vec(),
+        redirect_uris: vec![uri.to_owned(), "http://127.0.0.1/cb".to_owned()],
+        ..NewClient::new("web")
+    };
+    let web = f.core.put_client(web, f.now()).await.unwrap().unwrap();
+    let credentials = ClientCredentials::with_secret("web", web.secret.unwrap());
+    let session = f.sign_in("ada").await;
+    let asks = |scope, uri| {
+        let changes = [
+            ("client_id", "web"),
+            ("redirect_uri", uri),
+            ("scope", scope),
+            ("prompt", "none"),
+        ];
+        let request = f.ask(&changes).unwrap();
+        match f.standing(&request, Some(&session)) {
+            Standing::Granted => "granted".to_owned(),
+            Standing::Answered(response) => error_of(&response),
+            other => panic!("no page, not {other:?}"),
+        }
+    };
+    assert_eq!(asks("openid", uri), "consent_required");
+    let scope = ("scope", "openid email");
+    let asked = [("client_id", "web"), ("redirect_uri", uri), scope];
+    let code = f.code(&asked, &session).await;
+    assert_eq!(asks("openid", uri), "consent_required");
+    f.redeem_as(credentials, &code, uri, VERIFIER)
+        .await
+        .unwrap();
+    assert_eq!(asks("openid", uri), "granted");
+    assert_eq!(asks("openid email", uri), "granted");
+    assert_eq!(asks("openid profile", uri), "consent_required");
+    assert_eq!(asks("openid", "http://127.0.0.1:1/cb"), "consent_required");
+    f.advance_secs(600);
+    assert_eq!(asks("openid", uri), "consent_required");
 }
 
 /// `id_token_hint`: "If the End-User identified by the ID Token is logged in

@@ -95,6 +95,7 @@ impl Fixture {
     ) -> Standing {
         self.core
             .authorization_standing(request, session, self.now())
+            .unwrap()
     }
 
     /// A code for a request that `session` approves.

@@ -36,10 +36,11 @@ impl Rows<'_> {
     fn all<T>(
         &self,
         sql: &str,
+        params: impl Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StorageError> {
         let mut statement = self.0.prepare_cached(sql).map_err(failed)?;
-        let rows = statement.query_map([], read).map_err(failed)?;
+        let rows = statement.query_map(params, read).map_err(failed)?;
         rows.collect::<rusqlite::Result<_>>().map_err(failed)
     }
 
@@ -78,7 +79,7 @@ impl Records for Rows<'_> {
     }
 
     fn accounts(&self) -> Result<Vec<Account>, StorageError> {
-        self.all("SELECT * FROM accounts ORDER BY username", account)
+        self.all("SELECT * FROM accounts ORDER BY username", [], account)
     }
 
     fn client(&self, id: &str) -> Result<Option<Client>, StorageError> {
@@ -86,7 +87,7 @@ impl Records for Rows<'_> {
     }
 
     fn clients(&self) -> Result<Vec<Client>, StorageError> {
-        self.all("SELECT * FROM clients ORDER BY id", client)
+        self.all("SELECT * FROM clients ORDER BY id", [], client)
     }
 
     fn device(&self, code: &Digest) -> Result<Option<Device>, StorageError> {
@@ -115,6 +116,14 @@ impl Records for Rows<'_> {
 
     fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StorageError> {
         self.one("SELECT * FROM grants WHERE id = ?", [id], grant)
+    }
+
+    fn grants_of(&self, account_id: &str, client_id: &str) -> Result<Vec<Grant>, StorageError> {
+        self.all(
+            "SELECT * FROM grants WHERE account_id = ? AND client_id = ? ORDER BY id",
+            [account_id, client_id],
+            grant,
+        )
     }
 
     fn last_rotation(&self) -> Result<Option<Timestamp>, StorageError> {
