@@ -2,6 +2,7 @@
 //!
 //! Not responsible for the rules of the exchange (`countersign-oauth`), nor for what it looks like.
 
+use countersign_jose::crypto::ring;
 use countersign_oauth::{DeviceAuthorization, DeviceFlow};
 
 use crate::attempt::{Attempt, tell_of_clocks};
@@ -19,6 +20,12 @@ pub(crate) fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<
 
     let asking_client = attempt.device_client(&client);
     let mut asking = attempt.request.start_device(metadata, &asking_client)?;
+    if attempt
+        .preset
+        .is_some_and(|preset| preset.quirks.device_pkce)
+    {
+        asking = asking.with_pkce(ring::provider())?;
+    }
     let authorization = drive(&mut asking, &attentive, clock, &mut Asleep(clock))?;
     // By the time of day, like everything the server's answer is measured by.
     let now = clock.now();

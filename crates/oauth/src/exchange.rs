@@ -100,6 +100,13 @@ impl Exchange {
         }
     }
 
+    /// Adds a parameter to a form.
+    pub(crate) fn add(&mut self, name: &str, value: impl Into<String>) {
+        if let Question::Form { form, .. } = &mut self.question {
+            form.add(name, value);
+        }
+    }
+
     pub(crate) fn endpoint(&self) -> Endpoint {
         self.endpoint
     }

@@ -12,9 +12,10 @@ mod common;
 use common::*;
 use countersign_jose::crypto::ring;
 use countersign_oauth::{
-    AuthorizationRequest, Client, ClientAuthentication, Error, ErrorCode, Flow, Introspection,
-    IntrospectionFlow, KeysFlow, Metadata, Misuse, RefreshFlow, RevocationFlow, ScopeSet, Secret,
-    Step, SubjectCheck, TokenTypeHint, TransportError, UserInfo, UserInfoFlow,
+    AuthorizationRequest, Client, ClientAuthentication, DeviceFlow, Error, ErrorCode, Flow,
+    Introspection, IntrospectionFlow, KeysFlow, Metadata, Misuse, RefreshFlow, RevocationFlow,
+    ScopeSet, Secret, Step, SubjectCheck, TokenTypeHint, TransportError, UserInfo, UserInfoFlow,
+    pkce,
 };
 
 // --- device authorization (RFC 8628, section 3.1) ---------------------------------------------
@@ -39,6 +40,33 @@ fn a_device_authorization_request_holds_what_was_asked_for() {
         "scope=email+openid&audience=https%3A%2F%2Fapi.example.com\
          &resource=https%3A%2F%2Fa.example&acr_values=mfa&client_id=cli"
     );
+}
+
+/// Keycloak asks for PKCE (RFC 7636) here too, where a client must use it.
+#[test]
+fn a_device_code_can_be_bound_by_pkce() {
+    let start = request().start_device(&metadata(), &client()).unwrap();
+    let mut flow = start.with_pkce(ring::provider()).unwrap();
+    let sent_first = sent(&mut flow);
+    assert_eq!(
+        field(&sent_first, "code_challenge_method").as_deref(),
+        Some("S256")
+    );
+    let body = r#"{"device_code":"dc","user_code":"BCDF","expires_in":600,
+        "verification_uri":"https://id.example.com/device"}"#;
+    flow.handle(&json(200, body), T0).unwrap();
+    let Ok(Step::Done(authorization)) = flow.poll(T0) else {
+        panic!("not done")
+    };
+    let flow = DeviceFlow::new(&metadata(), &client(), &authorization, T0);
+    let Ok(Step::Send(request)) = flow.unwrap().poll(T0 + secs(5)) else {
+        panic!("no request")
+    };
+    let verifier = field(&request, "code_verifier").unwrap();
+    let challenge = pkce::challenge(&verifier, ring::provider());
+    assert_eq!(field(&sent_first, "code_challenge"), Some(challenge));
+    let shown = format!("{authorization:?} {request:?}");
+    assert!(!shown.contains(&verifier), "{shown}");
 }
 
 #[test]

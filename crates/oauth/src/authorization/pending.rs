@@ -76,7 +76,8 @@ impl PendingAuthorization {
     /// long line, quotes and angle brackets. An address must be the redirect URI, and its parameters are
     /// checked as those of a request are. A bare code carries neither `state` nor `iss`; what binds it to
     /// this sign-in is PKCE: a code that somebody else asked for does not go with our verifier, and the
-    /// server refuses it (RFC 7636, section 1; RFC 9700, section 4.5.3).
+    /// server refuses it (RFC 7636, section 1; RFC 9700, section 4.5.3). The nonce of the ID token says the
+    /// same once more.
     ///
     /// # Errors
     /// [`CallbackError`] says whether to ask again.

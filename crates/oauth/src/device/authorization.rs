@@ -38,6 +38,9 @@ pub struct DeviceAuthorization {
     pub expires_at: Timestamp,
     /// The least time between two polls.
     pub interval: Duration,
+    /// What the device code was bound to, if it was; see
+    /// [`DeviceAuthorizationFlow::with_pkce`](super::DeviceAuthorizationFlow::with_pkce).
+    pub code_verifier: Option<Secret>,
 }
 
 impl DeviceAuthorization {
@@ -84,6 +87,7 @@ impl DeviceAuthorization {
             verification_uri_complete,
             expires_at: now + expires_in,
             interval,
+            code_verifier: None,
         })
     }
 }

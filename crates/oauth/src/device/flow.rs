@@ -70,8 +70,13 @@ impl DeviceFlow {
         let mut form = Form::default();
         form.add("grant_type", crate::grant::DEVICE_CODE);
         form.add("device_code", device_code.expose());
+        let mut secrets = vec![device_code];
+        if let Some(verifier) = &authorization.code_verifier {
+            form.add("code_verifier", verifier.expose());
+            secrets.push(verifier);
+        }
         let mut flow = Self {
-            exchange: Exchange::form(metadata, Endpoint::Token, client, form, &[device_code])?,
+            exchange: Exchange::form(metadata, Endpoint::Token, client, form, &secrets)?,
             dpop: client.dpop.clone(),
             expires_at: authorization.expires_at,
             interval: authorization.interval,

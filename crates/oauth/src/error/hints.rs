@@ -132,9 +132,10 @@ fn refused(refusal: &Refusal) -> Vec<String> {
         Some(ErrorCode::UnmetAuthenticationRequirements) => {
             &["this account cannot authenticate as was asked for (acr_values)"]
         }
-        Some(ErrorCode::InvalidDpopProof) => {
-            &["check the date and time of this machine (and the server's)"]
-        }
+        Some(ErrorCode::InvalidDpopProof) => &[
+            "if the sign-in was without DPoP, this client or API must be used with it",
+            "otherwise check the date and time of this machine (and the server's)",
+        ],
         Some(ErrorCode::InvalidToken) => &["sign in again"],
         Some(ErrorCode::InsufficientScope) => &["sign in again with the scope that is needed"],
         None if matches!(refusal.status, 404 | 405 | 410) => {

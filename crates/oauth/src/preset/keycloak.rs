@@ -29,6 +29,7 @@ pub(super) static PRESET: Preset = Preset {
         api: ApiChoice::AtServer,
         access_token: AccessTokenForm::Jwt,
         offline_access_needs_consent: false,
+        device_pkce: true,
         ..Quirks::NONE
     },
     issuer: IssuerForm::Of(form_issuer),
@@ -75,7 +76,7 @@ const RULES: &[Rule] = &[
         "invalid_request",
         "code_challenge",
         "This client must use PKCE in a way that this sign-in did not.",
-        "Sign in with the browser, or leave the client's code challenge method unset for the device grant.",
+        "Set the client's code challenge method to S256, or leave it unset.",
     )
     .other_flow(),
     Rule::says(

@@ -33,6 +33,8 @@ pub struct Quirks {
     pub scope_separator: ScopeSeparator,
     /// Whether the metadata mentions PKCE. It is used in any case.
     pub advertises_pkce: bool,
+    /// Whether the device grant takes PKCE as well, and may ask for it. No specification has that.
+    pub device_pkce: bool,
     /// Whether the device authorization response has `verification_uri_complete`. Without it there is
     /// nothing to put into a QR code but the address, and the code has to be typed.
     pub verification_uri_complete: bool,
@@ -279,6 +281,7 @@ impl Quirks {
         revocation: Revocation::Rfc7009,
         scope_separator: ScopeSeparator::Space,
         advertises_pkce: true,
+        device_pkce: false,
         verification_uri_complete: true,
     };
 }

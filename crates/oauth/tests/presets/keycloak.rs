@@ -176,3 +176,15 @@ fn the_id_token_has_the_session_and_the_authorized_party() {
     }));
     assert_eq!(token.unwrap().acr(), Some("1"));
 }
+
+#[test]
+fn the_device_grant_takes_pkce_here_and_nowhere_else() {
+    for preset in countersign_oauth::preset::Preset::ALL {
+        assert_eq!(
+            preset.quirks.device_pkce,
+            preset.name == "keycloak",
+            "{}",
+            preset.name
+        );
+    }
+}

@@ -48,6 +48,7 @@ impl Recorded {
             verification_uri_complete: None,
             expires_at: T0 + std::time::Duration::from_secs(900),
             interval: std::time::Duration::from_secs(5),
+            code_verifier: None,
         };
         let mut flow = DeviceFlow::new(&self.metadata, &self.client, &authorization, T0)?;
         let mut now = T0;

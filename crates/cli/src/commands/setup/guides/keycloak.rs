@@ -54,8 +54,8 @@ pub(super) static GUIDE: Guide = Guide {
         },
     ],
     know: &[
-        "The program uses PKCE in the browser whatever is set. Leave the client's PKCE method \
-         unset: a method that is set is asked for in the device grant as well.",
+        "The program uses PKCE whatever is set, in the browser and for device codes. The client's PKCE \
+         method may be set to S256, so that nothing without it is accepted.",
         "A realm is an issuer. Its name is part of the address, and capitals count.",
     ],
 };
