@@ -12,7 +12,8 @@
 //! | `logout` | a client asks that its person be signed out |
 //! | `own_tokens` | a client gets a token in its own name |
 //! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
-//! | `token`, `inspection` | what tokens say; reading, introspecting and revoking them |
+//! | `token` | what tokens say |
+//! | `access_token`, `user_info`, `inspection` | tokens that come back: read, shown about a person, introspected, revoked |
 //! | `dpop`, `nonce`, `replay` | proofs that a request comes from the holder of a key |
 //! | `limits`, `pace` | how often and how fast something may be tried |
 //! | `keys` | which keys sign |
@@ -22,6 +23,7 @@
 //!
 //! Not responsible for HTTP, for pages, nor for where records rest.
 
+mod access_token;
 mod approval;
 mod assertion;
 mod authorization;
@@ -53,6 +55,7 @@ mod sealed;
 mod sessions;
 mod token;
 pub(crate) mod user_code;
+mod user_info;
 mod users;
 
 use std::fmt;
@@ -79,7 +82,7 @@ pub use code::CodeRequest;
 pub use credentials::ClientCredentials;
 pub use device::{DeviceRequest, StartedDevice};
 pub use dpop::{DPOP_ALGORITHMS, DpopProof};
-pub use inspection::{Introspection, TokenProblem, UserInfo};
+pub use inspection::Introspection;
 pub use keys::{KeyError, Keys, PublishedKeys};
 pub use limits::{Limit, Limits};
 pub use logout::{InvalidLogout, LogoutParameters, LogoutRequest};
@@ -95,6 +98,7 @@ pub use redirect::Destination;
 pub use refusal::{Failure, Refusal};
 pub use registration::{ClientRejected, JwksProblem, UriProblem};
 pub use token::{ACR_PASSWORD, Confirmation, SCOPES, TokenType, Tokens};
+pub use user_info::{TokenProblem, UserInfo};
 
 /// What the issuer's core could not do for reasons of its own.
 ///
