@@ -1,8 +1,10 @@
 //! The real `countersign`, in a home of its own.
 
+use std::fs;
 use std::time::Duration;
 
 use countersign_testkit::{Finished, Home, Program, Running, bin};
+use serde_json::{Value, json};
 
 /// Longer than anything a test waits for; what hangs is killed then.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -56,6 +58,25 @@ impl Cli {
     /// Runs `countersign` with these arguments (separated by spaces).
     pub fn run(&self, arguments: &str) -> Finished {
         self.command(arguments).run()
+    }
+
+    /// Makes what it has kept of metadata and keys older by so many milliseconds.
+    ///
+    /// # Panics
+    /// When it has kept nothing that can be read.
+    pub fn age_cache(&self, milliseconds: i64) {
+        let directory = self.home.cache_dir().join("provider");
+        let entries = fs::read_dir(directory).expect("something was kept");
+        for entry in entries {
+            let path = entry.expect("it can be listed").path();
+            let text = fs::read(&path).expect("it can be read");
+            let mut kept: Value = serde_json::from_slice(&text).expect("it is JSON");
+            let fetched_at = kept
+                .pointer_mut("/record/fetched_at")
+                .expect("it says when");
+            *fetched_at = json!(fetched_at.as_i64().unwrap_or_default() - milliseconds);
+            fs::write(&path, kept.to_string()).expect("it can be written");
+        }
     }
 
     /// Starts a login by device code and waits until it shows where to approve.

@@ -13,12 +13,9 @@
 
 mod fault;
 
-use std::fs;
-
 use countersign_e2e::Cli;
 use countersign_testkit::{Endpoint, Provider};
 use fault::{Fault, Flow, run_all};
-use serde_json::{Value, json};
 
 #[test]
 fn discovery_that_goes_wrong_ends_in_a_named_error() {
@@ -71,23 +68,12 @@ fn keys_that_rotate_in_the_middle_are_fetched_again() {
     cli.run(&login).expect_code(0);
     // Keys of this very moment are not fetched again, or forged tokens would cause requests; these
     // have been kept for a minute when the server rotates its keys, between request and answer.
-    age_cache(&cli, 60_000);
+    cli.age_cache(60_000);
     provider.pending_polls(1);
     let waiting = cli.start_login(&provider.issuer(), "cli");
     provider.rotate_keys();
     waiting.finish().expect_code(0);
     assert_eq!(provider.requests(Endpoint::Jwks).len(), 2);
-}
-
-/// Makes everything in the cache older by so many milliseconds.
-fn age_cache(cli: &Cli, milliseconds: i64) {
-    for entry in fs::read_dir(cli.home().cache_dir().join("provider")).unwrap() {
-        let path = entry.unwrap().path();
-        let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        let fetched_at = kept["record"]["fetched_at"].as_i64().unwrap();
-        kept["record"]["fetched_at"] = json!(fetched_at - milliseconds);
-        fs::write(&path, kept.to_string()).unwrap();
-    }
 }
 
 #[test]

@@ -119,3 +119,27 @@ fn tokens_are_bound_to_the_key_that_a_client_proves_to_have() {
     let algorithms = &seen["metadata"]["dpop_signing_alg_values_supported"];
     assert!(algorithms.as_array().unwrap().contains(&json!("ES256")));
 }
+
+#[test]
+fn a_client_pushes_its_requests() {
+    let issuer = Issuer::start();
+    issuer.administer("client add pushing --require-par --redirect-uri http://127.0.0.1/callback");
+    let options = json!({ "clientId": "pushing", "par": true });
+    let seen = walk_through(&issuer, &options, by_http(&issuer));
+    let address = seen["address"].as_str().unwrap();
+    assert!(address.contains("request_uri=urn"), "{address}");
+    assert!(!address.contains("code_challenge"), "{address}");
+}
+
+#[test]
+fn a_client_does_everything_at_once() {
+    let issuer = Issuer::start();
+    let secret = issuer.administer(
+        "client add careful --confidential --require-par --dpop --redirect-uri http://127.0.0.1/callback",
+    );
+    let options = json!({
+        "clientId": "careful", "secret": secret.trim(), "par": true, "dpop": true,
+    });
+    let seen = walk_through(&issuer, &options, by_http(&issuer));
+    assert_eq!(seen["token"]["tokenType"], json!("dpop"));
+}

@@ -28,7 +28,7 @@ pub(crate) const ROWS: [Fault; 24] = [
     fault("the issuer with a slash more", slash, "issuer_mismatch", 7),
     fault("no issuer", |p| without(p, "issuer"), "missing_member", 7),
     fault("an issuer that is a number", |p| both(p, "issuer", &json!(1)), "wrong_member_type", 7),
-    fault("no device endpoint", |p| without(p, "device_authorization_endpoint"), "endpoint_missing", 7),
+    fault("no device endpoint", |p| without(p, "device_authorization_endpoint"), "no_way_to_sign_in", 4),
     fault("no token endpoint", |p| without(p, "token_endpoint"), "endpoint_missing", 7),
     fault("no keys", |p| without(p, "jwks_uri"), "endpoint_missing", 7),
     fault("a token endpoint without TLS", |p| both(p, "token_endpoint", &json!("http://id.example.com/token")), "insecure_endpoint_url", 7),
