@@ -3,6 +3,7 @@
 //! Not responsible for the rules of the exchange (`countersign-oauth`), nor for what it looks like.
 
 use countersign_jose::crypto::ring;
+use countersign_oauth::preset::DevicePkce;
 use countersign_oauth::{DeviceAuthorization, DeviceFlow};
 
 use crate::attempt::{Attempt, tell_of_clocks};
@@ -22,7 +23,7 @@ pub(crate) fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<
     let mut asking = attempt.request.start_device(metadata, &asking_client)?;
     if attempt
         .preset
-        .is_some_and(|preset| preset.quirks.device_pkce)
+        .is_some_and(|preset| preset.quirks.device_pkce == DevicePkce::Taken)
     {
         asking = asking.with_pkce(ring::provider())?;
     }

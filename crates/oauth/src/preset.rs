@@ -27,8 +27,8 @@ use std::fmt;
 pub use meaning::Meaning;
 pub use parts::{PartName, PartUse, Parts, PartsError};
 pub use quirks::{
-    AccessTokenForm, ApiChoice, IdentitySource, MetadataSource, Quirks, Redirect, RedirectPorts,
-    RefreshTokens, Revocation, ScopeSeparator, SecretUse, UserClaims,
+    AccessTokenForm, ApiChoice, DevicePkce, IdentitySource, MetadataSource, Quirks, Redirect,
+    RedirectPorts, RefreshTokens, Revocation, ScopeSeparator, SecretUse, UserClaims,
 };
 
 use crate::{Issuer, Metadata, Refusal};

@@ -2,7 +2,7 @@
 
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
-use super::quirks::{AccessTokenForm, ApiChoice, Quirks, Redirect, RedirectPorts};
+use super::quirks::{AccessTokenForm, ApiChoice, DevicePkce, Quirks, Redirect, RedirectPorts};
 use super::{Flows, IssuerForm, Offer, Preset};
 
 pub(super) static PRESET: Preset = Preset {
@@ -29,7 +29,7 @@ pub(super) static PRESET: Preset = Preset {
         api: ApiChoice::AtServer,
         access_token: AccessTokenForm::Jwt,
         offline_access_needs_consent: false,
-        device_pkce: true,
+        device_pkce: DevicePkce::Taken,
         ..Quirks::NONE
     },
     issuer: IssuerForm::Of(form_issuer),

@@ -33,8 +33,8 @@ pub struct Quirks {
     pub scope_separator: ScopeSeparator,
     /// Whether the metadata mentions PKCE. It is used in any case.
     pub advertises_pkce: bool,
-    /// Whether the device grant takes PKCE as well, and may ask for it. No specification has that.
-    pub device_pkce: bool,
+    /// Whether PKCE is for the device grant as well.
+    pub device_pkce: DevicePkce,
     /// Whether the device authorization response has `verification_uri_complete`. Without it there is
     /// nothing to put into a QR code but the address, and the code has to be typed.
     pub verification_uri_complete: bool,
@@ -233,6 +233,16 @@ pub enum AccessTokenForm {
     Unknown,
 }
 
+/// What PKCE is to the device grant. No specification has that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DevicePkce {
+    /// Nothing that is known of.
+    Unknown,
+    /// It is taken, and asked for where the client must use PKCE.
+    Taken,
+}
+
 /// Whether tokens can be ended at the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -281,7 +291,7 @@ impl Quirks {
         revocation: Revocation::Rfc7009,
         scope_separator: ScopeSeparator::Space,
         advertises_pkce: true,
-        device_pkce: false,
+        device_pkce: DevicePkce::Unknown,
         verification_uri_complete: true,
     };
 }
