@@ -97,6 +97,14 @@ pub enum Error {
         /// The ways that were looked at, and what keeps each of them closed.
         closed: Vec<(SignIn, Obstacle)>,
     },
+    /// The way to sign in that was asked for is not open here.
+    #[error("no {}: {obstacle}", .flow.text())]
+    WayClosed {
+        /// The way.
+        flow: SignIn,
+        /// What keeps it closed.
+        obstacle: Obstacle,
+    },
     /// A way to sign in turned out to be closed, and another may be open.
     #[error(transparent)]
     AnotherWay(Box<AnotherWay>),
@@ -153,6 +161,7 @@ impl Error {
             Self::LoginTimedOut { .. } => "login_timed_out",
             Self::Cancelled => "cancelled",
             Self::NoWayToSignIn { .. } => "no_way_to_sign_in",
+            Self::WayClosed { .. } => "way_closed",
             Self::AnotherWay(closed) => closed.error.code(),
             Self::Explained(explained) => explained.error.code(),
             Self::PortsInUse { .. } => "port_in_use",
@@ -188,6 +197,7 @@ impl Error {
             | Self::LoginTimedOut { .. }
             | Self::Cancelled
             | Self::NoWayToSignIn { .. }
+            | Self::WayClosed { .. }
             | Self::Listener(_)
             | Self::ForeignToken { .. }
             | Self::Configuration { .. } => Vec::new(),
@@ -201,16 +211,10 @@ impl Error {
             Self::LoginTimedOut { .. } => ExitCategory::TimedOut,
             Self::Cancelled => ExitCategory::Interrupted,
             Self::NoWayToSignIn { closed } => {
-                // Somewhere else, with somebody to answer, it may well work.
-                let person = |(_, obstacle): &(SignIn, Obstacle)| {
-                    matches!(obstacle, Obstacle::NobodyToPaste | Obstacle::NoBrowser(_))
-                };
-                if closed.iter().any(person) {
-                    ExitCategory::LoginRequired
-                } else {
-                    ExitCategory::Configuration
-                }
+                let mut obstacles = closed.iter().map(|(_, obstacle)| *obstacle);
+                closed_category(obstacles.any(Obstacle::is_of_the_place))
             }
+            Self::WayClosed { obstacle, .. } => closed_category(obstacle.is_of_the_place()),
             Self::AnotherWay(closed) => closed.error.exit_category(),
             Self::Explained(explained) => explained.error.exit_category(),
             Self::PortsInUse { .. } | Self::Configuration { .. } => ExitCategory::Configuration,
@@ -344,6 +348,15 @@ fn ports_are(ports: &[u16]) -> String {
     };
     let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
     format!("{noun} {} {verb}", ports.join(", "))
+}
+
+/// Somewhere else, with somebody to answer, it may well work.
+fn closed_category(by_the_place: bool) -> ExitCategory {
+    if by_the_place {
+        ExitCategory::LoginRequired
+    } else {
+        ExitCategory::Configuration
+    }
 }
 
 fn exchange_category(error: &ExchangeError) -> ExitCategory {

@@ -20,6 +20,13 @@ pub enum Obstacle {
     NoCredentials,
 }
 
+impl Obstacle {
+    /// Whether it is the place that is in the way, or that nobody is there.
+    pub(crate) fn is_of_the_place(self) -> bool {
+        matches!(self, Self::NoBrowser(_) | Self::NobodyToPaste)
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -53,21 +53,21 @@ fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<Session, Er
     let wanted = attempt.login.flow_wanted();
     let plan = circumstances(attempt, prompt).plan();
     let mut open = plan.open.into_iter();
-    let closed = || Error::NoWayToSignIn {
-        closed: plan.closed.clone(),
-    };
     let Some(mut way) = open.next() else {
-        return Err(closed());
+        let closed = plan.closed;
+        return Err(Error::NoWayToSignIn { closed });
     };
     if wanted == SignIn::Auto {
         let place = attempt.place.place();
         prompt.notice(&Notice::Chosen { flow: way, place });
-    } else if way != wanted {
-        let why = plan.closed.iter().find(|(closed, _)| *closed == wanted);
-        let why = why.map_or_else(String::new, |(_, obstacle)| obstacle.to_string());
-        let fallback = fallback(attempt, wanted, way, why);
+    }
+    let mut closed = plan.closed.into_iter();
+    if let Some((_, obstacle)) = closed.find(|(closed, _)| *closed == wanted) {
+        let fallback = fallback(attempt, wanted, way, obstacle.to_string());
         if !prompt.offer(&fallback) {
-            return Err(another_way(wanted, closed(), way, open.as_slice()));
+            let flow = wanted;
+            let error = Error::WayClosed { flow, obstacle };
+            return Err(another_way(wanted, error, way, open.as_slice()));
         }
     }
     loop {

@@ -15,8 +15,8 @@ use countersign_oauth::{
 use countersign_store::Record;
 use serde::{Deserialize, Serialize};
 
-use self::client::{BindingKey, StoredMethod};
-pub(crate) use self::client::{KeyFile, assertion_audience};
+use self::client::StoredMethod;
+pub(crate) use self::client::{BindingKey, KeyFile, assertion_audience};
 use crate::{Error, Secret, SignIn, Timestamp};
 
 /// A clock may be set back this far before what it said earlier is no longer believed.

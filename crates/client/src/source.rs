@@ -7,7 +7,7 @@ use countersign_oauth::{DpopKey, HttpResponse};
 use url::Url;
 
 use crate::refresh;
-use crate::session::Life;
+use crate::session::{BindingKey, Life};
 use crate::{Clock, Context, Error, LoginRequired, Secret, Session, SessionName, Timestamp};
 
 /// After a renewal that failed while the kept token is still good, the next is tried this much later.
@@ -23,8 +23,8 @@ pub struct TokenSource {
     current: Mutex<Current>,
     /// Held while a token is renewed, so that one thread asks the server and the others wait.
     renewing: Mutex<()>,
-    /// The key that the tokens are bound to, once it has been used.
-    key: Mutex<Option<DpopKey>>,
+    /// The key that the tokens are bound to, as it is kept and as it is used, once it has been used.
+    key: Mutex<Option<(BindingKey, DpopKey)>>,
 }
 
 /// Header fields that authorize one request to an API.
@@ -144,13 +144,19 @@ impl TokenSource {
     /// The key that the tokens are bound to. It is read once, and then remembers the nonces it was
     /// given.
     fn binding_key(&self) -> Result<Option<DpopKey>, Error> {
+        let Some(kept) = self.current().session.binding().cloned() else {
+            return Ok(None);
+        };
         let mut known = self.key.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = self.session().binding_key()?;
-        // Another login has another key.
-        if known.as_ref() != found.as_ref() {
-            known.clone_from(&found);
+        match &*known {
+            // Another login has another key.
+            Some((of, key)) if *of == kept => Ok(Some(key.clone())),
+            _ => {
+                let key = kept.key()?;
+                *known = Some((kept, key.clone()));
+                Ok(Some(key))
+            }
         }
-        Ok(known.clone())
     }
 
     /// Renews the session now, even if the access token is still good.

@@ -32,8 +32,8 @@ pub(crate) struct KeyFile {
 }
 
 /// The key that the tokens are bound to (RFC 9449). It belongs to this session and goes with it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct BindingKey {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BindingKey {
     algorithm: String,
     /// PKCS#8, in base64url.
     #[serde(with = "exposed")]
@@ -53,7 +53,8 @@ impl BindingKey {
         }
     }
 
-    fn key(&self) -> Result<DpopKey, Error> {
+    /// The key, ready to sign with.
+    pub(crate) fn key(&self) -> Result<DpopKey, Error> {
         let damaged = || Error::Configuration {
             what: "key of the session",
             why: "it is damaged; sign in again".to_owned(),
@@ -111,7 +112,12 @@ impl Session {
 
     /// The key that the tokens are bound to, if they are.
     pub(crate) fn binding_key(&self) -> Result<Option<DpopKey>, Error> {
-        self.dpop.as_ref().map(BindingKey::key).transpose()
+        self.binding().map(BindingKey::key).transpose()
+    }
+
+    /// The same, as it is kept.
+    pub(crate) fn binding(&self) -> Option<&BindingKey> {
+        self.dpop.as_ref()
     }
 
     /// What is known about the provider.

@@ -137,10 +137,8 @@ impl State {
         if form["redirect_uri"] != asked["redirect_uri"] {
             return Err(refused("the redirect URI is another"));
         }
-        if asked
-            .get("dpop_jkt")
-            .is_some_and(|jkt| Some(jkt.as_str()) != thumbprint)
-        {
+        let jkt = asked.get("dpop_jkt").map(String::as_str);
+        if jkt.is_some() && jkt != thumbprint && !self.code.demands.ignores_dpop {
             return Err(refused("the key is another"));
         }
         Ok(asked["nonce"].clone())
