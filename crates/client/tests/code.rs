@@ -530,7 +530,7 @@ fn a_page_elsewhere_that_shows_the_code_needs_no_listener() {
     assert_eq!(shown.paste, Some(Paste::Code));
     // Without anybody to paste, there is no point.
     let error = Person::idle().go_through(&world, &login).0.unwrap_err();
-    assert_eq!(error.code(), "no_way_to_sign_in");
+    assert_eq!(error.code(), "way_closed");
 }
 
 #[test]
