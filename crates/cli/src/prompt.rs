@@ -59,7 +59,7 @@ enum Awaited {
     Answer {
         authorization: Box<AuthorizationPrompt>,
         opened: Option<BrowserOutcome>,
-        /// Whether the person has been told what to do once they have signed in.
+        /// Whether the person has been told what came of it, and what happens in the end.
         told: bool,
     },
 }
@@ -265,7 +265,11 @@ impl Prompt for Screen {
         let Some(keyboard) = self.keyboard.as_mut().filter(|_| self.asks) else {
             return false;
         };
-        message(&format!("{}\n", fold(&closed(fallback))));
+        // A browser that said so late was told of when it did.
+        let is_known = matches!(&self.awaited, Some(Awaited::Answer { told: true, .. }));
+        if !is_known {
+            message(&format!("{}\n", fold(&closed(fallback))));
+        }
         let agreed = question::agree(keyboard, instead(fallback.to));
         message("\n");
         self.agreed |= agreed;
@@ -287,12 +291,10 @@ impl Prompt for Screen {
         self.clear();
         match (notice, &mut self.awaited) {
             (Notice::Browser(outcome), Some(Awaited::Answer { opened, told, .. })) => {
-                if *told && *outcome == BrowserOutcome::Failed {
-                    // The browser's own word came late.
-                    self.voice
-                        .say("(no browser could be started: open the page yourself)");
-                } else {
-                    *opened = Some(*outcome);
+                *opened = Some(*outcome);
+                // A browser can say late that it cannot be started.
+                if let (Some(words), true) = (authorization::opened(*opened), *told) {
+                    self.voice.say(words);
                 }
                 self.voice.detail(1, || notice.text());
             }

@@ -17,12 +17,12 @@ use crate::server::Provider;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Dpop {
-    /// They are not
+    /// they are not
     #[default]
     No,
-    /// They are, where the server does it
+    /// they are, where the server does it
     Preferred,
-    /// They are, or nobody is signed in
+    /// they are, or nobody is signed in
     Required,
 }
 

@@ -93,6 +93,9 @@ fn no_way(app: &App, error: &Error, closed: &[(SignIn, Obstacle)]) -> CliError {
             text = text.why(format!("what is allowed stands in {}", file.display()));
         }
     }
+    if keeps(|obstacle| matches!(obstacle, Obstacle::NoCredentials)) {
+        text = text.hint("add --client-secret-file FILE or --client-key-file FILE");
+    }
     if keeps(|obstacle| matches!(obstacle, Obstacle::NobodyToPaste)) {
         let command = app.command("login --flow paste");
         text = text

@@ -159,6 +159,8 @@ impl Desk {
         for secret in self.provider.secrets() {
             let name = if secret.contains('.') {
                 "ID-TOKEN"
+            } else if secret.starts_with("secret-code") {
+                "CODE"
             } else {
                 "ACCESS-TOKEN"
             };

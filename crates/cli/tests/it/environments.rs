@@ -151,6 +151,9 @@ fn the_way_is_chosen_by_the_place_and_the_server() {
                 asked += 1;
                 seat.types_line("");
             };
+            for line in screen.lines().filter(|line| !line.contains("://")) {
+                assert!(line.chars().count() <= 80, "too wide: {line}");
+            }
             let title = format!("{}, {}", place.name, server.words());
             let way = taken(&screen);
             let asked = "asks, then ".repeat(asked);

@@ -8,6 +8,7 @@ mod configuration;
 mod curl;
 mod desk;
 mod environments;
+mod flows;
 mod inspect;
 mod leaks;
 mod login;
