@@ -14,6 +14,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use countersign_jose::{Algorithm, SigningKey, crypto::aws_lc};
 use countersign_testkit::{Finished, Program, Running};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -353,6 +356,32 @@ fn a_client_is_shown_in_the_words_of_rfc_7591() {
 }
 
 #[test]
+fn a_key_is_made_for_a_client_and_never_replaced() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("robot.pem");
+    let add = ["add", "robot", "--new-key", file.to_str().unwrap()];
+    let added = client(directory.path(), &add).expect_code(0);
+    assert_eq!(added.stdout, "");
+    assert_eq!(mode(&file), 0o600);
+    let pem = fs::read_to_string(&file).unwrap();
+    let body = pem
+        .strip_prefix("-----BEGIN PRIVATE KEY-----\n")
+        .and_then(|rest| rest.strip_suffix("\n-----END PRIVATE KEY-----\n"))
+        .unwrap();
+    assert!(body.lines().all(|line| line.len() <= 64));
+    let der = STANDARD.decode(body.replace('\n', "")).unwrap();
+    let key = SigningKey::from_pkcs8_der(Algorithm::Es256, None, &der, aws_lc::provider());
+    let shown = client(directory.path(), &["show", "robot"]).expect_code(0);
+    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(shown["token_endpoint_auth_method"], "private_key_jwt");
+    assert_eq!(shown["jwks"]["keys"][0], key.unwrap().public_jwk());
+
+    let again = client(directory.path(), &add).expect_code(1);
+    assert!(again.stderr.contains("hint: a key is never replaced"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), pem);
+}
+
+#[test]
 fn what_cannot_be_registered_is_answered_with_what_to_type() {
     let directory = TempDir::new().unwrap();
     let private = directory.path().join("private.json");
@@ -371,7 +400,7 @@ fn what_cannot_be_registered_is_answered_with_what_to_type() {
         (
             &["--client-credentials"],
             "error: a public client cannot get tokens in its own name\n\
-             hint: add --confidential, or --jwks FILE\n",
+             hint: add --confidential, or --new-key FILE\n",
         ),
         (
             &["--jwks", private],
@@ -387,6 +416,12 @@ fn what_cannot_be_registered_is_answered_with_what_to_type() {
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
         assert_eq!(refused.stdout, "");
     }
+    // A key that was made for it goes with it.
+    let key = directory.path().join("unwanted.pem");
+    let unwanted = ["--new-key", key.to_str().unwrap(), "--redirect-uri", "x"];
+    let arguments = [&["add", "app"], &unwanted[..]].concat();
+    client(directory.path(), &arguments).expect_code(1);
+    assert!(!key.exists());
     // An absent file is named.
     let refused = client(directory.path(), &["add", "app", "--jwks", "absent.json"]);
     assert!(refused.expect_code(1).stderr.contains("absent.json"));

@@ -1,6 +1,7 @@
 //! `countersign-issuer client …`.
 
 mod add;
+mod keys;
 
 use std::path::PathBuf;
 

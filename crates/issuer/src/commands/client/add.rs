@@ -1,21 +1,17 @@
 //! `countersign-issuer client add`: what is typed becomes a client.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::super::{administration, now, print, tell};
+use super::keys;
+use crate::problem::Problem;
 use clap::{Args, ValueEnum};
 use countersign_issuer::core::{
     Audiences, ClientRejected, GrantType, JwksProblem, NewAuthentication, NewClient, UriProblem,
 };
-use countersign_jose::jwk::MAX_KEY_SET_LEN;
 use countersign_jose::{Algorithm, KeyProblem};
 use countersign_oauth::ScopeSet;
 use countersign_oauth::text::printable;
-use serde_json::{Value, json};
-
-use super::super::{administration, now, print, tell};
-use crate::problem::Problem;
 
 #[derive(Debug, Args)]
 #[expect(
@@ -30,12 +26,16 @@ pub(crate) struct Arguments {
     name: Option<String>,
     /// Give it a secret, printed once: for a service, not for a program on
     /// people's machines
-    #[arg(long, conflicts_with = "jwks")]
+    #[arg(long, conflicts_with_all = ["jwks", "new_key"])]
     confidential: bool,
     /// Its public keys, a JWK set or one JWK: it signs what proves who it is,
     /// and there is no secret
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
+    /// Make such a key for it, and write the private half here, as PKCS#8: for
+    /// `--client-key-file` of the client
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks")]
+    new_key: Option<PathBuf>,
     /// Where a browser may be sent back to with a code; may be given several
     /// times. With http for this machine only, where any port will do
     #[arg(long = "redirect-uri", value_name = "URI")]
@@ -78,13 +78,18 @@ enum Signing {
 }
 
 pub(super) async fn run(arguments: Arguments, directory: &Path) -> Result<(), Problem> {
+    let new_key = arguments.new_key.clone();
     // Before the database is opened, which would make one.
     let new = arguments.client()?;
     let core = administration(directory)?;
     // Otherwise adding a first client would keep `cli` from being made.
     core.ensure_default_client(now()).await?;
-    let registered = core.put_client(new, now()).await?;
-    let registered = registered.map_err(|why| rejected(&why))?;
+    let registered = core.put_client(new, now()).await?.map_err(|why| {
+        if let Some(file) = &new_key {
+            keys::unmake(file);
+        }
+        rejected(&why)
+    })?;
     tell(format!("client {} is registered", registered.client.id));
     if let Some(secret) = registered.secret {
         tell("its secret follows; it is stored hashed and cannot be shown again");
@@ -105,10 +110,11 @@ impl Arguments {
             name: self
                 .name
                 .map_or_else(|| self.id.clone(), |name| printable(&name)),
-            authentication: match &self.jwks {
-                Some(file) => NewAuthentication::PrivateKeyJwt(key_set(file)?),
-                None if self.confidential => NewAuthentication::Secret,
-                None => NewAuthentication::Public,
+            authentication: match (&self.jwks, &self.new_key) {
+                (Some(file), _) => NewAuthentication::PrivateKeyJwt(keys::public(file)?),
+                (None, Some(file)) => NewAuthentication::PrivateKeyJwt(keys::make(file)?),
+                (None, None) if self.confidential => NewAuthentication::Secret,
+                (None, None) => NewAuthentication::Public,
             },
             grant_types,
             audiences: if self.any_audience {
@@ -144,27 +150,6 @@ impl Arguments {
     }
 }
 
-/// The JWK set in a file; a single JWK is a set of one.
-fn key_set(file: &Path) -> Result<String, Problem> {
-    let text = read(file).map_err(|error| {
-        Problem::new(format!("{} cannot be read", file.display())).because(error)
-    })?;
-    // Whether it is sound is for the core to say, by the text as it stands.
-    Ok(match serde_json::from_str(&text) {
-        Ok(Value::Object(key)) if key.contains_key("kty") && !key.contains_key("keys") => {
-            json!({ "keys": [key] }).to_string()
-        }
-        _ => text,
-    })
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    let most = MAX_KEY_SET_LEN as u64 + 1;
-    let mut text = String::new();
-    File::open(file)?.take(most).read_to_string(&mut text)?;
-    Ok(text)
-}
-
 /// What cannot be registered, with what to type instead.
 fn rejected(rejected: &ClientRejected) -> Problem {
     let hint = match rejected {
@@ -182,7 +167,7 @@ fn rejected(rejected: &ClientRejected) -> Problem {
         ClientRejected::Jwks(_) => {
             "a JWK set looks like {\"keys\": [{\"kty\": \"EC\", \"crv\": \"P-256\", \"x\": …, \"y\": …}]}"
         }
-        ClientRejected::PublicClientCredentials => "add --confidential, or --jwks FILE",
+        ClientRejected::PublicClientCredentials => "add --confidential, or --new-key FILE",
         ClientRejected::ScopeOfAPerson(_) => "name scopes of your API, as in --scope api.read",
         _ => return problem(rejected),
     };
