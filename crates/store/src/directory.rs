@@ -17,6 +17,7 @@ const PERMISSIONS: u32 = 0o7777;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// An open directory that belongs to us and to nobody else.
+#[derive(Debug)]
 pub(crate) struct Directory {
     file: File,
     path: PathBuf,
@@ -156,13 +157,30 @@ impl Directory {
         }
     }
 
-    /// Gives an entry a second name that must be free; `false` when it is taken.
-    pub(crate) fn link(&self, from: &str, to: &str) -> Result<bool, StoreError> {
-        match rustix::fs::linkat(&self.file, from, &self.file, to, AtFlags::empty()) {
+    /// Gives an entry another name, which must be free; `false` when it is taken.
+    pub(crate) fn rename_aside(&self, from: &str, to: &str) -> Result<bool, StoreError> {
+        let renamed = self.rename_to_free(from, to);
+        match renamed {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::EXIST) => Ok(false),
             Err(errno) => Err(io_error("set aside", &self.path_of(from), errno)),
         }
+    }
+
+    fn rename_to_free(&self, from: &str, to: &str) -> rustix::io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{RenameFlags, renameat_with};
+            let flags = RenameFlags::NOREPLACE;
+            match renameat_with(&self.file, from, &self.file, to, flags) {
+                // Some file systems cannot.
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {}
+                renamed => return renamed,
+            }
+        }
+        // For a moment it has two names. Who reads it then is told so, and it is damaged anyway.
+        rustix::fs::linkat(&self.file, from, &self.file, to, AtFlags::empty())?;
+        rustix::fs::unlinkat(&self.file, from, AtFlags::empty())
     }
 
     /// Removes an entry; `false` when there was none.

@@ -48,6 +48,20 @@ pub enum StoreError {
         /// The effective user id of this process.
         expected: u32,
     },
+    /// The file has a second name somewhere: what is removed here stays there.
+    #[error("{} has {links} names (hard links), which is refused", shown(path))]
+    HardLink {
+        /// The name it was opened by.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// The file was written to while it was read: by something that does not replace it as we do.
+    #[error("{} was changed while it was being read", shown(path))]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
     /// Others could read or change the file or directory.
     #[error(
         "{} is open to others (mode {mode:04o}, expected {expected:04o})",
@@ -123,6 +137,8 @@ impl StoreError {
             Self::NotAFile { .. } => "store_not_a_file",
             Self::NotADirectory { .. } => "store_not_a_directory",
             Self::WrongOwner { .. } => "store_wrong_owner",
+            Self::HardLink { .. } => "store_hard_link",
+            Self::Changed { .. } => "store_changed",
             Self::WrongMode { .. } => "store_wrong_mode",
             Self::TooLarge { .. } => "store_too_large",
             Self::Damaged { .. } => "store_damaged",
@@ -139,7 +155,12 @@ impl StoreError {
         match self {
             Self::Io { path, source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => vec![format!("ls -ld {}", quoted(path))],
-                io::ErrorKind::StorageFull => vec![format!("df {}", quoted(path))],
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    vec![format!("df {}", quoted(path))]
+                }
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    vec![format!("findmnt --target {}", quoted(path))]
+                }
                 _ => Vec::new(),
             },
             Self::Symlink { path }
@@ -171,7 +192,10 @@ impl StoreError {
             Self::FutureVersion { .. } => {
                 vec!["use the newer version of this program, or log out with it".to_owned()]
             }
-            Self::Overtaken { .. } => vec!["try again".to_owned()],
+            Self::HardLink { path, .. } => {
+                vec![format!("cp -p {0} {0}.new && mv {0}.new {0}", quoted(path))]
+            }
+            Self::Changed { .. } | Self::Overtaken { .. } => vec!["try again".to_owned()],
             Self::Vault(error) => error.hints(),
             Self::WithoutSecrets | Self::NotSerializable => Vec::new(),
         }
@@ -184,9 +208,10 @@ impl StoreError {
                 source.kind(),
                 io::ErrorKind::Interrupted
                     | io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
                     | io::ErrorKind::ResourceBusy
             ),
-            Self::Overtaken { .. } => true,
+            Self::Changed { .. } | Self::Overtaken { .. } => true,
             Self::Vault(error) => error.is_retryable(),
             _ => false,
         }

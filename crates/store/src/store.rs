@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::directory::Directory;
+use crate::file::Reserved;
 use crate::{Key, Lock, MAX_RECORD_BYTES, Purpose, StoreError, file, lock};
 
 /// What a store keeps: anything that serde can write and read again, with a version of its shape.
@@ -137,7 +138,7 @@ impl FileStore {
             record,
         };
         serde_json::to_writer(&mut *bytes, &envelope).map_err(|_| StoreError::NotSerializable)?;
-        self.replace(key, &bytes)
+        self.replace(key, &bytes, None)
     }
 
     /// Refuses what [`replace`](Self::replace) would refuse, before anything is done for it.
@@ -146,8 +147,22 @@ impl FileStore {
         file::refuse_obstacle(&directory, &file_name(key))
     }
 
-    /// Replaces the file of `key`, whole or not at all.
-    pub(crate) fn replace(&self, key: &Key, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Takes room on the disk for the next write of `key`: twice what the file has now.
+    pub(crate) fn reserve(&self, key: &Key) -> Result<Reserved, StoreError> {
+        const LEAST: u64 = 16 * 1024;
+        let directory = Directory::open_or_create(&self.path)?;
+        let now = std::fs::symlink_metadata(self.path_of(key)).map_or(0, |found| found.len());
+        let room = (now * 2).clamp(LEAST, MAX_RECORD_BYTES);
+        Reserved::take(directory, &file_name(key), room)
+    }
+
+    /// Replaces the file of `key`, whole or not at all, in the room that was reserved for it.
+    pub(crate) fn replace(
+        &self,
+        key: &Key,
+        bytes: &[u8],
+        reserved: Option<&Reserved>,
+    ) -> Result<(), StoreError> {
         if bytes.len() as u64 > MAX_RECORD_BYTES {
             return Err(StoreError::TooLarge {
                 path: self.path_of(key),
@@ -156,7 +171,10 @@ impl FileStore {
         }
         let directory = Directory::open_or_create(&self.path)?;
         let name = file_name(key);
-        file::replace(&directory, &name, bytes)?;
+        match reserved {
+            Some(reserved) => reserved.place(bytes)?,
+            None => file::replace(&directory, &name, bytes)?,
+        }
         // The record is safe. What is left of killed writers can wait for the next one.
         let _ = file::sweep(&directory, &name);
         Ok(())
@@ -248,8 +266,7 @@ fn set_aside(directory: &Directory, name: &str, open: &File) -> Option<PathBuf> 
     }
     let aside = |number: u32| format!("{name}.damaged-{number}");
     for number in 1..MAX_SET_ASIDE {
-        if directory.link(name, &aside(number)).ok()? {
-            directory.remove(name).ok()?;
+        if directory.rename_aside(name, &aside(number)).ok()? {
             return Some(directory.path_of(&aside(number)));
         }
     }

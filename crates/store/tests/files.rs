@@ -152,6 +152,106 @@ fn a_socket_instead_of_a_file_is_refused() {
 }
 
 #[test]
+fn a_device_instead_of_a_file_is_refused() {
+    let (_parent, store) = with_record();
+    std::fs::remove_file(store.path_of(&key())).unwrap();
+    let mode = Mode::from_raw_mode(0o600);
+    let null = rustix::fs::makedev(1, 3);
+    let made = rustix::fs::mknodat(
+        CWD,
+        store.path_of(&key()),
+        FileType::CharacterDevice,
+        mode,
+        null,
+    );
+    if made.is_err() {
+        // Only root can make one, so only root can find one there.
+        assert!(!rustix::process::geteuid().is_root());
+        return;
+    }
+    // What is written to /dev/null is not there afterwards.
+    let refused = [
+        store.load::<Note>(&key()).unwrap_err(),
+        store.save(&key(), &note("x")).unwrap_err(),
+    ];
+    for error in refused {
+        assert!(matches!(error, StoreError::NotAFile { .. }), "{error:?}");
+        assert!(error.hints()[0].starts_with("mv "), "{:?}", error.hints());
+    }
+}
+
+#[test]
+fn a_second_name_of_the_file_is_refused_until_the_hint_is_followed() {
+    let (parent, store) = with_record();
+    let path = store.path_of(&key());
+    let elsewhere = parent.path().join("elsewhere");
+    std::fs::hard_link(&path, &elsewhere).unwrap();
+    let error = store.load::<Note>(&key()).unwrap_err();
+    assert!(
+        matches!(error, StoreError::HardLink { links: 2, .. }),
+        "{error:?}"
+    );
+    follow(&error.hints()[0]);
+    assert_eq!(store.load(&key()).unwrap(), Some(note("kept")));
+    assert_eq!(mode(&path), 0o600);
+    // A login repairs it as well, and does not write through the other name.
+    std::fs::remove_file(&elsewhere).unwrap();
+    std::fs::hard_link(&path, &elsewhere).unwrap();
+    let before = std::fs::read(&elsewhere).unwrap();
+    store.save(&key(), &note("newer")).unwrap();
+    assert_eq!(store.load(&key()).unwrap(), Some(note("newer")));
+    assert_eq!(std::fs::read(&elsewhere).unwrap(), before);
+    // Nor is a lock shared with whoever has another name for it.
+    std::fs::hard_link(&elsewhere, path_in(&store, "default.lock")).unwrap();
+    let refused = store.try_lock(&key(), countersign_store::Purpose::Refresh);
+    assert!(matches!(refused, Err(StoreError::HardLink { .. })));
+}
+
+#[test]
+fn a_file_that_somebody_writes_into_is_never_taken_for_whole_or_for_damaged() {
+    let (_parent, store) = with_record();
+    let path = store.path_of(&key());
+    let text = |filler: char| {
+        let text: String = std::iter::repeat_n(filler, 60_000).collect();
+        format!(r#"{{"version":3,"record":{{"text":"{text}","number":7}}}}"#)
+    };
+    let (a, b) = (text('a'), text('b'));
+    std::fs::write(&path, &a).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let mut outcomes = [0_u32; 2];
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // As an editor or a backup program writes: into the file that is there.
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for content in [&b, &a] {
+                    std::fs::write(&path, content).unwrap();
+                    std::thread::sleep(std::time::Duration::from_millis(1));
+                }
+            }
+        });
+        for _ in 0..300 {
+            match store.load::<Note>(&key()) {
+                Ok(Some(Note { text, .. })) => {
+                    let first = text.chars().next();
+                    assert!(text.len() == 60_000 && text.chars().all(|c| Some(c) == first));
+                    outcomes[0] += 1;
+                }
+                Err(StoreError::Changed { .. }) => outcomes[1] += 1,
+                // Emptied, and not yet filled again: that cannot be told from damage, and what was set
+                // aside is made anew by who writes, as everybody's file.
+                Err(StoreError::Damaged { .. } | StoreError::WrongMode { .. }) | Ok(None) => {
+                    std::fs::write(&path, &a).unwrap();
+                    chmod(&path, 0o600);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert!(outcomes[0] > 0, "{outcomes:?}");
+}
+
+#[test]
 fn an_oversized_file_is_refused_without_being_read_and_replaced_by_a_new_login() {
     let (_parent, store) = with_record();
     let file = std::fs::File::options()

@@ -9,7 +9,12 @@
 //! It brings its own `main`: the usual one runs tests in threads, and strace counts the calls of each
 //! thread by itself. A writer that is the only thread there is comes to every call it is meant to.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+#![allow(clippy::print_stdout, reason = "this is what a test prints")]
 
 mod common;
 
@@ -118,7 +123,8 @@ fn carry_out(act: Act, store: &SessionStore) -> Result<(), StoreError> {
             store.begin(&key(), &login(1))?;
         }
         Act::Renew(_) | Act::Recover => {
-            let opened = store.open::<Login>(&key())?.expect("there is a session");
+            let opened = store.open_for_update::<Login>(&key())?;
+            let opened = opened.expect("there is a session");
             store.update(&key(), &opened.origin, &login(1))?;
         }
         Act::Migrate(_, to) => {

@@ -1,11 +1,14 @@
 //! The two parts of a session, and what is said about them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::envelope::Clear;
 use super::vaults::FellBack;
+use crate::file::Reserved;
 use crate::vault::Place;
 use crate::{Record, SecretBytes, StoreError, VaultError, VaultKind};
 
@@ -69,6 +72,8 @@ pub struct Origin {
     pub(super) kind: VaultKind,
     /// Then, the clear part as it stands in the file, and the secrets.
     pub(super) unfinished: Option<(Zeroizing<Vec<u8>>, SecretBytes)>,
+    /// Room on the disk for the update.
+    pub(super) reserved: Option<Arc<Reserved>>,
 }
 
 /// Which login, of which store: what a vault knows a session by.
@@ -86,6 +91,7 @@ impl Origin {
             generation: 0,
             kind: VaultKind::File,
             unfinished: None,
+            reserved: None,
         }
     }
 
@@ -99,6 +105,7 @@ impl Origin {
             generation: place.generation,
             kind,
             unfinished: None,
+            reserved: None,
         }
     }
 

@@ -15,6 +15,7 @@ use envelope::{Clear, Header, Read};
 pub use divided::{Divided, Loaded, Migrated, Opened, Origin, Removed, Saved};
 pub use vaults::{FellBack, Vaults};
 
+use crate::file::Reserved;
 use crate::vault::{Place, Receipt, Vault, Withdrawn};
 use crate::{
     FileStore, Key, Lock, Purpose, Random, SecretBytes, StoreError, VaultError, VaultKind, hex,
@@ -117,8 +118,23 @@ impl SessionStore {
                 generation,
                 kind: vault.kind(),
                 unfinished,
+                reserved: None,
             },
         }))
+    }
+
+    /// The same, and takes room on the disk for the [`update`](Self::update) that is to follow. A server
+    /// that rotates its tokens forgets the old one when it is asked for a new one: whether that can be
+    /// written down is found out before asking.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`StoreError::Io`] when the disk is full or cannot be written.
+    pub fn open_for_update<T: Divided>(&self, key: &Key) -> Result<Option<Opened<T>>, StoreError> {
+        let Some(mut opened) = self.open::<T>(key)? else {
+            return Ok(None);
+        };
+        opened.origin.reserved = Some(Arc::new(self.files.reserve(key)?));
+        Ok(Some(opened))
     }
 
     /// Keeps the session of a new login, in the chosen vault, in place of whatever is there.
@@ -137,7 +153,8 @@ impl SessionStore {
             receipt,
             fell_back,
         } = self.deposit(self.vaults.chosen(), &place, &secrets)?;
-        if let Err(error) = self.write::<T>(key, &clear, &place, &*vault, receipt.clone()) {
+        let written = self.write::<T>(key, &clear, &place, &*vault, receipt.clone(), None);
+        if let Err(error) = written {
             // The file may be in its place all the same: syncing the directory is the last thing that
             // can fail. Only a deposit that nothing leads to is taken back.
             let is_placed = match self.header_of(key) {
@@ -269,7 +286,8 @@ impl SessionStore {
                 fell_back: None,
             },
         };
-        self.write::<T>(key, &clear, &place, &*vault, receipt)?;
+        let reserved = origin.reserved.as_deref();
+        self.write::<T>(key, &clear, &place, &*vault, receipt, reserved)?;
         // The one before in the same vault is overwritten in its turn. Another vault would keep it.
         let moved = now.filter(|now| now.kind() != Ok(vault.kind()));
         let left_behind = moved
@@ -291,7 +309,7 @@ impl SessionStore {
         let clear = Clear::of(text.clone());
         let place = place(key, login, origin.generation, &clear);
         let receipt = vault.deposit(&place, secrets)?;
-        self.write::<T>(key, &clear, &place, &*vault, receipt)
+        self.write::<T>(key, &clear, &place, &*vault, receipt, None)
     }
 
     /// Puts secrets into `vault`, or into the one to fall back to.
@@ -332,6 +350,7 @@ impl SessionStore {
         place: &Place<'_>,
         vault: &dyn Vault,
         receipt: Receipt,
+        reserved: Option<&Reserved>,
     ) -> Result<(), StoreError> {
         let header = Header {
             vault: vault.kind().as_str().to_owned(),
@@ -340,8 +359,8 @@ impl SessionStore {
             generation: place.generation,
             receipt,
         };
-        self.files
-            .replace(key, &envelope::bytes(T::VERSION, &clear.text, &header)?)
+        let bytes = envelope::bytes(T::VERSION, &clear.text, &header)?;
+        self.files.replace(key, &bytes, reserved)
     }
 
     /// After a write: forgets what is of no use any more. Answers what kept it from that.
