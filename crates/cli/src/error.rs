@@ -107,6 +107,11 @@ impl CliError {
         text
     }
 
+    /// What, why, and what to type.
+    pub(crate) fn parts(&self) -> (&str, &[String], &[String]) {
+        (&self.what, &self.why, &self.hints)
+    }
+
     /// What and why, in one line.
     pub(crate) fn summary(&self) -> String {
         let mut parts = vec![self.what.as_str()];

@@ -35,6 +35,7 @@ mod sign_in;
 mod term;
 mod time;
 mod wire;
+mod wrap;
 
 use std::process::ExitCode;
 
@@ -44,7 +45,8 @@ use countersign_client::printable;
 use crate::app::App;
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completion, curl, inspect, login, logout, profile, setup, status, token, version, whoami,
+    completion, curl, doctor, inspect, login, logout, profile, setup, status, token, version,
+    whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -79,7 +81,10 @@ fn run(
 ) -> Result<ExitCode, CliError> {
     // These need no configuration, and must work when it is broken.
     match command {
-        Command::Setup(args) => return setup::print(&args.own, voice).map(|()| ExitCode::SUCCESS),
+        Command::Doctor(args) => return doctor::run(&args.own, globals, given, voice),
+        Command::Setup(args) => {
+            return setup::run(&args.own, globals, given, voice).map(|()| ExitCode::SUCCESS);
+        }
         Command::Version => return version::run().map(|()| ExitCode::SUCCESS),
         Command::Completion(args) => return completion::run(args).map(|()| ExitCode::SUCCESS),
         _ => {}
@@ -107,7 +112,9 @@ fn run(
         Command::Curl(args) => return curl::run(&app, &args.own),
         Command::Inspect(args) => return inspect::run(&app, &args.own),
         Command::Profile(args) => profile::run(&app, args),
-        Command::Setup(_) | Command::Version | Command::Completion(_) => Ok(()),
+        Command::Doctor(_) | Command::Setup(_) | Command::Version | Command::Completion(_) => {
+            Ok(())
+        }
     };
     done.map(|()| ExitCode::SUCCESS)
 }

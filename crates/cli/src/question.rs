@@ -25,14 +25,35 @@ pub(crate) fn ask(what: &str, default: Option<&str>) -> Result<String, CliError>
     }
 }
 
+/// Asks once; an empty answer is none.
+///
+/// # Errors
+/// When the person closes the input instead.
+pub(crate) fn ask_once(what: &str) -> Result<Option<String>, CliError> {
+    match answer(&mut Keyboard::new(), &format!("{what}: ")) {
+        Some(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
+        None => Err(CliError::configuration("there was no answer")),
+    }
+}
+
 /// Asks until the answer is yes or no; an empty one means yes, a closed input no.
 pub(crate) fn agree(keyboard: &mut Keyboard, what: &str) -> bool {
+    yes_or_no(keyboard, &format!("{what} [Y/n] "), true)
+}
+
+/// The same for what is usually not wanted: an empty answer means no.
+pub(crate) fn insist(what: &str) -> bool {
+    yes_or_no(&mut Keyboard::new(), &format!("{what} [y/N] "), false)
+}
+
+fn yes_or_no(keyboard: &mut Keyboard, prompt: &str, usually: bool) -> bool {
     loop {
-        let Some(answer) = answer(keyboard, &format!("{what} [Y/n] ")) else {
+        let Some(answer) = answer(keyboard, prompt) else {
             return false;
         };
         match answer.to_ascii_lowercase().as_str() {
-            "" | "y" | "yes" => return true,
+            "" => return usually,
+            "y" | "yes" => return true,
             "n" | "no" => return false,
             _ => {}
         }

@@ -71,7 +71,7 @@ impl App {
     }
 
     /// Where the browser is sent back to, if the settings say more than the provider does.
-    fn redirect(&self) -> Result<Option<Redirect>, CliError> {
+    pub(crate) fn redirect(&self) -> Result<Option<Redirect>, CliError> {
         let settings = &self.settings;
         let base = match &settings.redirect_uri {
             Some(uri) => Some(Redirect::parse(&uri.value)?),

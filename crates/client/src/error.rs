@@ -224,6 +224,15 @@ impl Error {
         }
     }
 
+    /// What the server said, if it was the server that refused.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Exchange(error) => error.refusal(),
+            Self::Explained(explained) => explained.error.refusal(),
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed later without anybody changing something.
     pub fn is_retryable(&self) -> bool {
         match self {

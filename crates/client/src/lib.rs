@@ -69,7 +69,9 @@ pub use context::{Context, Directories};
 pub use countersign_jose::Timestamp;
 pub use countersign_oauth::preset;
 pub use countersign_oauth::text::printable;
-pub use countersign_oauth::{EndpointOverrides, HttpRequest, HttpResponse, Secret, TransportError};
+pub use countersign_oauth::{
+    EndpointOverrides, HttpRequest, HttpResponse, Refusal, Secret, TransportError,
+};
 pub use countersign_store::Key as SessionName;
 pub use environment::{Environment, Place, Reach};
 pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired};

@@ -160,8 +160,15 @@ fn a_refusal_at_the_redirect_uri_is_one() {
 fn what_only_a_person_could_judge_is_not_known() {
     let desk = Desk::new();
     let issuer = desk.provider.issuer();
+    let page = "<HTML><Title lang=en>\n Callback URL\u{1b} mismatch\n</TITLE><h1>…</h1>";
+    for (body, expected) in [(page, Some("Callback URL mismatch")), ("<title>", None)] {
+        desk.authorize(Reply::text(403, "text/html", body));
+        let Allowed::Doubtful { status, title } = desk.code() else {
+            panic!("it was a page");
+        };
+        assert_eq!((status, title.as_deref()), (403, expected));
+    }
     for reply in [
-        Reply::text(400, "text/html", "<h1>Callback URL mismatch</h1>"),
         Reply::text(200, "text/html", "<h1>Sign in</h1>"),
         Reply::redirect(302, &format!("{issuer}/login?client_id=cli")),
         Reply::redirect(302, "/login"),

@@ -1,4 +1,4 @@
-//! Setting a provider up.
+//! Setting a provider up, and looking whether that was done.
 
 use clap::Args;
 
@@ -22,4 +22,21 @@ pub(crate) struct SetupArgs {
 
     #[command(flatten)]
     pub(crate) sign_in: SignInArgs,
+}
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Signs nobody in, and changes nothing here. At the server it asks for a device
+code and for an authorization, and lets both run out. Every finding has a code
+that stays the same, and says what to do.
+
+Exit codes: 0 nothing is wrong, 1 something is, 3 the server cannot be reached,
+7 the configuration cannot be used.")]
+pub(crate) struct DoctorArgs {
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Look at this computer only; send nothing
+    #[arg(long)]
+    pub(crate) offline: bool,
 }

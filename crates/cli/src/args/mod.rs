@@ -18,7 +18,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use check::SetupArgs;
+pub(crate) use check::{DoctorArgs, SetupArgs};
 pub(crate) use sign_in::{Dpop, SignInArgs};
 
 use crate::duration;
@@ -142,6 +142,8 @@ pub(crate) enum Command {
     Inspect(With<InspectArgs>),
     /// Tell what to create at a provider, and write the profile for it
     Setup(With<SetupArgs>),
+    /// Look whether everything is as it should be, and say what to do
+    Doctor(With<DoctorArgs>),
     /// Manage profiles: which server, as which client
     #[command(subcommand)]
     Profile(Profile),

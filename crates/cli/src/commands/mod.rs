@@ -2,6 +2,7 @@
 
 pub(crate) mod completion;
 pub(crate) mod curl;
+pub(crate) mod doctor;
 pub(crate) mod inspect;
 pub(crate) mod login;
 pub(crate) mod logout;

@@ -7,30 +7,58 @@ mod guide;
 mod guides;
 #[cfg(test)]
 mod pages;
+mod questions;
 
 use std::fmt::Write as _;
 
 use countersign_client::preset::Preset;
 
+use crate::app::App;
 use crate::args::SetupArgs;
+use crate::commands::doctor;
+use crate::config::Config;
+use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
-use crate::output::{self, Voice};
+use crate::given::{Globals, Overrides};
+use crate::layer::Layer;
+use crate::output::{self, Voice, shell_word};
+use crate::settings::{Origin, Setting, Settings};
+use crate::{question, term};
 use guide::Guide;
 
-/// Prints the steps for a provider, or which providers there are.
-pub(crate) fn print(args: &SetupArgs, voice: Voice) -> Result<(), CliError> {
-    match &args.name {
-        Some(name) => output::artefact(&guide(name)?.text()),
-        None => list(voice),
+pub(crate) fn run(
+    args: &SetupArgs,
+    globals: &Globals,
+    given: Overrides,
+    voice: Voice,
+) -> Result<(), CliError> {
+    let by_flag = args.sign_in.provider.map(|provider| provider.0.name);
+    let Some(name) = args.name.as_deref().or(by_flag) else {
+        return list(voice);
+    };
+    let (preset, guide) = find(name)?;
+    output::artefact(&guide.text())?;
+    // The steps are worth something where the configuration is broken, too.
+    if args.print || globals.no_input || !term::is_interactive() {
+        return Ok(());
     }
+    let config = Config::load()?;
+    let app = app(config, given, voice)?;
+    output::message(
+        "\nWhen this is done, answer these questions. Ctrl-C leaves; nothing is written.\n\n",
+    );
+    let name = questions::name(&app, preset)?;
+    let new = questions::profile(&app, preset, &app.given.flags)?;
+    write(app, &name, &new)
 }
 
-/// The guide for the provider of this name.
-fn guide(name: &str) -> Result<&'static Guide, CliError> {
-    let preset = Preset::by_name(name).and_then(|preset| guides::of(preset.name));
-    preset.ok_or_else(|| {
+/// The preset and the guide of this name.
+fn find(name: &str) -> Result<(&'static Preset, &'static Guide), CliError> {
+    let preset = Preset::by_name(name);
+    let found = preset.and_then(|preset| Some((preset, guides::of(preset.name)?)));
+    found.ok_or_else(|| {
         let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name).collect();
-        CliError::usage(format!("there is no provider {}", output::shell_word(name)))
+        CliError::usage(format!("there is no provider {}", shell_word(name)))
             .why(format!("there are: {}", names.join(", ")))
             .hint("countersign setup oidc, for any other that speaks OpenID Connect")
     })
@@ -50,5 +78,58 @@ fn list(voice: Voice) -> Result<(), CliError> {
     }
     output::artefact(&text)?;
     voice.say("Type `countersign setup NAME` for what to create there, step by step.");
+    Ok(())
+}
+
+/// What is in force for a profile that does not exist yet: the flags, and what files set for all.
+fn app(config: Config, given: Overrides, voice: Voice) -> Result<App, CliError> {
+    let settings = Settings::resolve(&config, &given)?;
+    Ok(App {
+        voice,
+        config,
+        given,
+        settings,
+        no_input: false,
+    })
+}
+
+/// Looks whether the profile works, and writes it.
+fn write(app: App, name: &str, new: &Layer) -> Result<(), CliError> {
+    let App { voice, config, .. } = app;
+    let path = config.user_path.clone();
+    let given = Overrides {
+        profile: Some(Setting {
+            value: name.to_owned(),
+            origin: Origin::Flag("profile"),
+        }),
+        flags: new.clone(),
+        ..app.given
+    };
+    let app = self::app(config, given, voice)?;
+    output::message("\nAsking the server …\n");
+    let report = doctor::of_profile(&app);
+    for finding in report.remarkable() {
+        output::message(&finding.text(voice.paint()));
+    }
+    output::message(&report.summary());
+    if report.is_faulty() && !question::insist("Write the profile all the same?") {
+        voice.say("Nothing is written.");
+        return Err(CliError::silent(report.exit()));
+    }
+    let mut edit = ConfigEdit::open(&app.config)?;
+    edit.put_profile(name, new)?;
+    edit.keep_choice(&app.config, name);
+    edit.save()?;
+    let is_default = app.config.profile_names().is_empty();
+    let profile = if is_default {
+        String::new()
+    } else {
+        format!(" -p {}", shell_word(name))
+    };
+    voice.say(&format!(
+        "Profile `{name}` is written to {}",
+        path.display()
+    ));
+    voice.say(&format!("Sign in with: countersign{profile} login"));
     Ok(())
 }

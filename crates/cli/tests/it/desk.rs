@@ -14,6 +14,7 @@ pub(crate) struct Desk {
     pub(crate) provider: Provider,
     transcript: String,
     environment: Vec<(String, String)>,
+    hidden: Vec<(String, String)>,
 }
 
 impl Desk {
@@ -24,6 +25,7 @@ impl Desk {
             provider: Provider::start(),
             transcript: String::new(),
             environment: Vec::new(),
+            hidden: Vec::new(),
         }
     }
 
@@ -121,6 +123,16 @@ impl Desk {
         done
     }
 
+    /// Runs the program without a record; gives its standard output.
+    pub(crate) fn run_silently(&self, arguments: &str) -> String {
+        self.program(arguments).run().stdout
+    }
+
+    /// Shows something that is different in every run under another name.
+    pub(crate) fn hide(&mut self, text: &str, name: &str) {
+        self.hidden.push((text.to_owned(), name.to_owned()));
+    }
+
     /// Says in the record what happens between two commands.
     pub(crate) fn note(&mut self, text: &str) {
         let _ = writeln!(self.transcript, "# {text}");
@@ -165,6 +177,9 @@ impl Desk {
                 "ACCESS-TOKEN"
             };
             text = text.replace(&secret, name);
+        }
+        for (text_there, name) in &self.hidden {
+            text = text.replace(text_there, name);
         }
         scrub(&text)
     }

@@ -2,7 +2,8 @@
 
 /// Words after which something varies, the texts that may end it, and what stands there instead.
 const VARIES: &[(&str, &[&str], &str)] = &[
-    ("good for ", &[" (", " only", ".", "\n"], "TIME"),
+    ("good for ", &[" (", " only", ", then", ".", "\n"], "TIME"),
+    ("clock is ", &[" ahead", " behind"], "TIME"),
     ("(until ", &[")"], "DATE"),
     ("COUNTERSIGN_EXPIRES_AT=", &["\n"], "SECONDS"),
     ("\"expires_at\": \"", &["\""], "DATE"),

@@ -9,13 +9,16 @@ use std::time::Duration;
 use countersign_jose::crypto::ring;
 use countersign_oauth::{
     CallbackError, ClientCredentialsFlow, Endpoint, Error as ExchangeError, ErrorCode, Flow,
-    HttpRequest, Refusal, TransportError,
+    HttpRequest, HttpResponse, Refusal, TransportError, text::printable,
 };
 use url::Url;
 
 use crate::attempt::Attempt;
 use crate::drive::{Asleep, drive};
 use crate::{Context, Error, Login, Provider, SignIn};
+
+/// The longest title that is shown.
+const MAX_TITLE: usize = 100;
 
 /// Whether a server lets a client use a flow.
 #[derive(Debug)]
@@ -29,6 +32,14 @@ pub enum Allowed {
     NotOffered,
     /// The server could not be asked.
     Unreachable(Error),
+    /// It showed a page of its own instead of an answer, as servers do that do not know the client or
+    /// the redirect URI.
+    Doubtful {
+        /// The status of the page.
+        status: u16,
+        /// What the page is called.
+        title: Option<String>,
+    },
     /// What came back proves neither, in words that continue "it is not known, because".
     Unknown(String),
 }
@@ -103,7 +114,7 @@ fn look(attempt: &Attempt<'_>, redirect_uri: &str) -> Result<Allowed, Error> {
     let question = HttpRequest::get(pending.url().clone());
     let location = match context.transport().send(&question, Duration::MAX) {
         Err(TransportError::Redirect { location: Some(to) }) => to,
-        Ok(answer) => return Ok(page(answer.status)),
+        Ok(answer) => return Ok(page(&answer)),
         Err(source) => {
             return Err(ExchangeError::Transport {
                 endpoint: Endpoint::Authorization,
@@ -146,13 +157,10 @@ fn answered(refusal: Refusal) -> Allowed {
     }
 }
 
-/// A page instead of a redirect. Which one it is, only a person can see.
-fn page(status: u16) -> Allowed {
+/// A page instead of a redirect. What it says, only a person can read; what it is called, anybody.
+fn page(answer: &HttpResponse) -> Allowed {
+    let status = answer.status;
     match status {
-        400..=428 | 430..=499 => Allowed::Unknown(format!(
-            "the server answered with a page of its own (status {status}), as it does when it does \
-             not know the client or the redirect URI"
-        )),
         429 | 500.. => Allowed::Unreachable(
             ExchangeError::Unavailable {
                 endpoint: Endpoint::Authorization,
@@ -162,10 +170,26 @@ fn page(status: u16) -> Allowed {
             }
             .into(),
         ),
+        400.. => Allowed::Doubtful {
+            status,
+            title: title(&answer.body),
+        },
         _ => Allowed::Unknown(format!(
             "the server answered with a page (status {status}) where only a browser can go on"
         )),
     }
+}
+
+/// The title of a page, fit to be printed, if it has a short one.
+fn title(page: &[u8]) -> Option<String> {
+    let page = String::from_utf8_lossy(page);
+    // Bytes stay where they are when ASCII letters change their case.
+    let lower = page.to_ascii_lowercase();
+    let start = lower.find("<title")?;
+    let start = start + lower.get(start..)?.find('>')? + 1;
+    let end = start + lower.get(start..)?.find("</title")?;
+    let text = printable(page.get(start..end)?);
+    (!text.is_empty() && text.chars().count() <= MAX_TITLE).then_some(text)
 }
 
 /// The server sent the browser on to a page of its own: to sign in, or to an error.

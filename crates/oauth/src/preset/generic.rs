@@ -4,9 +4,9 @@ use super::quirks::{IdentitySource, MetadataSource, Quirks};
 use super::{Flows, IssuerForm, Offer, Preset};
 
 const FLOWS: Flows = Flows {
-    device: Offer::If("where the server offers it"),
-    code: Offer::If("where the server offers it"),
-    client_credentials: Offer::If("where the server offers it"),
+    device: Offer::Yes,
+    code: Offer::Yes,
+    client_credentials: Offer::Yes,
 };
 
 pub(super) static OIDC: Preset = Preset {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use countersign_client::preset::Preset;
 
-/// No line is longer, so that nothing is wrapped a second time by a terminal.
-pub(crate) const COLUMNS: usize = 80;
+use crate::wrap::wrapped;
+
 /// How far the text of a step is from the edge: its number stands there.
 const INDENT: usize = 4;
 
@@ -82,8 +82,7 @@ impl Guide {
         if !self.know.is_empty() {
             text.push_str("\nGood to know\n");
             for paragraph in self.know {
-                let item = wrapped(paragraph, &indent);
-                text.push_str(&item.replacen("    ", "  - ", 1));
+                text.push_str(&wrapped(paragraph, "  - "));
             }
         }
         text
@@ -96,34 +95,11 @@ fn set_off(copy: &str, indent: &str) -> String {
     lines.collect()
 }
 
-/// A paragraph in lines that fit.
-pub(crate) fn wrapped(paragraph: &str, indent: &str) -> String {
-    let mut text = String::new();
-    let mut length = 0;
-    for word in paragraph.split_ascii_whitespace() {
-        let width = word.chars().count();
-        if length > 0 && length + 1 + width > COLUMNS {
-            text.push('\n');
-            length = 0;
-        }
-        if length == 0 {
-            text.push_str(indent);
-            length = indent.len();
-        } else {
-            text.push(' ');
-            length += 1;
-        }
-        text.push_str(word);
-        length += width;
-    }
-    text.push('\n');
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::guides;
     use super::*;
+    use crate::wrap::COLUMNS;
 
     #[test]
     fn every_preset_has_a_guide_and_every_guide_a_preset() {
@@ -185,16 +161,5 @@ mod tests {
             // A desktop client of Google's has none to register.
             assert_eq!(shown, guide.provider != "google", "{}", guide.provider);
         }
-    }
-
-    #[test]
-    fn a_paragraph_is_wrapped_at_words() {
-        let text = wrapped(&"word ".repeat(40), "    ");
-        assert!(
-            text.lines()
-                .all(|line| line.len() <= COLUMNS && line.starts_with("    word"))
-        );
-        assert_eq!(text.split_ascii_whitespace().count(), 40);
-        assert_eq!(wrapped("one", ""), "one\n");
     }
 }

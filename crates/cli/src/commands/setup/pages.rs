@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::guide::{Guide, Line, wrapped};
+use super::guide::{Guide, Line};
 use super::guides;
+use crate::wrap::wrapped;
 
 impl Guide {
     /// The steps and what is good to know, for a page of the documentation.
@@ -28,9 +29,7 @@ impl Guide {
             text.push_str("### Good to know\n");
             for paragraph in self.know {
                 text.push('\n');
-                text.push_str(&wrapped(&format!("- {paragraph}"), "").replace('\n', "\n  "));
-                text.truncate(text.trim_end().len());
-                text.push('\n');
+                text.push_str(&wrapped(paragraph, "- "));
             }
         }
         text
