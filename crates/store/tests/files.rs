@@ -155,16 +155,15 @@ fn a_socket_instead_of_a_file_is_refused() {
 fn a_device_instead_of_a_file_is_refused() {
     let (_parent, store) = with_record();
     std::fs::remove_file(store.path_of(&key())).unwrap();
-    let mode = Mode::from_raw_mode(0o600);
     let null = rustix::fs::makedev(1, 3);
-    let made = rustix::fs::mknodat(
+    let outcome = rustix::fs::mknodat(
         CWD,
         store.path_of(&key()),
         FileType::CharacterDevice,
-        mode,
+        Mode::from_raw_mode(0o600),
         null,
     );
-    if made.is_err() {
+    if outcome.is_err() {
         // Only root can make one, so only root can find one there.
         assert!(!rustix::process::geteuid().is_root());
         return;

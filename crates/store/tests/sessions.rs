@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use common::key;
 use common::keyring::Fault;
-use common::sessions::{Bank, Login, kinds, login, random, refresh_of};
+use common::sessions::{Bank, Login, kernel_keeps_keys, kinds, login, random, refresh_of};
 use countersign_store::{Key, SessionStore, StoreError, VaultError, VaultKind, Vaults};
 use tempfile::TempDir;
 
@@ -402,6 +402,41 @@ fn a_logout_removes_the_file_though_the_keyring_hangs_and_says_what_is_left() {
 }
 
 #[test]
+fn a_key_that_the_kernel_lost_is_named() {
+    if !kernel_keeps_keys() {
+        return;
+    }
+    let desk = Desk::new();
+    let store = desk.store(VaultKind::KernelKey);
+    store.begin(&key(), &login(0)).unwrap();
+    assert_eq!(refresh_of(&store, &key()), login(0).refresh);
+    // As a restart of the machine would: everything of this test's application is taken away.
+    let listed = std::process::Command::new("keyctl")
+        .args(["list", "@u"])
+        .output()
+        .unwrap();
+    let text = std::fs::read_to_string(store.path_of(&key())).unwrap();
+    let session: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let login_id = session["secrets"]["login"].as_str().unwrap();
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let line = listed.lines().find(|line| line.contains(login_id)).unwrap();
+    assert!(line.contains("countersign-store-test:"), "{line}");
+    let id = line.trim_start().split(':').next().unwrap();
+    let gone = std::process::Command::new("keyctl")
+        .args(["invalidate", id])
+        .status()
+        .unwrap();
+    assert!(gone.success());
+    let error = store.open::<Login>(&key()).unwrap_err();
+    assert_eq!(error.code(), "vault_missing");
+    assert!(error.to_string().contains("kernel"), "{error}");
+    assert_eq!(
+        store.load::<Login>(&key()).unwrap().unwrap().record.access,
+        "access-0"
+    );
+}
+
+#[test]
 fn what_memory_keeps_ends_with_the_process() {
     let desk = Desk::new();
     desk.store(VaultKind::Memory)
@@ -435,7 +470,7 @@ fn vaults_are_chosen_by_what_stands_its_test() {
         ]
     };
     let (vaults, passed_over) = Vaults::choose(candidates());
-    assert_eq!(vaults.chosen().kind(), VaultKind::KeyringKey);
+    assert_eq!(vaults.unwrap().chosen().kind(), VaultKind::KeyringKey);
     assert!(passed_over.is_empty());
     assert!(desk.bank.keyring.items().is_empty(), "the test cleans up");
     for fault in [
@@ -446,8 +481,15 @@ fn vaults_are_chosen_by_what_stands_its_test() {
     ] {
         desk.bank.keyring.break_with(fault);
         let (vaults, passed_over) = Vaults::choose(candidates());
-        assert_eq!(vaults.chosen().kind(), VaultKind::File, "{fault:?}");
+        assert_eq!(
+            vaults.unwrap().chosen().kind(),
+            VaultKind::File,
+            "{fault:?}"
+        );
         assert_eq!(passed_over.len(), 1);
         assert_eq!(passed_over[0].kind, VaultKind::KeyringKey);
+        // Where a company wants the keyring or nothing, nothing is what there is.
+        let (none, passed_over) = Vaults::choose(vec![desk.bank.vault(VaultKind::Keyring)]);
+        assert!(none.is_none() && passed_over.len() == 1);
     }
 }

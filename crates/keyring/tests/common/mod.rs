@@ -1,5 +1,7 @@
 //! A session bus of our own, and a real gnome-keyring on it.
 
+#![allow(dead_code, reason = "each test program uses some of it")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use tempfile::TempDir;
 
 /// The password of the keyring.
 const PASSWORD: &str = "a password";
-const APPLICATION: &str = "countersign-keyring-test";
+pub(crate) const APPLICATION: &str = "countersign-keyring-test";
 /// How long anything may take that should not take long.
 const PATIENCE: Duration = Duration::from_secs(20);
 

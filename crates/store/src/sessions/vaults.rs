@@ -43,12 +43,12 @@ impl Vaults {
         }
     }
 
-    /// The first of `candidates` that stands its test, and why those before it did not. The session's
-    /// file is what is left when none does; whoever does not want that does not get it:
-    /// see [`Vault::probe`].
-    pub fn choose(candidates: Vec<Arc<dyn Vault>>) -> (Self, Vec<FellBack>) {
+    /// New sessions go into the first of `candidates` that stands its test ([`Vault::probe`]); the
+    /// others are known, too. Answers as well which were passed over, and why. `None` when none stands:
+    /// whoever would rather have the plain file than no session names it last.
+    pub fn choose(candidates: Vec<Arc<dyn Vault>>) -> (Option<Self>, Vec<FellBack>) {
         let mut passed_over = Vec::new();
-        let mut chosen: Option<Arc<dyn Vault>> = None;
+        let mut chosen = None;
         for candidate in &candidates {
             match candidate.probe() {
                 Ok(()) => {
@@ -61,8 +61,10 @@ impl Vaults {
                 }),
             }
         }
-        let mut vaults = chosen.map_or_else(Self::default, Self::new);
-        vaults.known.extend(candidates);
+        let mut vaults = chosen.map(Self::new);
+        if let Some(vaults) = &mut vaults {
+            vaults.known.extend(candidates);
+        }
         (vaults, passed_over)
     }
 
