@@ -1,5 +1,5 @@
-//! An authorization request: what it has to be, and what it waits for
-//! (RFC 6749, section 4.1.1; `OpenID` Connect Core 1.0, section 3.1.2).
+//! An authorization request: how it arrives, and where its answer goes
+//! (RFC 6749, section 4.1; `OpenID` Connect Core 1.0, section 3.1.2).
 //!
 //! A request is examined when it arrives and again at every page it leads to:
 //! the person may take an hour, and the client may be another by then. Nothing
@@ -10,25 +10,17 @@
 //! it is not, the person is told, and the browser goes nowhere.
 
 use std::fmt;
-use std::time::Duration;
 
-use countersign_jose::{Timestamp, base64url};
-use countersign_oauth::{ScopeSet, Secret, text};
+use countersign_jose::Timestamp;
+use countersign_oauth::Secret;
 
-use super::device::scopes_of_request;
+use super::asked::{Asked, Prompt};
 use super::redirect::{self, Destination};
-use super::{
-    AuthorizationParameters, BrowserSession, Client, ClientAuthentication, Core, Digest, Error,
-    GrantType, PushedRequest, Refusal, sealed,
-};
+use super::{AuthorizationParameters, Client, Core, Digest, Error, PushedRequest, Refusal, sealed};
 use crate::storage::StorageError;
 
 /// The longest request, in bytes, as a query.
 const LONGEST: usize = 6 * 1_024;
-/// The longest `state` and `nonce`, in bytes.
-const LONGEST_VALUE: usize = 1_024;
-/// The longest `login_hint` that is shown again, in characters.
-const LONGEST_HINT: usize = 256;
 
 const DOMAIN: &[u8] = b"countersign authorization request v1\0";
 
@@ -142,53 +134,14 @@ impl fmt::Debug for AuthorizationRequest {
     }
 }
 
-/// What a request waits for.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Standing {
-    /// Somebody has to sign in, or to do so again.
-    SignIn,
-    /// The person of this session has to decide.
-    Consent,
-    /// No page may be shown, and none is needed: see [`Core::consents`].
-    Granted,
-    /// It cannot be granted; the client is told.
-    Answered(AuthorizationResponse),
-}
-
 /// A request as the browser carries it.
 #[derive(Clone)]
 pub(super) struct Begun {
     parameters: AuthorizationParameters,
     /// When it arrived: a sign-in counts as one for this request from then on.
-    asked_at: Timestamp,
+    pub(super) asked_at: Timestamp,
     /// The pushed request that it came as.
     pub(super) pushed: Option<Digest>,
-}
-
-/// What is asked for, once it is known that it may be asked.
-pub(super) struct Asked {
-    pub(super) code_challenge: Digest,
-    pub(super) nonce: Option<String>,
-    pub(super) scopes: ScopeSet,
-    pub(super) audiences: Vec<String>,
-    pub(super) dpop_jkt: Option<String>,
-    prompt: Prompt,
-    max_age: Option<Duration>,
-    login_hint: Option<String>,
-    /// The account that an `id_token_hint` is about.
-    hinted_account: Option<String>,
-}
-
-/// How far `prompt` goes (`OpenID` Connect Core 1.0, section 3.1.2.1).
-///
-/// `consent` and `select_account` are not among these: the page that asks for
-/// consent is always shown, with the account on it and a way to take another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Prompt {
-    None,
-    Login,
-    AsNeeded,
 }
 
 impl Core {
@@ -245,88 +198,6 @@ impl Core {
     pub fn seal_authorization(&self, request: &AuthorizationRequest) -> String {
         let value = request.begun.to_bytes();
         sealed::seal(DOMAIN, &value, self.keys().token_key(), self.provider)
-    }
-
-    /// What a request waits for, from the browser of `session`.
-    pub fn authorization_standing(
-        &self,
-        request: &AuthorizationRequest,
-        session: Option<&BrowserSession>,
-        now: Timestamp,
-    ) -> Result<Standing, Error> {
-        let silent = request.is_silent();
-        let Some(session) = session.filter(|session| request.accepts_sign_in_of(session, now))
-        else {
-            return Ok(if silent {
-                Standing::Answered(self.refusal_of(request, Refusal::LoginRequired))
-            } else {
-                Standing::SignIn
-            });
-        };
-        if !request.asks_for(session) {
-            // Somebody else has signed in for this request than the one it is
-            // about (OpenID Connect Core 1.0, section 3.1.2.1, `id_token_hint`).
-            return Ok(if silent || request.was_signed_in_for(session) {
-                Standing::Answered(self.refusal_of(request, Refusal::LoginRequired))
-            } else {
-                Standing::SignIn
-            });
-        }
-        if !silent {
-            return Ok(Standing::Consent);
-        }
-        Ok(if self.consents(request, session, now)? {
-            Standing::Granted
-        } else {
-            Standing::Answered(self.refusal_of(request, Refusal::ConsentRequired))
-        })
-    }
-
-    /// Whether the person has consented already to what is asked silently: as
-    /// long as a login lasts that was approved for this client with all of it.
-    ///
-    /// Only for a client that can prove who it is, and that is answered at a
-    /// site: any program on a machine can pass for another one there (RFC 8252,
-    /// section 8.6).
-    fn consents(
-        &self,
-        request: &AuthorizationRequest,
-        session: &BrowserSession,
-        now: Timestamp,
-    ) -> Result<bool, Error> {
-        let client = &request.client;
-        let known = client.authentication != ClientAuthentication::Public
-            && matches!(request.destination(), Destination::Site { .. });
-        if !known {
-            return Ok(false);
-        }
-        let grants = self
-            .store
-            .read(|records| records.grants_of(&session.account.id, &client.id))?;
-        let asked = &request.asked;
-        Ok(grants.iter().any(|grant| {
-            now < grant.expires_at
-                && asked.scopes.is_subset(&grant.scopes)
-                && asked
-                    .audiences
-                    .iter()
-                    .all(|audience| grant.audiences.contains(audience))
-        }))
-    }
-
-    /// The name to begin a sign-in with: the one of the account that the
-    /// request is about, or whatever the client believes.
-    pub fn expected_username(
-        &self,
-        request: &AuthorizationRequest,
-    ) -> Result<Option<String>, Error> {
-        let account = match &request.asked.hinted_account {
-            None => None,
-            Some(id) => self.store.read(|records| records.account(id))?,
-        };
-        Ok(account
-            .map(|account| account.username)
-            .or_else(|| request.asked.login_hint.clone()))
     }
 
     /// The answer that refuses a request (RFC 6749, section 4.1.2.1).
@@ -407,65 +278,6 @@ impl Core {
         }
     }
 
-    /// What a client asks for, if it may: the rules for a request that comes
-    /// through a browser and for one that is pushed.
-    pub(super) fn asked(
-        &self,
-        client: &Client,
-        parameters: &AuthorizationParameters,
-        pushed: bool,
-    ) -> Result<Asked, Refusal> {
-        for (name, refusal) in [
-            ("request", Refusal::RequestNotSupported),
-            ("request_uri", Refusal::RequestUriNotSupported),
-            ("registration", Refusal::RegistrationNotSupported),
-        ] {
-            if parameters.one(name)?.is_some() {
-                return Err(refusal);
-            }
-        }
-        client.may_use(GrantType::AuthorizationCode)?;
-        if client.require_par && !pushed {
-            return Err(Refusal::InvalidRequest(
-                "this client has to push its authorization requests",
-            ));
-        }
-        match parameters.one("response_type")? {
-            Some("code") => {}
-            Some(_) => return Err(Refusal::UnsupportedResponseType),
-            None => return Err(Refusal::InvalidRequest("response_type is missing")),
-        }
-        if parameters
-            .one("response_mode")?
-            .is_some_and(|mode| mode != "query")
-        {
-            return Err(Refusal::InvalidRequest("response_mode can only be query"));
-        }
-        Ok(Asked {
-            code_challenge: code_challenge(parameters)?,
-            nonce: value(parameters, "nonce", "nonce is malformed or too long")?,
-            scopes: scopes_of_request(parameters.one("scope")?, client)?,
-            audiences: client
-                .audiences_of_request(&parameters.all("resource"), &parameters.all("audience"))?,
-            dpop_jkt: dpop_jkt(parameters)?,
-            prompt: prompt(parameters)?,
-            max_age: max_age(parameters)?,
-            login_hint: parameters
-                .one("login_hint")?
-                .filter(|hint| hint.chars().count() <= LONGEST_HINT)
-                .map(text::printable),
-            hinted_account: match parameters.one("id_token_hint")? {
-                None => None,
-                Some(hint) => {
-                    let hint = self
-                        .read_id_token_hint(hint)
-                        .ok_or(Refusal::InvalidRequest("id_token_hint is not one of ours"))?;
-                    Some(hint.account_id)
-                }
-            },
-        })
-    }
-
     fn error_response(
         &self,
         redirect_uri: &str,
@@ -498,56 +310,6 @@ impl Core {
     }
 }
 
-impl Client {
-    /// The address of a request, if it is the client's.
-    pub(super) fn redirect_uri_of<'a>(
-        &self,
-        parameters: &'a AuthorizationParameters,
-    ) -> Result<&'a str, Refusal> {
-        parameters
-            .one("redirect_uri")?
-            .filter(|uri| {
-                self.redirect_uris
-                    .iter()
-                    .any(|registered| redirect::matches(registered, uri))
-            })
-            .ok_or(Refusal::InvalidRequest(
-                "redirect_uri is missing or not registered for this client",
-            ))
-    }
-}
-
-impl AuthorizationRequest {
-    /// Whether a sign-in is recent enough. One that was made for this request
-    /// always is, or whoever types slowly would be asked again and again.
-    fn accepts_sign_in_of(&self, session: &BrowserSession, now: Timestamp) -> bool {
-        let young = || match self.asked.max_age {
-            None => true,
-            // As `prompt=login` (OpenID Connect Core 1.0, section 3.1.2.1).
-            Some(max_age) if max_age.is_zero() => false,
-            Some(max_age) => now.since(session.authenticated_at) <= max_age,
-        };
-        self.was_signed_in_for(session) || (self.asked.prompt != Prompt::Login && young())
-    }
-
-    fn was_signed_in_for(&self, session: &BrowserSession) -> bool {
-        session.authenticated_at >= self.begun.asked_at
-    }
-
-    /// Whether the request is about the account of `session`, or about any.
-    fn asks_for(&self, session: &BrowserSession) -> bool {
-        let hinted = self.asked.hinted_account.as_ref();
-        hinted.is_none_or(|account_id| *account_id == session.account.id)
-    }
-}
-
-impl AuthorizationParameters {
-    /// The `state`, if it is one (RFC 6749, appendix A.5).
-    fn state(&self) -> Result<Option<String>, Refusal> {
-        value(self, "state", "state is malformed or too long")
-    }
-}
-
 impl Begun {
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.asked_at.as_millis().to_be_bytes().to_vec();
@@ -577,85 +339,4 @@ impl Begun {
             pushed,
         })
     }
-}
-
-/// A value that the client gets back as it was: visible ASCII and spaces.
-fn value(
-    parameters: &AuthorizationParameters,
-    name: &str,
-    malformed: &'static str,
-) -> Result<Option<String>, Refusal> {
-    let Some(value) = parameters.one(name)? else {
-        return Ok(None);
-    };
-    let sound =
-        value.len() <= LONGEST_VALUE && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if sound {
-        Ok(Some(value.to_owned()))
-    } else {
-        Err(Refusal::InvalidRequest(malformed))
-    }
-}
-
-/// The SHA-256 of the verifier (RFC 7636, section 4.3). `plain`, which is what
-/// an absent method means, would show the verifier to whoever sees the request.
-fn code_challenge(parameters: &AuthorizationParameters) -> Result<Digest, Refusal> {
-    let Some(challenge) = parameters.one("code_challenge")? else {
-        return Err(Refusal::InvalidRequest("code_challenge is missing"));
-    };
-    if parameters.one("code_challenge_method")? != Some("S256") {
-        return Err(Refusal::InvalidRequest(
-            "code_challenge_method has to be S256",
-        ));
-    }
-    thumbprint(challenge).ok_or(Refusal::InvalidRequest("code_challenge is malformed"))
-}
-
-/// The key that alone may redeem the code (RFC 9449, section 10).
-fn dpop_jkt(parameters: &AuthorizationParameters) -> Result<Option<String>, Refusal> {
-    let Some(jkt) = parameters.one("dpop_jkt")? else {
-        return Ok(None);
-    };
-    thumbprint(jkt).ok_or(Refusal::InvalidRequest("dpop_jkt is malformed"))?;
-    Ok(Some(jkt.to_owned()))
-}
-
-/// A SHA-256 in base64url.
-fn thumbprint(encoded: &str) -> Option<Digest> {
-    base64url::decode(encoded).ok()?.try_into().ok()
-}
-
-fn prompt(parameters: &AuthorizationParameters) -> Result<Prompt, Refusal> {
-    let values: Vec<&str> = parameters
-        .one("prompt")?
-        .unwrap_or_default()
-        .split_ascii_whitespace()
-        .collect();
-    let known = ["none", "login", "consent", "select_account"];
-    if !values.iter().all(|value| known.contains(value)) {
-        return Err(Refusal::InvalidRequest("prompt has an unknown value"));
-    }
-    match values.as_slice() {
-        ["none"] => Ok(Prompt::None),
-        values if values.contains(&"none") => Err(Refusal::InvalidRequest(
-            "prompt has none and something else",
-        )),
-        values if values.contains(&"login") => Ok(Prompt::Login),
-        _ => Ok(Prompt::AsNeeded),
-    }
-}
-
-fn max_age(parameters: &AuthorizationParameters) -> Result<Option<Duration>, Refusal> {
-    let Some(max_age) = parameters.one("max_age")? else {
-        return Ok(None);
-    };
-    let digits = max_age.bytes().all(|byte| byte.is_ascii_digit());
-    max_age
-        .parse::<u32>()
-        .ok()
-        .filter(|_| digits)
-        .map(|seconds| Some(Duration::from_secs(seconds.into())))
-        .ok_or(Refusal::InvalidRequest(
-            "max_age is not a number of seconds",
-        ))
 }

@@ -6,7 +6,8 @@
 //! | `clients`, `registration` | which applications there are, and what they may ask for |
 //! | `credentials`, `assertion` | which of them is asking, and how it proves that |
 //! | `device`, `approval` | a device login: begun, polled, redeemed; looked up, approved, denied |
-//! | `authorization`, `parameters`, `redirect`, `sealed` | an authorization request: what it has to be, where its answer goes, how it waits |
+//! | `authorization`, `parameters`, `asked`, `redirect` | an authorization request: what it has to be, and where its answer goes |
+//! | `standing`, `sealed` | what the request waits for, and how it waits |
 //! | `pushing` | an authorization request that its client sends ahead |
 //! | `consent`, `code` | the request is approved or denied; the code redeemed |
 //! | `logout` | a client asks that its person be signed out |
@@ -25,6 +26,7 @@
 
 mod access_token;
 mod approval;
+mod asked;
 mod assertion;
 mod authorization;
 mod clients;
@@ -53,6 +55,7 @@ mod renewal;
 mod replay;
 mod sealed;
 mod sessions;
+mod standing;
 mod token;
 pub(crate) mod user_code;
 mod user_info;
@@ -74,8 +77,7 @@ use replay::Replays;
 
 pub use assertion::{ASSERTION_ALGORITHMS, CLIENT_ASSERTION_TYPE};
 pub use authorization::{
-    AuthorizationProblem, AuthorizationRequest, AuthorizationResponse, REQUEST_URI, Standing,
-    Unanswerable,
+    AuthorizationProblem, AuthorizationRequest, AuthorizationResponse, REQUEST_URI, Unanswerable,
 };
 pub use clients::{NewAuthentication, NewClient, RegisteredClient};
 pub use code::CodeRequest;
@@ -97,6 +99,7 @@ pub use pushing::{PushRequest, Pushed};
 pub use redirect::Destination;
 pub use refusal::{Failure, Refusal};
 pub use registration::{ClientRejected, JwksProblem, UriProblem};
+pub use standing::Standing;
 pub use token::{ACR_PASSWORD, Confirmation, SCOPES, TokenType, Tokens};
 pub use user_info::{TokenProblem, UserInfo};
 
