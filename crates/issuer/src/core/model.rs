@@ -240,6 +240,11 @@ impl Device {
     /// interval and 10 s.
     const KEPT: Duration = Duration::from_secs(40);
 
+    /// Whether this account has approved it, and it was not redeemed.
+    pub(crate) fn is_approved_by(&self, account: &str) -> bool {
+        matches!(&self.state, DeviceState::Approved { account_id, .. } if account_id == account)
+    }
+
     /// Whether the login's record can go.
     pub(crate) fn is_forgotten(&self, now: Timestamp) -> bool {
         self.expires_at + Self::KEPT < now

@@ -129,7 +129,73 @@ pub(super) fn with_answer(uri: &str, answer: &[(&str, &str)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use url::Url;
+
     use super::*;
+
+    /// Two pieces more at any places of an honest address. The comparison is of
+    /// text; whatever a browser makes of what it lets through has to be the
+    /// same place on this machine.
+    #[test]
+    fn what_is_let_through_leads_to_this_machine() {
+        const MORE: [&str; 26] = [
+            "http://",
+            "HTTP://",
+            "https://",
+            "127.0.0.1",
+            "[::1]",
+            "localhost",
+            "evil",
+            ".",
+            ":",
+            "/",
+            "cb",
+            "\\",
+            "@",
+            "?",
+            "#",
+            "%2f",
+            "0",
+            "1",
+            "8080",
+            "65536",
+            " ",
+            "\t",
+            "\n",
+            "..",
+            "+",
+            ";",
+        ];
+        let mut let_through = 0;
+        for host in LOOPBACK {
+            let registered = format!("http://{host}/cb");
+            let honest = ["http://", host, ":", "80", "/", "cb"];
+            for (first, place) in MORE
+                .iter()
+                .flat_map(|more| (0..=6).map(move |at| (more, at)))
+            {
+                let mut once = honest.to_vec();
+                once.insert(place, first);
+                for (second, place) in MORE
+                    .iter()
+                    .flat_map(|more| (0..=7).map(move |at| (more, at)))
+                {
+                    let mut twice = once.clone();
+                    twice.insert(place, second);
+                    let presented = twice.concat();
+                    if !matches(&registered, &presented) {
+                        continue;
+                    }
+                    let_through += 1;
+                    let (expected, url) = (Url::parse(&registered), Url::parse(&presented));
+                    let (expected, mut url) = (expected.unwrap(), url.unwrap());
+                    url.set_port(None).unwrap();
+                    assert_eq!(url, expected, "{presented}");
+                }
+            }
+        }
+        assert!(let_through > 0, "ports of more digits are");
+    }
 
     #[test]
     fn a_program_on_this_machine_may_take_any_port() {

@@ -489,6 +489,33 @@ async fn an_account_goes_with_its_logins_and_a_client_with_its_own(store: Store)
         .unwrap();
 }
 
+async fn what_an_account_has_approved_is_denied_when_its_logins_end(store: Store) {
+    let approved_by = |account: &str| DeviceState::Approved {
+        account_id: account.to_owned(),
+        auth_time: T0,
+    };
+    let (ada, eve) = (approved_by("ada"), approved_by("eve"));
+    let of_eve = eve.clone();
+    store
+        .write(move |records| {
+            for (number, state) in [(1, &ada), (2, &eve), (3, &DeviceState::Redeemed)] {
+                let user_code = format!("BCDFGHJ{}", char::from(b'B' + number));
+                records.add_device(&device(number, &user_code))?;
+                records.set_device_state(&[number; 32], state)?;
+            }
+            records.end_logins_of("ada")
+        })
+        .await
+        .unwrap();
+    let state = |number| {
+        let found = store.read(|records| records.device(&[number; 32]));
+        found.unwrap().unwrap().state
+    };
+    assert_eq!(state(1), DeviceState::Denied);
+    assert_eq!(state(2), of_eve);
+    assert_eq!(state(3), DeviceState::Redeemed);
+}
+
 async fn a_pushed_request_is_taken_once(store: Store) {
     let write = async |work: fn(&mut dyn super::Transaction) -> Result<bool, StorageError>| {
         store.write(work).await.unwrap()
@@ -665,6 +692,7 @@ suite!(
     a_rotation_changes_the_generation_and_nothing_else,
     extending_a_session_changes_its_end_alone,
     an_account_goes_with_its_logins_and_a_client_with_its_own,
+    what_an_account_has_approved_is_denied_when_its_logins_end,
     a_pushed_request_is_taken_once,
     codes_and_pushed_requests_outlive_their_end_by_a_while,
     an_assertion_is_used_once_and_remembered_until_its_end,

@@ -234,6 +234,15 @@ impl Transaction for Tables {
             .remove_where(usize::MAX, |code| code.account_id == account_id);
         self.sessions
             .remove_where(usize::MAX, |session| session.account_id == account_id);
+        let approved: Vec<Digest> = self
+            .devices
+            .rows()
+            .filter(|device| device.is_approved_by(account_id))
+            .map(|device| device.code)
+            .collect();
+        for code in approved {
+            self.set_device_state(&code, &DeviceState::Denied)?;
+        }
         Ok(())
     }
 

@@ -110,7 +110,8 @@ pub trait Transaction: Records {
     /// Removes an account with its grants, codes and sessions; whether it was
     /// there.
     fn remove_account(&mut self, id: &str) -> Result<bool, StorageError>;
-    /// Ends all grants, codes and sessions of an account.
+    /// Ends all grants, codes and sessions of an account, and denies the device
+    /// logins that it has approved and nobody has redeemed.
     fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError>;
 
     /// Adds a client or replaces the one with its identifier.

@@ -14,7 +14,16 @@ over_both!(
     a_code_is_gone_when_it_expires,
     the_tokens_are_the_approvers,
     whoever_was_disabled_meanwhile_approves_nothing,
+    signing_out_everywhere_takes_back_what_nobody_has_redeemed,
 );
+
+async fn signing_out_everywhere_takes_back_what_nobody_has_redeemed(f: Fixture) {
+    let session = f.sign_in("ada").await;
+    let started = f.start("openid").await;
+    f.approve(&started, &session).await;
+    f.core.sign_out_everywhere(&session).await.unwrap();
+    assert_eq!(code_of(f.poll(&started).await), "access_denied");
+}
 
 async fn the_confirmation_says_who_asks_for_what_from_where(f: Fixture) {
     let session = f.sign_in("ada").await;

@@ -185,6 +185,12 @@ impl Transaction for Rows<'_> {
         self.change("DELETE FROM grants WHERE account_id = ?", [account_id])?;
         self.change("DELETE FROM codes WHERE account_id = ?", [account_id])?;
         self.change("DELETE FROM sessions WHERE account_id = ?", [account_id])?;
+        // Only an approved one has an account.
+        self.change(
+            "UPDATE devices SET state = 'denied', account_id = NULL, auth_time = NULL
+             WHERE account_id = ?",
+            [account_id],
+        )?;
         Ok(())
     }
 
