@@ -63,39 +63,47 @@ impl Overrides {
             }),
             ..Self::default()
         };
-        given.put(&look, "provider", |layer| &mut layer.provider);
-        given.put(&look, "org", |layer| &mut layer.org);
-        given.put(&look, "server", |layer| &mut layer.server);
-        given.put(&look, "host", |layer| &mut layer.host);
         given.put(&look, "issuer", |layer| &mut layer.issuer);
         given.put(&look, "client_id", |layer| &mut layer.client_id);
-        given.put(&look, "client_secret_file", |layer| {
-            &mut layer.client_secret_file
-        });
-        given.put(&look, "client_key_file", |layer| &mut layer.client_key_file);
-        given.put(&look, "client_key_id", |layer| &mut layer.client_key_id);
-        given.put_all(&look, "scope", |layer| &mut layer.scope);
-        given.put(&look, "audience", |layer| &mut layer.audience);
-        given.put_all(&look, "resource", |layer| &mut layer.resource);
-        given.put(&look, "connection", |layer| &mut layer.connection);
-        given.put(&look, "prompt", |layer| &mut layer.prompt);
-        given.put(&look, "login_hint", |layer| &mut layer.login_hint);
-        given.put_all(&look, "acr", |layer| &mut layer.acr);
-        given.put(&look, "max_age", |layer| &mut layer.max_age);
-        given.put(&look, "dpop", |layer| &mut layer.dpop);
-        given.put(&look, "flow", |layer| &mut layer.flow);
-        given.put(&look, "redirect_uri", |layer| &mut layer.redirect_uri);
-        given.put_all(&look, "port", |layer| &mut layer.port);
-        given.put(&look, "browser", |layer| &mut layer.browser);
-        given.put_flag(&look, "no_browser", |layer| &mut layer.no_browser);
-        given.put(&look, "qr", |layer| &mut layer.qr);
-        given.put(&look, "login_timeout", |layer| &mut layer.login_timeout);
         given.put(&look, "timeout", |layer| &mut layer.timeout);
         given.put(&look, "min_ttl", |layer| &mut layer.min_ttl);
         given.put_all(&look, "ca_cert", |layer: &mut Layer| &mut layer.ca_cert);
-        let pairs: Vec<(String, String)> = look.all("param");
-        given.flags.param = (!pairs.is_empty()).then(|| BTreeMap::from_iter(pairs));
+        // A token is in a hurry, and has none of the others.
+        if matches.subcommand_name() != Some("token") {
+            given.look_for_sign_in(&look);
+        }
         given
+    }
+
+    /// Reads what a login and a profile take beside that.
+    fn look_for_sign_in(&mut self, look: &Look<'_>) {
+        self.put(look, "provider", |layer| &mut layer.provider);
+        self.put(look, "org", |layer| &mut layer.org);
+        self.put(look, "server", |layer| &mut layer.server);
+        self.put(look, "host", |layer| &mut layer.host);
+        self.put(look, "client_secret_file", |layer| {
+            &mut layer.client_secret_file
+        });
+        self.put(look, "client_key_file", |layer| &mut layer.client_key_file);
+        self.put(look, "client_key_id", |layer| &mut layer.client_key_id);
+        self.put_all(look, "scope", |layer| &mut layer.scope);
+        self.put(look, "audience", |layer| &mut layer.audience);
+        self.put_all(look, "resource", |layer| &mut layer.resource);
+        self.put(look, "connection", |layer| &mut layer.connection);
+        self.put(look, "prompt", |layer| &mut layer.prompt);
+        self.put(look, "login_hint", |layer| &mut layer.login_hint);
+        self.put_all(look, "acr", |layer| &mut layer.acr);
+        self.put(look, "max_age", |layer| &mut layer.max_age);
+        self.put(look, "dpop", |layer| &mut layer.dpop);
+        self.put(look, "flow", |layer| &mut layer.flow);
+        self.put(look, "redirect_uri", |layer| &mut layer.redirect_uri);
+        self.put_all(look, "port", |layer| &mut layer.port);
+        self.put(look, "browser", |layer| &mut layer.browser);
+        self.put_flag(look, "no_browser", |layer| &mut layer.no_browser);
+        self.put(look, "qr", |layer| &mut layer.qr);
+        self.put(look, "login_timeout", |layer| &mut layer.login_timeout);
+        let pairs: Vec<(String, String)> = look.all("param");
+        self.flags.param = (!pairs.is_empty()).then(|| BTreeMap::from_iter(pairs));
     }
 
     fn put<T: Clone + Send + Sync + 'static>(

@@ -179,6 +179,12 @@ impl TokenSource {
         self.current().session.clone()
     }
 
+    /// Whether the access token is bound to a key of the session, as [`Session::is_bound`] says. Without
+    /// the copy of the session that [`session`](Self::session) makes.
+    pub fn is_bound(&self) -> bool {
+        self.current().session.is_bound()
+    }
+
     /// The name of the session.
     pub fn name(&self) -> &SessionName {
         &self.name

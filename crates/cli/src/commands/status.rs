@@ -191,7 +191,10 @@ fn json(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
         object.insert("renewable".to_owned(), json!(is_renewable(session)));
         let flow = session.flow().map(SignIn::as_str);
         object.insert("flow".to_owned(), json!(flow));
-        object.insert("token_type".to_owned(), json!(token_type(Some(session))));
+        object.insert(
+            "token_type".to_owned(),
+            json!(token_type(session.is_bound())),
+        );
     }
     object
 }

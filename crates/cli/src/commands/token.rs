@@ -24,7 +24,8 @@ pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
         }
         app.voice
             .detail(1, || "the token is the one in COUNTERSIGN_TOKEN".to_owned());
-        return output::artefact(&render(args.output, Kind::Access, &token, None));
+        let (kind, token_type) = (Kind::Access, token_type(false));
+        return output::artefact(&render(args.output, kind, &token, token_type, None));
     }
     let tokens = app.tokens()?;
     if args.force_refresh {
@@ -37,19 +38,29 @@ pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
         (Kind::Access, token.map_err(|error| app.explain(error))?)
     };
     check_token(token.expose())?;
-    let session = tokens.session();
+    let is_bound = tokens.is_bound();
     if kind == Kind::Access {
         if app.settings.min_ttl.origin.is_typed() {
-            warn_if_short(app, &session);
+            warn_if_short(app, &tokens.session());
         }
-        if session.is_bound() && args.output != TokenFormat::Json {
+        if is_bound && args.output != TokenFormat::Json {
             app.voice.warn(
                 "the token is bound to a key of this session; an API takes it with a\n\
                  proof for each request, which `countersign curl` makes",
             );
         }
     }
-    output::artefact(&render(args.output, kind, &token, Some(&session)))
+    // A copy of the session is made for those who look into it: this is the hot path.
+    let session =
+        matches!(args.output, TokenFormat::Json | TokenFormat::Env).then(|| tokens.session());
+    let token_type = token_type(is_bound);
+    output::artefact(&render(
+        args.output,
+        kind,
+        &token,
+        token_type,
+        session.as_ref(),
+    ))
 }
 
 fn id_token(app: &App, tokens: &TokenSource) -> Result<Secret, CliError> {
@@ -84,9 +95,14 @@ enum Kind {
 }
 
 /// The token in the format asked for, with the end of the line.
-fn render(format: TokenFormat, kind: Kind, token: &Secret, session: Option<&Session>) -> String {
+fn render(
+    format: TokenFormat,
+    kind: Kind,
+    token: &Secret,
+    token_type: &str,
+    session: Option<&Session>,
+) -> String {
     let text = token.expose();
-    let token_type = token_type(session);
     // When an ID token expires stands in the token itself.
     let expires_at = session
         .filter(|_| kind == Kind::Access)
@@ -127,12 +143,8 @@ fn render(format: TokenFormat, kind: Kind, token: &Secret, session: Option<&Sess
 }
 
 /// How the token goes into a request (RFC 6750, section 2.1; RFC 9449, section 7.1).
-pub(crate) fn token_type(session: Option<&Session>) -> &'static str {
-    if session.is_some_and(Session::is_bound) {
-        "DPoP"
-    } else {
-        "Bearer"
-    }
+pub(crate) fn token_type(is_bound: bool) -> &'static str {
+    if is_bound { "DPoP" } else { "Bearer" }
 }
 
 #[cfg(test)]
@@ -142,7 +154,7 @@ mod tests {
     #[test]
     fn each_format_is_one_thing_for_one_reader() {
         let token = Secret::new("abc.def");
-        let show = |format| render(format, Kind::Access, &token, None);
+        let show = |format| render(format, Kind::Access, &token, "Bearer", None);
         assert_eq!(show(TokenFormat::Raw), "abc.def\n");
         assert_eq!(show(TokenFormat::Header), "Authorization: Bearer abc.def\n");
         assert_eq!(

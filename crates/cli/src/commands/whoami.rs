@@ -32,7 +32,10 @@ pub(crate) fn run(app: &App, args: &WhoamiArgs) -> Result<(), CliError> {
             object.insert("issuer".to_owned(), json!(session.issuer()));
             object.insert("client_id".to_owned(), json!(session.client_id()));
             object.insert("flow".to_owned(), json!(session.flow().map(SignIn::as_str)));
-            object.insert("token_type".to_owned(), json!(token_type(Some(&session))));
+            object.insert(
+                "token_type".to_owned(),
+                json!(token_type(session.is_bound())),
+            );
         }
         return output::json(&object);
     }
