@@ -130,7 +130,7 @@ impl Core {
         };
         let redirect_uri = match (parameters.post_logout_redirect_uri, &client) {
             (Some(uri), Some(client)) => {
-                // As it is written, ports included (section 3.1).
+                // As it is written, ports included (section 3).
                 if !client.post_logout_redirect_uris.contains(&uri) {
                     return Ok(Err(InvalidLogout::RedirectUri));
                 }

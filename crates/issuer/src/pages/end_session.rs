@@ -89,7 +89,7 @@ pub(super) async fn done(
         frame: pages.frame(&visitor),
         tone: Tone::Good,
         title: SIGNED_OUT.to_owned(),
-        text: "Nobody is signed in in this browser. Terminals that you approved stay signed in; \
+        text: "This browser is no longer signed in. Terminals that you approved stay signed in; \
                to end one of them, type there:"
             .to_owned(),
         command: Some("countersign logout"),

@@ -170,7 +170,7 @@ impl Pages {
     ///
     /// Some browsers hold `form-action` against every redirect that follows a form, wherever it
     /// leads in the end. Naming the address in the policy would help with some: a policy cannot
-    /// name `[::1]` (CSP 3, section 6.7.2.8), nor what a callback redirects to in its turn. So the
+    /// name `[::1]` (CSP Level 3, "host-part matches"), nor what a callback redirects to in its turn. So the
     /// form ends here, at our own page, and the policy stays `'self'` on all of them.
     pub(super) fn leave_by(&self, visitor: &Visitor, page: &Leave) -> Result<Response, Refusal> {
         let mut response = self.page(visitor, StatusCode::OK, page)?;
