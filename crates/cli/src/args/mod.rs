@@ -361,6 +361,30 @@ mod tests {
         assert_eq!(curl.own.address_and_arguments, expected);
     }
 
+    /// `docs/configuration.md` knows every key and every variable.
+    #[test]
+    fn every_setting_is_documented() {
+        const PAGE: &str = include_str!("../../../../docs/configuration.md");
+        // How to behave is not a setting of a profile.
+        const BEHAVIOUR: &[&str] = &["help", "profile", "no_input", "color", "quiet", "verbose"];
+        let mut command = Cli::command();
+        command.build();
+        let login = command.find_subcommand("login").unwrap();
+        for argument in login.get_arguments() {
+            let key = argument.get_id().as_str();
+            let known = BEHAVIOUR.contains(&key) || PAGE.contains(&format!("`{key}`"));
+            assert!(known, "{key}");
+            if let Some(variable) = argument.get_env() {
+                let variable = variable.to_string_lossy();
+                assert!(PAGE.contains(&*variable), "{variable}");
+                assert_eq!(variable, format!("COUNTERSIGN_{}", key.to_uppercase()));
+            }
+        }
+        for preset in countersign_client::preset::Preset::ALL {
+            assert!(PAGE.contains(&format!("`{}`", preset.name)), "{preset:?}");
+        }
+    }
+
     #[test]
     fn no_flag_takes_a_secret() {
         let mut command = Cli::command();
