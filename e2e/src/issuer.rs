@@ -25,6 +25,14 @@ impl Issuer {
     /// # Panics
     /// When it does not come up.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// As `start`, with more arguments for `serve`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(arguments: &[&str]) -> Self {
         let state = tempfile::tempdir().expect("a temporary directory");
         Program::new(bin("countersign-issuer"))
             .args([
@@ -41,7 +49,7 @@ impl Issuer {
             .stdin(format!("{PASSWORD}\n"))
             .run()
             .expect_code(0);
-        let process = serve(&state, "127.0.0.1:0");
+        let process = serve(&state, "127.0.0.1:0", arguments);
         let origin = process.wait_for_stdout(|text| {
             let line = text.lines().find_map(|line| line.strip_prefix("issuer="))?;
             text.ends_with('\n').then(|| line.to_owned())
@@ -185,10 +193,11 @@ impl Issuer {
     }
 }
 
-fn serve(state: &TempDir, listen: &str) -> Running {
+fn serve(state: &TempDir, listen: &str, more: &[&str]) -> Running {
     Program::new(bin("countersign-issuer"))
         .args(["serve", "--listen", listen, "--state-dir"])
         .arg(state.path())
+        .args(more)
         .limit(Duration::from_secs(300))
         .start()
 }

@@ -44,10 +44,9 @@ fn check_claims(issuer: &Issuer, client_id: &str, claims: &Value) {
 }
 
 /// Everything that openid-client does, as this client.
-fn openid_client(issuer: &Issuer, client_id: &str, secret: Option<&str>) {
-    let script = node("client.mjs")
-        .args([issuer.issuer(), client_id])
-        .args(secret);
+fn openid_client(issuer: &Issuer, client_id: &str, secret: &str, token_type: &str) {
+    let binding = if token_type == "dpop" { "dpop" } else { "" };
+    let script = node("client.mjs").args([issuer.issuer(), client_id, secret, binding]);
     let mut steps = Steps::start(script);
 
     let metadata = steps.expect("discovery")["metadata"].clone();
@@ -57,7 +56,7 @@ fn openid_client(issuer: &Issuer, client_id: &str, secret: Option<&str>) {
     approve(issuer, &mut steps);
     let token = steps.expect("token");
     check_claims(issuer, client_id, &token["claims"]);
-    assert_eq!(token["tokenType"], json!("bearer"));
+    assert_eq!(token["tokenType"], json!(token_type));
     assert_eq!(token["hasRefreshToken"], json!(true));
     assert!(
         token["expiresIn"]
@@ -75,6 +74,7 @@ fn openid_client(issuer: &Issuer, client_id: &str, secret: Option<&str>) {
         (&answer["active"], &answer["client_id"]),
         (&json!(true), &json!(client_id))
     );
+    assert_eq!(answer["cnf"]["jkt"].is_string(), token_type == "dpop");
 
     let refresh = steps.expect("refresh");
     assert_eq!(refresh["rotated"], json!(true));
@@ -100,7 +100,7 @@ fn openid_client(issuer: &Issuer, client_id: &str, secret: Option<&str>) {
 
 #[test]
 fn openid_client_signs_in_renews_and_revokes() {
-    openid_client(&Issuer::start(), "cli", None);
+    openid_client(&Issuer::start(), "cli", "", "bearer");
 }
 
 #[test]
@@ -108,7 +108,14 @@ fn openid_client_does_so_with_a_secret_and_rs256() {
     let issuer = Issuer::start();
     issuer.wait_for_rs256();
     let secret = issuer.administer("client add legacy --confidential --signing rs256");
-    openid_client(&issuer, "legacy", Some(secret.trim()));
+    openid_client(&issuer, "legacy", secret.trim(), "bearer");
+}
+
+/// With proofs of a key at every request, and nonces in them from the second on.
+#[test]
+fn openid_client_does_so_with_a_key_where_nonces_are_required() {
+    let issuer = Issuer::start_with(&["--require-dpop-nonce"]);
+    openid_client(&issuer, "cli", "", "dpop");
 }
 
 #[test]

@@ -79,19 +79,20 @@ impl Core {
         let Some(token) = self.read_access_token(access_token, now) else {
             return Ok(Err(TokenProblem::Invalid));
         };
-        let account = match self.store.read(|records| token.holder(records, now))? {
-            None => return Ok(Err(TokenProblem::Invalid)),
-            Some(Holder::Person(_, account)) if token.scopes.contains("openid") => account,
-            // A client's own token never has the scope: it is about nobody.
-            Some(_) => return Ok(Err(TokenProblem::InsufficientScope)),
+        let Some(holder) = self.store.read(|records| token.holder(records, now))? else {
+            return Ok(Err(TokenProblem::Invalid));
         };
         if let Err(problem) = self.holds_key(&token, access_token, proof, now) {
             return Ok(Err(problem));
         }
-        Ok(Ok(UserInfo {
-            account,
-            scopes: token.scopes,
-        }))
+        Ok(match holder {
+            Holder::Person(_, account) if token.scopes.contains("openid") => Ok(UserInfo {
+                account,
+                scopes: token.scopes,
+            }),
+            // A client's own token never has the scope: it is about nobody.
+            _ => Err(TokenProblem::InsufficientScope),
+        })
     }
 
     /// Whether a token comes from the holder of the key that it is bound to

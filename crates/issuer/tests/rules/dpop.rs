@@ -507,3 +507,19 @@ async fn a_restart_accepts_no_proof_that_may_have_been_used() {
     f.advance_secs(5);
     ask_at(&restarted, &f, &robot, key.proof(&f)).await.unwrap();
 }
+
+/// What is bound is first of all its owner's: the scope is nobody else's to know.
+#[tokio::test]
+async fn the_key_is_asked_for_before_the_scope() {
+    let f = Fixture::in_memory().await;
+    let key = Key::new();
+    let own = ask(&f, &robot(&f).await, key.proof(&f)).await.unwrap();
+    let token = own.access_token.expose();
+    let info = |proof: Option<&DpopProof>| {
+        let info = f.core.user_info(token, proof, f.now()).unwrap();
+        info.map(drop)
+    };
+    assert_eq!(info(None), Err(TokenProblem::KeyNotProved));
+    let proof = key.for_userinfo(&f, token);
+    assert_eq!(info(Some(&proof)), Err(TokenProblem::InsufficientScope));
+}
