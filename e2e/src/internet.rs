@@ -13,7 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_testkit::{Browser, Provider};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
@@ -52,6 +54,10 @@ impl Internet {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no name is a bad one");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name = DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Example Inspection CA");
         let key = KeyPair::generate().expect("the system has random numbers");
         let issuer = CertifiedIssuer::self_signed(params, key).expect("the parameters are good");
         let authority = tempfile::tempdir().expect("a temporary directory");
@@ -89,6 +95,27 @@ impl Internet {
             };
             self.hosts.lock().insert((*name).to_owned(), host);
         }
+    }
+
+    /// A provider that is reached without the proxy, at `https://localhost` and a port.
+    ///
+    /// # Panics
+    /// When this computer has no port to give.
+    pub fn direct(&self) -> Provider {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let provider = Provider::start_as(&format!("https://localhost:{port}"), &[]);
+        let host = Host {
+            port: provider.server().port(),
+            tls: self.hosts.certify("localhost"),
+        };
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let host = host.clone();
+                thread::spawn(move || drop(relay(host, stream)));
+            }
+        });
+        provider
     }
 
     /// What a program is told so that it finds the hosts and believes them.
@@ -162,15 +189,22 @@ impl Hosts {
             return client.write_all(b"HTTP/1.1 502 No such host here\r\n\r\n");
         };
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-        let session = ServerConnection::new(host.tls).map_err(io::Error::other)?;
-        let mut tunnel = BufReader::new(StreamOwned::new(session, client));
-        let request = read_request(&mut tunnel)?;
-        let answer = ask(host.port, &request)?;
-        let stream = tunnel.get_mut();
-        stream.write_all(&answer)?;
-        stream.conn.send_close_notify();
-        stream.flush()
+        relay(host, client)
     }
+}
+
+/// The handshake as the host, one request, one answer.
+fn relay(host: Host, client: TcpStream) -> io::Result<()> {
+    client.set_read_timeout(Some(LIMIT))?;
+    client.set_write_timeout(Some(LIMIT))?;
+    let session = ServerConnection::new(host.tls).map_err(io::Error::other)?;
+    let mut tunnel = BufReader::new(StreamOwned::new(session, client));
+    let request = read_request(&mut tunnel)?;
+    let answer = ask(host.port, &request)?;
+    let stream = tunnel.get_mut();
+    stream.write_all(&answer)?;
+    stream.conn.send_close_notify();
+    stream.flush()
 }
 
 /// One request as it is, told to be the last of its connection.
@@ -206,7 +240,9 @@ fn ask(port: u16, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
     server.read_to_end(&mut answer)?;
     if let Some(end) = answer.windows(2).position(|window| window == b"\r\n") {
-        answer.splice(end + 2..end + 2, *b"connection: close\r\n");
+        let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let lines = format!("connection: close\r\ndate: {date}\r\n");
+        answer.splice(end + 2..end + 2, lines.into_bytes());
     }
     Ok(answer)
 }

@@ -7,6 +7,9 @@
 mod auth0;
 mod cognito;
 mod entra;
+mod github;
+mod google;
+mod keycloak;
 mod okta;
 
 use countersign_testkit::{Browser, Endpoint, Key, Page, Provider, Reply};

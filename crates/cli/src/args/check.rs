@@ -39,4 +39,7 @@ pub(crate) struct DoctorArgs {
     /// Look at this computer only; send nothing
     #[arg(long)]
     pub(crate) offline: bool,
+
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
 }

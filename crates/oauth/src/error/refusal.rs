@@ -36,7 +36,7 @@ impl Refusal {
             code: fit(code).map(|code| ErrorCode::from_name(&code)),
             description: description.and_then(fit),
             uri: None,
-            unverified: true,
+            unverified: false,
         }
     }
 

@@ -19,7 +19,7 @@ pub(super) static PRESET: Preset = Preset {
     },
     quirks: Quirks {
         secret: SecretUse::OfInstalledApplication,
-        redirect: Redirect::new("127.0.0.1", "", RedirectPorts::Any),
+        redirect: Redirect::new("127.0.0.1", "", RedirectPorts::AnyUnregistered),
         refresh: RefreshTokens::Parameters(&[("access_type", "offline"), ("prompt", "consent")]),
         api: ApiChoice::None,
         access_token: AccessTokenForm::Opaque,

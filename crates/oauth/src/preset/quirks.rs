@@ -159,10 +159,12 @@ impl Redirect {
         Self { host, path, ports }
     }
 
-    /// The redirect URIs to register: one for each port that is compared, or one without a port.
+    /// The redirect URIs to register: one for each port that is compared, or one without a port, or
+    /// none.
     pub fn to_register(&self) -> Vec<String> {
         let Self { host, path, ports } = self;
         match ports {
+            RedirectPorts::AnyUnregistered => Vec::new(),
             RedirectPorts::Any => vec![format!("http://{host}{path}")],
             RedirectPorts::Registered(ports) => ports
                 .iter()
@@ -178,6 +180,8 @@ impl Redirect {
 pub enum RedirectPorts {
     /// Any: the server leaves the port out of the comparison (RFC 8252, section 7.3).
     Any,
+    /// Any, and there is nothing to register: the kind of client says enough.
+    AnyUnregistered,
     /// Only those that are registered, because the server compares the whole URI. These are the ones
     /// that this project proposes.
     Registered(&'static [u16]),

@@ -120,7 +120,10 @@ fn profile(app: &App) -> Finding {
         Some(name) if settings.profile_exists => format!("Profile `{name}` is"),
         _ => "The flags are".to_owned(),
     };
-    let provider = preset(app).map_or_else(String::new, |preset| format!(" of {}", preset.title));
+    // The general ones are no provider's name.
+    let provider = preset(app)
+        .filter(|preset| !matches!(preset.name, "oidc" | "oauth"))
+        .map_or_else(String::new, |preset| format!(" of {}", preset.title));
     Finding::ok(
         "profile",
         format!("{named} for client {client} at {issuer}{provider}."),

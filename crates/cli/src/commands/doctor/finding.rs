@@ -104,7 +104,8 @@ impl Finding {
     /// Puts a reason, which is a sentence, before those there are.
     #[must_use]
     pub(crate) fn because(mut self, sentence: &str) -> Self {
-        self.why.insert(0, words(sentence));
+        let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
+        self.why.insert(0, sentence.to_owned());
         self
     }
 

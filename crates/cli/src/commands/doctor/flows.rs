@@ -152,6 +152,10 @@ impl Way {
             finding = finding
                 .with_remedy(meaning.remedy)
                 .because(meaning.sentence);
+            if !meaning.other_flow {
+                // It is not the flow that does not fit: something was set up wrongly.
+                return finding.at_level(Level::Fault);
+            }
         }
         match self.offer {
             Some(Offer::If(condition)) => {

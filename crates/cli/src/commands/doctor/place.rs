@@ -178,6 +178,11 @@ pub(crate) fn advice(app: &App, preset: Option<&Preset>) -> Finding {
         return Finding::note(CODE, format!("Registered at the server must be {uri}."))
             .why("the page there shows the code, which people paste into the terminal");
     }
+    let usual = preset.map(|preset| preset.quirks.redirect.ports);
+    if usual == Some(RedirectPorts::AnyUnregistered) {
+        let what = "There is no redirect URI to register: any port of this computer will do.";
+        return Finding::note(CODE, what);
+    }
     if redirect.ports().is_empty() {
         let uri = redirect.uri(0).replacen(":0", "", 1);
         return Finding::note(CODE, format!("Registered at the server must be {uri}.")).why(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_client::preset::{MetadataSource, PartName, Preset, Revocation};
-use countersign_client::probe::{self, Discovered};
+use countersign_client::probe::{self, Chain, Discovered};
 use countersign_client::{Error, ExitCategory, Login, Provider};
 use url::Url;
 
@@ -42,8 +42,13 @@ pub(crate) fn look(
             return None;
         }
     };
-    if !way.proxied {
-        certificate(report, way.issuer, found.provider.is_ok(), limit);
+    let chain = (!way.proxied)
+        .then(|| probe::danger_look_at_chain(way.issuer, limit).ok())
+        .flatten();
+    if let Ok(provider) = &found.provider
+        && found.published
+    {
+        certificate(report, provider, chain.as_ref());
     }
     if found.provider.is_ok() || found.dated {
         clock(report, &found);
@@ -51,7 +56,7 @@ pub(crate) fn look(
     let provider = match found.provider {
         Ok(provider) => provider,
         Err(error) => {
-            report.add(undiscovered(&error, preset));
+            report.add(undiscovered(&error, preset, chain.as_ref()));
             return None;
         }
     };
@@ -76,7 +81,7 @@ pub(crate) fn look(
 }
 
 /// Why the server is of no use.
-fn undiscovered(error: &Error, preset: Option<&'static Preset>) -> Finding {
+fn undiscovered(error: &Error, preset: Option<&'static Preset>, chain: Option<&Chain>) -> Finding {
     let code = error.code();
     let finding = Finding::of_client("discovery", error);
     match code {
@@ -95,9 +100,7 @@ fn undiscovered(error: &Error, preset: Option<&'static Preset>) -> Finding {
                 _ => finding,
             }
         }
-        "tls" => finding
-            .saying("The server's certificate is not trusted.")
-            .leaving_with(ExitCategory::Configuration),
+        "tls_failed" => untrusted(error, chain),
         "metadata_not_found" | "html_response" => {
             let configured =
                 preset.is_some_and(|preset| preset.quirks.metadata == MetadataSource::Configured);
@@ -112,75 +115,82 @@ fn undiscovered(error: &Error, preset: Option<&'static Preset>) -> Finding {
     }
 }
 
-/// Shows who vouches for the server, whether or not that is believed.
-fn certificate(report: &mut Report, issuer: &Url, trusted: bool, limit: Duration) {
-    if issuer.scheme() != "https" {
+/// A certificate that is not believed, and who issued it.
+fn untrusted(error: &Error, chain: Option<&Chain>) -> Finding {
+    let finding = Finding::of_client("tls_untrusted", error)
+        .saying("The server's certificate is not trusted.")
+        .leaving_with(ExitCategory::Configuration);
+    let Some((own, chain)) = chain.and_then(|chain| Some((chain.certificates.first()?, chain)))
+    else {
+        return finding;
+    };
+    let by = own.issuer.as_deref().unwrap_or("somebody without a name");
+    let sent = match chain.certificates.len() {
+        1 => "it is the only one that the server sent".to_owned(),
+        many => format!("the server sent {many} certificates"),
+    };
+    let finding = match own.not_after {
+        Some(until) => finding.why(format!(
+            "it was issued by {by}, and is good until {}; {sent}",
+            time::text(until)
+        )),
+        None => finding.why(format!("it was issued by {by}; {sent}")),
+    };
+    let now = time::now();
+    let in_time = own.not_before.is_none_or(|from| from <= now)
+        && own.not_after.is_none_or(|until| now < until);
+    if in_time {
+        finding
+            .remedy_first(format!(
+                "if you trust {by}, add its certificate: --ca-cert FILE, or `ca_cert` in the profile"
+            ))
+            .remedy("if the name is that of a company's inspection, ask the company for its root certificate")
+    } else {
+        finding.remedy_first("have the server's certificate renewed, or set this computer's clock")
+    }
+}
+
+/// Who vouches for the server, and how long.
+fn certificate(report: &mut Report, provider: &Provider, chain: Option<&Chain>) {
+    const CODE: &str = "tls";
+    if provider.issuer().starts_with("http:") {
         report.add(Finding::ok(
-            "tls",
+            CODE,
             "The server is on this computer; there is no TLS.",
         ));
         return;
     }
-    let Ok(chain) = probe::danger_look_at_chain(issuer, limit) else {
-        // What is wrong is told by whoever needs the connection.
-        return;
-    };
-    let Some(own) = chain.certificates.first() else {
+    let Some((own, chain)) = chain.and_then(|chain| Some((chain.certificates.first()?, chain)))
+    else {
+        report.add(Finding::ok(CODE, "The server's certificate is trusted."));
         return;
     };
     let by = own.issuer.as_deref().unwrap_or("somebody without a name");
     let protocol = chain.protocol.unwrap_or("TLS");
     let Some(until) = own.not_after else {
+        report.add(Finding::ok(
+            CODE,
+            format!("{protocol}; the certificate was issued by {by}."),
+        ));
         return;
     };
-    let now = time::now();
-    let left = until.since(now);
-    let (day, for_how_long) = (time::text(until), duration::text(left));
-    if left.is_zero() {
-        report.add(
-            Finding::fault(
-                "tls_expired",
-                format!("The server's certificate was good until {day}."),
-            )
-            .why(format!("it was issued by {by}"))
-            .remedy("ask the administrator of the server to renew it")
-            .remedy("or set this computer's clock, if that is wrong"),
-        );
-    } else if own.not_before.is_some_and(|from| now < from) {
-        report.add(
-            Finding::fault("tls_not_yet", "The server's certificate is not good yet.")
-                .why(format!("it was issued by {by}"))
-                .remedy("set this computer's clock, if that is wrong"),
-        );
-    } else if !trusted {
-        report.add(
-            Finding::note(
-                "tls_chain",
-                format!("The certificate was issued by {by}, and is good until {day}."),
-            )
-            .why(match chain.certificates.len() {
-                1 => "the server sent its own certificate and no other".to_owned(),
-                many => format!("the server sent {many} certificates"),
-            })
-            .remedy(format!(
-                "if you trust {by}, add its certificate: --ca-cert FILE, or `ca_cert` in the profile"
-            ))
-            .remedy("if the name is that of a company's inspection, ask the company for its root certificate"),
-        );
-    } else if left < RENEW_WITHIN {
-        report.add(
-            Finding::warning(
-                "tls_expiring",
-                format!("The server's certificate is good for {for_how_long} more."),
-            )
-            .remedy("remind the administrator of the server"),
-        );
+    let left = until.since(time::now());
+    report.add(if left < RENEW_WITHIN {
+        Finding::warning(
+            "tls_expiring",
+            format!(
+                "The server's certificate is good for {} more.",
+                duration::text(left)
+            ),
+        )
+        .remedy("remind the administrator of the server")
     } else {
-        report.add(Finding::ok(
-            "tls",
+        let day = time::text(until);
+        Finding::ok(
+            CODE,
             format!("{protocol}; the certificate was issued by {by}, good until {day}."),
-        ));
-    }
+        )
+    });
 }
 
 fn clock(report: &mut Report, found: &Discovered) {
