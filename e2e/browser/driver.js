@@ -10,6 +10,7 @@
 import { createInterface } from "node:readline";
 
 import { launch } from "./chromium.js";
+import { looksRight } from "./looks.js";
 
 const PATIENCE = 30_000;
 
@@ -36,7 +37,7 @@ const ACTS = {
     return seen(person, undefined);
   },
   look: async (person) => seen(person, undefined),
-  shoot: async (person, { folder, name }) => person.shoot(folder, name),
+  looksRight: async (person, { folder, name }) => looksRight(person, name, folder),
   leave: async (person, { id, person: name }) => {
     people.delete(name);
     await person.context.close();

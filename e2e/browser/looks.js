@@ -2,18 +2,16 @@
 // is left for a person to look at.
 
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
 
 import axe from "axe-core";
 
 import { required } from "./given.js";
 
-const PICTURES = required("SCREENSHOTS");
-mkdirSync(PICTURES, { recursive: true });
-
 /** Pictures of the page, and no rule of WCAG A and AA broken in either colour scheme. */
-export async function looksRight(person, name) {
-  await person.shoot(PICTURES, name);
+export async function looksRight(person, name, folder = required("SCREENSHOTS")) {
+  await mkdir(folder, { recursive: true });
+  await person.shoot(folder, name);
   for (const scheme of ["light", "dark"]) {
     await person.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
     const { violations } = await person.ask(`${axe.source};

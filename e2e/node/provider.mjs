@@ -4,9 +4,11 @@
 // Options are one JSON object in the first argument:
 //   rotate   whether a refresh token is used once (default true)
 //   resource a resource indicator that gets JWT access tokens
+//   par      whether authorization requests have to be pushed (RFC 9126)
+//   dpop     whether tokens are bound to a key, and proofs need a nonce (RFC 9449)
 
 import './webcrypto.mjs';
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import { Provider } from 'oidc-provider';
 
@@ -39,9 +41,16 @@ const provider = new Provider(issuer, {
       client_name: 'Countersign',
       application_type: 'native',
       token_endpoint_auth_method: 'none',
-      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
-      response_types: [],
-      redirect_uris: [],
+      grant_types: [
+        'authorization_code',
+        'urn:ietf:params:oauth:grant-type:device_code',
+        'refresh_token',
+      ],
+      response_types: ['code'],
+      // Of a native application, and on loopback: with any port.
+      redirect_uris: ['http://127.0.0.1/callback'],
+      require_pushed_authorization_requests: options.par ?? false,
+      dpop_bound_access_tokens: options.dpop ?? false,
       id_token_signed_response_alg: options.alg ?? 'ES256',
     },
   ],
@@ -62,6 +71,13 @@ const provider = new Provider(issuer, {
   features: {
     devInteractions: { enabled: true },
     deviceFlow: { enabled: true },
+    dPoP: options.dpop
+      ? { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true }
+      : { enabled: true },
+    pushedAuthorizationRequests: {
+      enabled: true,
+      requirePushedAuthorizationRequests: options.par ?? false,
+    },
     introspection: { enabled: true },
     revocation: { enabled: true },
     resourceIndicators: {
@@ -82,7 +98,14 @@ const provider = new Provider(issuer, {
 });
 
 // What the server itself thinks went wrong: the test prints it when it fails.
-for (const event of ['grant.error', 'device_authorization.error', 'server_error', 'userinfo.error']) {
+for (const event of [
+  'authorization.error',
+  'pushed_authorization_request.error',
+  'grant.error',
+  'device_authorization.error',
+  'server_error',
+  'userinfo.error',
+]) {
   provider.on(event, (_context, error) => console.error(event, error.message, error.error_detail ?? ''));
 }
 

@@ -55,6 +55,20 @@ impl Cli {
             .fold(program, |program, (name, value)| program.env(name, value))
     }
 
+    /// As `command`, at a terminal of its own. What both streams show comes on standard output.
+    pub fn command_at_terminal(&self, arguments: &str) -> Program {
+        let line = format!("{} {arguments}", bin("countersign").display());
+        let program = Program::new("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env("TERM", "dumb")
+            .home(&self.home)
+            .listening()
+            .limit(LIMIT);
+        self.environment
+            .iter()
+            .fold(program, |program, (name, value)| program.env(name, value))
+    }
+
     /// Runs `countersign` with these arguments (separated by spaces).
     pub fn run(&self, arguments: &str) -> Finished {
         self.command(arguments).run()

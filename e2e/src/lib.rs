@@ -9,6 +9,7 @@ mod issuer;
 mod oidc_agent;
 mod shaped;
 mod stranger;
+pub mod stray;
 
 pub use chromium::{Person, Seen, browser_script};
 pub use cli::{Cli, Visiting, Waiting};

@@ -6,6 +6,8 @@ use std::time::Duration;
 use countersign_testkit::{Browser, Page, Program, Running};
 use serde_json::Value;
 
+use crate::{Person, Seen};
+
 /// A script of `e2e/node`, with its packages.
 ///
 /// # Panics
@@ -111,6 +113,42 @@ impl NodeProvider {
             page.text()
         );
         page
+    }
+
+    /// Plays the person whom an application has sent to the authorization endpoint: signs in as this
+    /// account where need be, consents, and goes back to the application, whose page is returned.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next.
+    pub fn authorize(&self, browser: &mut Browser, address: &str, account: &str) -> Page {
+        let mut page = browser.get(address);
+        if page.text().contains("Sign-in") {
+            let login = [("login", account), ("password", "any")];
+            page = browser.submit(&page, &page.form_with("login"), &login);
+        }
+        browser.submit(&page, &page.form_with("prompt"), &[])
+    }
+
+    /// As `authorize`, in a real browser.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next.
+    pub fn authorize_in(&self, person: &Person, address: &str, account: &str) -> Seen {
+        let seen = person.open(address);
+        if seen.heading == "Sign-in" {
+            person.fill(&[("login", account), ("password", "any")]);
+            person.press("Sign-in");
+        }
+        person.press_and_leave("Continue")
+    }
+
+    /// Plays a person who is sent to the authorization endpoint and cancels there.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next.
+    pub fn cancel(&self, browser: &mut Browser, address: &str) -> Page {
+        let page = browser.get(address);
+        browser.get(page.link_to("/abort").as_str())
     }
 
     /// As `approve`, but the person aborts where the code is to be confirmed.

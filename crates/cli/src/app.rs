@@ -122,8 +122,10 @@ impl App {
 
     /// An error of the rooms below, with the command to type where one helps.
     pub(crate) fn explain(&self, error: ClientError) -> CliError {
+        let timed_out = matches!(error, ClientError::LoginTimedOut { .. });
         let error = CliError::from(error);
         match error.exit() {
+            _ if timed_out => error.hint(self.command("login --login-timeout 10m")),
             ExitCategory::LoginRequired => error.hint_first(self.command("login")),
             _ => error,
         }

@@ -226,6 +226,21 @@ impl Page {
         }
     }
 
+    /// The first link that leads to an address with this part.
+    ///
+    /// # Panics
+    /// When there is none; the document is in the message.
+    pub fn link_to(&self, part: &str) -> Url {
+        let links = html::links(&self.body);
+        let Some(link) = links.iter().find(|link| link.contains(part)) else {
+            panic!("{} has no link to {part:?}:\n{}", self.url, self.body)
+        };
+        match self.url.join(link) {
+            Ok(link) => link,
+            Err(error) => panic!("{link:?}: {error}"),
+        }
+    }
+
     /// What a person reads: the document without its tags, with white space folded.
     pub fn text(&self) -> String {
         html::text(&self.body)
@@ -325,9 +340,12 @@ mod tests {
         let page =
             Reply::text(200, "text/html", "<p>Approved").with_header("refresh", "0;url=/done");
         server.on("GET", "/", page);
-        server.on("GET", "/done", Reply::text(200, "text/html", "<p>Done"));
+        let done = "<p>Done <a href='/a'>a</a> <a href='b?c'>b</a>";
+        server.on("GET", "/done", Reply::text(200, "text/html", done));
         let mut browser = Browser::new();
-        assert_eq!(browser.get(&server.url("/")).text(), "Done");
+        let page = browser.get(&server.url("/"));
+        assert_eq!(page.text(), "Done a b");
+        assert_eq!(page.link_to("?c").as_str(), server.url("/b?c"));
         browser.hold(&server.url("/d"));
         let page = browser.get(&server.url("/"));
         assert_eq!(page.text(), "Approved");

@@ -63,6 +63,15 @@ pub(crate) fn forms(document: &str) -> Vec<Form> {
     forms
 }
 
+/// Where the links of the document lead, as written.
+pub(crate) fn links(document: &str) -> Vec<String> {
+    tags(document)
+        .iter()
+        .filter(|tag| tag.name == "a")
+        .filter_map(|tag| tag.attribute("href").map(str::to_owned))
+        .collect()
+}
+
 impl Form {
     fn add(&mut self, tag: &Tag) {
         let Some(name) = tag.attribute("name") else {
