@@ -1,13 +1,14 @@
 //! What can go wrong, sorted by what the caller should do about it.
 
-use std::fmt;
+mod more;
+
 use std::io;
 use std::time::Duration;
 
-use countersign_oauth::preset::Meaning;
 use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, Refusal, TransportError};
 use countersign_store::StoreError;
 
+pub use self::more::{AnotherWay, Explained};
 use crate::{Obstacle, SignIn};
 
 /// What the command line exits with; other programs can use it to decide what to do next.
@@ -163,7 +164,7 @@ impl Error {
             Self::NoWayToSignIn { .. } => "no_way_to_sign_in",
             Self::WayClosed { .. } => "way_closed",
             Self::AnotherWay(closed) => closed.error.code(),
-            Self::Explained(explained) => explained.error.code(),
+            Self::Explained(explained) => explained.error().code(),
             Self::PortsInUse { .. } => "port_in_use",
             Self::Listener(_) => "listener_failed",
             Self::Configuration { .. } => "configuration",
@@ -216,7 +217,7 @@ impl Error {
             }
             Self::WayClosed { obstacle, .. } => closed_category(obstacle.is_of_the_place()),
             Self::AnotherWay(closed) => closed.error.exit_category(),
-            Self::Explained(explained) => explained.error.exit_category(),
+            Self::Explained(explained) => explained.error().exit_category(),
             Self::PortsInUse { .. } | Self::Configuration { .. } => ExitCategory::Configuration,
             Self::Exchange(source) => exchange_category(source),
             Self::Listener(_) | Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
@@ -228,7 +229,7 @@ impl Error {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Exchange(error) => error.refusal(),
-            Self::Explained(explained) => explained.error.refusal(),
+            Self::Explained(explained) => explained.error().refusal(),
             _ => None,
         }
     }
@@ -238,105 +239,11 @@ impl Error {
         match self {
             Self::LockTimeout { .. } => true,
             Self::AnotherWay(closed) => closed.error.is_retryable(),
-            Self::Explained(explained) => explained.error.is_retryable(),
+            Self::Explained(explained) => explained.error().is_retryable(),
             Self::Exchange(source) => source.is_retryable(),
             Self::Storage(source) => source.is_retryable(),
             _ => false,
         }
-    }
-}
-
-/// A way to sign in that turned out to be closed, and those that may be open.
-///
-/// Reads like the error that closed it; the ways are for whoever knows what to type for them.
-#[derive(Debug)]
-pub struct AnotherWay {
-    /// The way that was tried.
-    pub tried: SignIn,
-    /// What closed it.
-    pub error: Error,
-    /// The others, best first. Never empty.
-    pub others: Vec<SignIn>,
-}
-
-impl fmt::Display for AnotherWay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for AnotherWay {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        // It reads like the error itself, which would otherwise be told twice.
-        self.error.source()
-    }
-}
-
-/// A refusal, and what the provider means by it.
-///
-/// Reads like the refusal; the meaning is the first cause, and the remedy the hint.
-#[derive(Debug)]
-pub struct Explained {
-    error: Error,
-    why: Why,
-}
-
-/// What a provider means by an error, as the cause of it.
-#[derive(Debug)]
-struct Why {
-    meaning: Meaning,
-    /// What the server itself said.
-    refusal: Option<Refusal>,
-}
-
-impl Explained {
-    pub(crate) fn new(error: Error, meaning: Meaning) -> Self {
-        let refusal = match &error {
-            Error::Exchange(exchange) => exchange.refusal().cloned(),
-            _ => None,
-        };
-        let why = Why { meaning, refusal };
-        Self { error, why }
-    }
-
-    /// The refusal.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-
-    /// What it means, as a sentence.
-    pub fn sentence(&self) -> &'static str {
-        self.why.meaning.sentence
-    }
-
-    /// What to do about it, as a sentence.
-    pub fn remedy(&self) -> &'static str {
-        self.why.meaning.remedy
-    }
-}
-
-impl fmt::Display for Explained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for Explained {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.why)
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.meaning.sentence.trim_end_matches('.'))
-    }
-}
-
-impl std::error::Error for Why {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let refusal = self.refusal.as_ref()?;
-        Some(refusal)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Signs a person in from a command-line program, and keeps the session.
 //!
 //! A program that wants a token says where its people sign in and asks for one; what happens in
-//! between (the device grant of RFC 8628, the browser, the file that keeps the session, the refresh
-//! that other processes must not repeat) is this crate's business:
+//! between (the browser that comes back to a listener on loopback, the device grant of RFC 8628, the
+//! file that keeps the session, the refresh that other processes must not repeat) is this crate's
+//! business:
 //!
 //! ```no_run
 //! use std::time::Duration;
@@ -22,6 +23,8 @@
 //! - [`Context`]: where files live, how requests are sent, what the time is. Cheap to make: nothing
 //!   is opened, connected or loaded until it is needed.
 //! - [`Login`]: the sign-in, shown through a [`Prompt`] that the caller draws.
+//! - [`SignIn`]: the ways to do it, [`Environment`]: what the place allows, [`Redirect`]: where a browser
+//!   comes back to, [`Browser`]: which one is opened.
 //! - [`TokenSource`]: a token when one is asked for. A cached token costs one small file read.
 //! - [`Session`]: what is kept, and what can be said about it without a network.
 //! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
@@ -30,7 +33,8 @@
 //! - [`Error`]: with a stable code, hints as data, and the exit category of the command line.
 //!
 //! Not here: the protocol itself (`countersign-oauth`), signatures (`countersign-jose`), terminal
-//! widgets (the caller draws), asynchronous runtimes (everything blocks, on the caller's thread).
+//! widgets (the caller draws), asynchronous runtimes (everything blocks, on the caller's thread; one
+//! more lives while a browser that has come back waits for the result).
 
 mod attempt;
 mod browser;

@@ -1,6 +1,7 @@
 //! What is kept of a login, and what can be said about it without a network.
 
 mod client;
+mod life;
 
 use std::time::Duration;
 
@@ -17,10 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use self::client::StoredMethod;
 pub(crate) use self::client::{BindingKey, KeyFile, assertion_audience};
+pub(crate) use self::life::Life;
 use crate::{Error, Secret, SignIn, Timestamp};
-
-/// A clock may be set back this far before what it said earlier is no longer believed.
-const TOLERATED_STEP_BACK: Duration = Duration::from_secs(60);
 
 /// Who signed in, from the verified ID token. Text from outside: filter it before printing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,15 +137,6 @@ impl Request {
         expected.access_token = Some(tokens.access_token.clone());
         Ok(expected)
     }
-}
-
-/// From when to when a token is good, by this computer's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Life {
-    /// When it was asked for: a slow answer cannot stretch it.
-    obtained_at: Timestamp,
-    /// Unknown when the server did not say.
-    expires_at: Option<Timestamp>,
 }
 
 /// An ID token that was verified. Its own `exp` is by the server's clock, its `life` by ours.
@@ -393,23 +383,6 @@ impl Session {
 
     pub(crate) fn id_token_life(&self) -> Option<Life> {
         self.id_token.as_ref().map(|record| record.life)
-    }
-}
-
-impl Life {
-    /// How much is left at `now`; `None` when nobody knows.
-    pub(crate) fn left(self, now: Timestamp) -> Option<Duration> {
-        // The clock has been set back since: how much time really passed, nobody knows.
-        if now + TOLERATED_STEP_BACK < self.obtained_at {
-            return self.expires_at.map(|_| Duration::ZERO);
-        }
-        self.expires_at.map(|expires_at| expires_at.since(now))
-    }
-
-    /// How long the token was good for when it was new.
-    pub(crate) fn length(self) -> Option<Duration> {
-        self.expires_at
-            .map(|expires_at| expires_at.since(self.obtained_at))
     }
 }
 

@@ -9,18 +9,9 @@
 mod common;
 
 use common::*;
-use countersign_oauth::{AuthorizationCode, CallbackError, CodeFlow, Error, PendingAuthorization};
+use countersign_oauth::{CallbackError, Error};
 use proptest::prelude::*;
 use url::form_urlencoded::{Serializer, byte_serialize};
-
-fn state(pending: &PendingAuthorization) -> String {
-    query(pending.url(), "state").unwrap()
-}
-
-fn value(pending: &PendingAuthorization, code: &AuthorizationCode) -> String {
-    let flow = CodeFlow::new(&metadata(), &client(), pending, code).unwrap();
-    field(&sent(&mut { flow }), "code").unwrap()
-}
 
 /// Any code a server may give (RFC 6749, appendix A.11).
 fn any_code() -> impl Strategy<Value = String> {

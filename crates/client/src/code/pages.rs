@@ -32,17 +32,19 @@ pub(super) fn failed(error: &Error, client_id: &str, preset: Option<&'static Pre
     } else {
         "The sign-in did not succeed"
     };
-    let mut page = Page::new(400, Tone::Bad, heading)
-        .say("Nothing was saved. The terminal says more, and what to do.")
-        .detail("Error", printable(&run::in_words(error, preset)));
     let said = match error {
         Error::Exchange(exchange) => exchange.refusal().map(ToString::to_string),
         _ => None,
     };
-    if let Some(said) = said {
-        page = page.detail("The server says", printable(&said));
-    }
-    page.detail("Code", error.code())
+    let words = run::in_words(error, preset);
+    let said = said.unwrap_or_default();
+    // The server's own words have a line of their own.
+    let what = words.strip_suffix(&format!(": {said}")).unwrap_or(&words);
+    Page::new(400, Tone::Bad, heading)
+        .say("Nothing was saved. The terminal says more, and what to do.")
+        .detail("Error", printable(what))
+        .detail("The server says", printable(&said))
+        .detail("Code", error.code())
         .detail("Application", printable(client_id))
 }
 

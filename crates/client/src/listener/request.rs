@@ -168,6 +168,8 @@ impl Fields {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn parsed(text: &str) -> Request {
@@ -291,5 +293,28 @@ mod tests {
         assert_eq!(refused(&endless), Refused::TooLong);
         let late = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(MAX_HEAD));
         assert_eq!(refused(&late), Refused::TooLong);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_and_more_of_them_never_undo_what_was_decided(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            more in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let before = read(&bytes);
+            let after = read(&[bytes, more].concat());
+            prop_assert!(before == Head::Partial || before == after);
+        }
+
+        #[test]
+        fn nearly_requests_never_become_two(
+            text in "(GET|HEAD|POST|get) /[a-z?=&%#]{0,9} HTTP/1\\.[01](\r\n|\n|\r)\
+                     ((Host|X|Content-Length) ?: ?[a-z0-9:]{0,5}(\r\n|\n)){0,3}(\r\n){1,2}",
+        ) {
+            if let Head::Request(request) = read(text.as_bytes()) {
+                prop_assert!(!request.path.contains(['?', '#', ' ']));
+                prop_assert!(!text.starts_with("get"));
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Somebody at a desk: a terminal, a browser, and a clipboard between them.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
@@ -203,4 +203,10 @@ pub(crate) fn get(address: &Url) -> String {
         Ok(_) => answer,
         Err(_) => String::new(),
     }
+}
+
+/// The parameters of an address.
+pub(crate) fn query(address: &str) -> HashMap<String, String> {
+    let address = Url::parse(address).unwrap();
+    address.query_pairs().into_owned().collect()
 }

@@ -4,7 +4,7 @@ use crate::{AssertionAudience, Issuer, Metadata, ScopeSet};
 
 /// Where a provider departs from the specifications, or leaves a choice that has to be made.
 ///
-/// [`Quirks::NONE`] is a provider that does what the specifications say.
+/// Most presets start from `Quirks::NONE`: a provider that does what the specifications say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Quirks {

@@ -6,14 +6,16 @@
 )]
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_jose::base64url;
 use countersign_jose::crypto::ring;
+use countersign_jose::{Algorithm, SigningKey, base64url};
 use countersign_oauth::{
-    AuthorizationRequest, Client, DeviceAuthorization, DeviceFlow, Error, Flow, HttpRequest,
-    HttpResponse, Issuer, Metadata, PendingAuthorization, RefreshFlow, ScopeSet, Secret, Step,
-    Timestamp, TokenResponse, TransportError,
+    AuthorizationCode, AuthorizationRequest, CallbackError, Client, CodeFlow, DeviceAuthorization,
+    DeviceFlow, DpopKey, Error, Flow, HttpRequest, HttpResponse, Issuer, Metadata, NotOurs,
+    PeerMisbehaved, PendingAuthorization, RefreshFlow, Refusal, ScopeSet, Secret, Step, Timestamp,
+    TokenResponse, TransportError,
 };
 use url::Url;
 
@@ -105,6 +107,56 @@ pub(crate) fn begin(
 
 pub(crate) fn pending() -> PendingAuthorization {
     begin(&asked(), &metadata(), &client())
+}
+
+pub(crate) fn key() -> Arc<SigningKey> {
+    Arc::new(SigningKey::generate(Algorithm::Es256, ring::provider()).unwrap())
+}
+
+/// A client with a key, and the key.
+pub(crate) fn bound() -> (Client, DpopKey) {
+    let key = DpopKey::new(key());
+    (client().with_dpop(key.clone()), key)
+}
+
+pub(crate) const BOUND: &str = r#"{"access_token":"at-1","token_type":"DPoP","expires_in":600}"#;
+
+/// A server that says it sends `iss` in every answer (RFC 9207, section 3).
+pub(crate) fn promising() -> Metadata {
+    let mut metadata = metadata();
+    metadata.authorization_response_iss_parameter_supported = Some(true);
+    metadata
+}
+
+pub(crate) fn state(pending: &PendingAuthorization) -> String {
+    query(pending.url(), "state").unwrap()
+}
+
+/// The code as it would be redeemed.
+pub(crate) fn value(pending: &PendingAuthorization, code: &AuthorizationCode) -> String {
+    let mut flow = CodeFlow::new(&metadata(), &client(), pending, code).unwrap();
+    field(&sent(&mut flow), "code").unwrap()
+}
+
+pub(crate) fn stray(result: Result<AuthorizationCode, CallbackError>) -> NotOurs {
+    match result.unwrap_err() {
+        CallbackError::NotOurs(reason) => reason,
+        other => panic!("ends the sign-in: {other:?}"),
+    }
+}
+
+pub(crate) fn refusal(result: Result<AuthorizationCode, CallbackError>) -> Refusal {
+    match result.unwrap_err() {
+        CallbackError::Refused(refusal) => refusal,
+        other => panic!("no refusal: {other:?}"),
+    }
+}
+
+pub(crate) fn misbehaved(result: Result<AuthorizationCode, CallbackError>) -> PeerMisbehaved {
+    match result.unwrap_err() {
+        CallbackError::PeerMisbehaved(what) => what,
+        other => panic!("no misbehaviour: {other:?}"),
+    }
 }
 
 /// A parameter of an address, decoded.

@@ -1,0 +1,105 @@
+//! Errors that say more than the one they hold: what else could be done, or what a provider means.
+//!
+//! Both read like the error they hold, so that whoever does not know them loses nothing.
+
+use std::fmt;
+
+use countersign_oauth::Refusal;
+use countersign_oauth::preset::Meaning;
+
+use super::Error;
+use crate::SignIn;
+
+/// A way to sign in that turned out to be closed, and those that may be open.
+///
+/// Reads like the error that closed it; the ways are for whoever knows what to type for them.
+#[derive(Debug)]
+pub struct AnotherWay {
+    /// The way that was tried.
+    pub tried: SignIn,
+    /// What closed it.
+    pub error: Error,
+    /// The others, best first. Never empty.
+    pub others: Vec<SignIn>,
+}
+
+impl fmt::Display for AnotherWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for AnotherWay {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // It reads like the error itself, which would otherwise be told twice.
+        self.error.source()
+    }
+}
+
+/// A refusal, and what the provider means by it.
+///
+/// Reads like the refusal; the meaning is the first cause, and the remedy the hint.
+#[derive(Debug)]
+pub struct Explained {
+    error: Error,
+    why: Why,
+}
+
+/// What a provider means by an error, as the cause of it.
+#[derive(Debug)]
+struct Why {
+    meaning: Meaning,
+    /// What the server itself said.
+    refusal: Option<Refusal>,
+}
+
+impl Explained {
+    pub(crate) fn new(error: Error, meaning: Meaning) -> Self {
+        let refusal = match &error {
+            Error::Exchange(exchange) => exchange.refusal().cloned(),
+            _ => None,
+        };
+        let why = Why { meaning, refusal };
+        Self { error, why }
+    }
+
+    /// The refusal.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// What it means, as a sentence.
+    pub fn sentence(&self) -> &'static str {
+        self.why.meaning.sentence
+    }
+
+    /// What to do about it, as a sentence.
+    pub fn remedy(&self) -> &'static str {
+        self.why.meaning.remedy
+    }
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Explained {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.why)
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.meaning.sentence.trim_end_matches('.'))
+    }
+}
+
+impl std::error::Error for Why {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let refusal = self.refusal.as_ref()?;
+        Some(refusal)
+    }
+}
