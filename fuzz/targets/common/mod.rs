@@ -1,6 +1,8 @@
 //! What the targets share that play an authorization server: answers from bytes, a clock from
 //! nothing, and what must hold for every error.
 
+#![allow(dead_code, reason = "each target uses a part")]
+
 use std::error::Error as _;
 use std::time::Duration;
 
