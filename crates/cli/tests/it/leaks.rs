@@ -16,6 +16,8 @@ fn at_the_highest_verbosity_no_command_prints_a_secret() {
         "inspect --id-token --json",
         "profile show",
         "profile list --json",
+        "doctor",
+        "doctor --json",
         "logout",
     ];
     for command in commands {

@@ -152,15 +152,19 @@ impl DeviceFlow {
             Some(ErrorCode::AccessDenied) => Err(Error::AccessDenied(refusal)),
             Some(ErrorCode::ExpiredToken) => Err(Error::DeviceCodeExpired { last_problem: None }),
             Some(ErrorCode::InvalidGrant) => Err(Error::DeviceCodeUnknown(refusal)),
-            // Names that servers made up for the same: django-oauth-toolkit (with 404), glewlwyd, GitHub.
-            Some(ErrorCode::Other(name))
-                if matches!(
-                    name.as_str(),
-                    "device_not_found" | "invalid_code" | "incorrect_device_code"
-                ) =>
-            {
-                Err(Error::DeviceCodeUnknown(refusal))
-            }
+            Some(ErrorCode::Other(name)) => match name.as_str() {
+                // Names that servers made up for the same: django-oauth-toolkit (with 404), glewlwyd,
+                // GitHub, and Entra ID.
+                "device_not_found"
+                | "invalid_code"
+                | "incorrect_device_code"
+                | "bad_verification_code" => Err(Error::DeviceCodeUnknown(refusal)),
+                // Entra ID.
+                "authorization_declined" => Err(Error::AccessDenied(refusal)),
+                // GitHub, in the prose of its documentation.
+                "token_expired" => Err(Error::DeviceCodeExpired { last_problem: None }),
+                _ => Err(Error::Refused(refusal)),
+            },
             _ => Err(Error::Refused(refusal)),
         }
     }

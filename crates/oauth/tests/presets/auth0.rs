@@ -186,3 +186,35 @@ fn a_subject_with_a_bar_in_it_is_a_subject() {
     }));
     assert_eq!(token.unwrap().sub(), "auth0|64f0c0ffee");
 }
+
+#[test]
+fn the_code_comes_back_without_iss_and_is_redeemed() {
+    let auth0 = auth0();
+    let tokens = ok(&json!({
+        "access_token": "a.b.c", "refresh_token": "v1.rt", "id_token": "x.y.z",
+        "scope": "openid profile email offline_access", "expires_in": 86400,
+        "token_type": "Bearer",
+    }));
+    assert!(auth0.redeem("code=SplxlOBe&state=STATE", &tokens).is_ok());
+    let uri = auth0.asked("redirect_uri");
+    assert_eq!(uri.as_deref(), Some("http://127.0.0.1:6363/callback"));
+    let refused = auth0.redeem(
+        "code=SplxlOBe&state=STATE",
+        &crate::support::refusal(403, "invalid_grant", "Invalid authorization code"),
+    );
+    assert!(
+        matches!(refused, Err(Error::CodeRejected(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_refusal_at_the_redirect_uri_is_explained() {
+    let auth0 = auth0();
+    let description = "error_description=Service+not+found%3A+https%3A%2F%2Fapi";
+    let error = auth0
+        .callback(&format!("error=access_denied&{description}&state=STATE"))
+        .unwrap_err();
+    let meaning = auth0.meaning(&Error::from(error));
+    assert!(meaning.sentence.contains("audience"), "{meaning:?}");
+}

@@ -131,3 +131,26 @@ fn the_id_token_says_what_it_is_for_and_the_access_token_names_the_client() {
     let form = cognito.preset.quirks.access_token;
     assert_eq!(form, AccessTokenForm::JwtWithoutAudience);
 }
+
+#[test]
+fn the_code_comes_back_and_is_redeemed_with_a_refresh_token() {
+    let cognito = cognito();
+    let tokens = ok(&json!({
+        "access_token": "a.b.c", "refresh_token": "rt", "id_token": "x.y.z",
+        "token_type": "Bearer", "expires_in": 3600,
+    }));
+    let code = "code=a1b2c3d4-5678-90ab-cdef-EXAMPLE11111&state=STATE";
+    let tokens = cognito.redeem(code, &tokens).unwrap();
+    assert!(tokens.refresh_token.is_some());
+    let uri = cognito.asked("redirect_uri");
+    assert_eq!(uri.as_deref(), Some("http://localhost:6363/callback"));
+    assert_eq!(
+        cognito.asked("code_challenge_method").as_deref(),
+        Some("S256")
+    );
+    let error = cognito
+        .callback("error=invalid_scope&state=STATE")
+        .unwrap_err();
+    let meaning = cognito.meaning(&Error::from(error));
+    assert!(meaning.remedy.contains("offline_access"), "{meaning:?}");
+}

@@ -111,13 +111,15 @@ fn expires_in_may_be_a_string() {
 #[test]
 fn declined_and_unknown_codes_have_names_of_their_own() {
     let entra = entra();
-    for (code, description, word) in [
-        ("authorization_declined", "AADSTS70018: …", "declined"),
-        ("bad_verification_code", "AADSTS70019: …", "not know"),
-    ] {
-        let error = entra.poll_error(400, code, description);
-        assert!(entra.meaning(&error).sentence.contains(word), "{error:?}");
-    }
+    let declined = entra.poll_error(400, "authorization_declined", "AADSTS70018: …");
+    assert!(matches!(declined, Error::AccessDenied(_)), "{declined:?}");
+    assert!(entra.meaning(&declined).sentence.contains("declined"));
+    let unknown = entra.poll_error(400, "bad_verification_code", "AADSTS70019: …");
+    assert!(
+        matches!(unknown, Error::DeviceCodeUnknown(_)),
+        "{unknown:?}"
+    );
+    assert!(entra.meaning(&unknown).sentence.contains("not know"));
 }
 
 #[test]
@@ -209,4 +211,26 @@ fn the_id_token_names_tenant_and_object() {
         "uti": "x", "rh": "0.A",
     }));
     assert_eq!(token.unwrap().str("tid"), Some(TENANT));
+}
+
+#[test]
+fn the_code_comes_back_with_a_session_state_and_pkce_is_used_all_the_same() {
+    let entra = entra();
+    let tokens = ok(&json!({
+        "token_type": "Bearer", "scope": "openid profile email", "expires_in": "3599",
+        "access_token": "a.b.c", "refresh_token": "0.AX", "id_token": "x.y.z",
+    }));
+    let back = "code=0.AWgAi&state=STATE&session_state=7b29111d-0000-4000-8000-000000000000";
+    assert!(entra.redeem(back, &tokens).is_ok());
+    assert_eq!(
+        entra.asked("code_challenge_method").as_deref(),
+        Some("S256")
+    );
+    let uri = entra.asked("redirect_uri");
+    assert_eq!(uri.as_deref(), Some("http://localhost:49152"));
+    let error = entra
+        .callback("error=access_denied&error_subcode=cancel&error_description=AADSTS65004%3a+User+declined&state=STATE")
+        .unwrap_err();
+    let meaning = entra.meaning(&Error::from(error));
+    assert!(meaning.sentence.contains("declined"), "{meaning:?}");
 }

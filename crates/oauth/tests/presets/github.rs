@@ -202,3 +202,42 @@ fn the_code_needs_a_secret_and_the_device_grant_does_not() {
     assert!(!quirks.secret.on_device_authorization());
     assert!(matches!(quirks.revocation, Revocation::ByPerson(_)));
 }
+
+#[test]
+fn the_code_comes_back_and_its_tokens_have_no_lifetime() {
+    let github = github();
+    let tokens = ok(&json!({
+        "access_token": "gho_16C7e42F292c6912E7710c838347Ae178B4a", "scope": "read:user",
+        "token_type": "bearer",
+    }));
+    assert!(github.redeem("code=a1b2c3&state=STATE", &tokens).is_ok());
+    let wrong = ok(&json!({
+        "error": "bad_verification_code",
+        "error_description": "The code passed is incorrect or expired.",
+    }));
+    let error = github
+        .redeem("code=a1b2c3&state=STATE", &wrong)
+        .unwrap_err();
+    assert!(github.meaning(&error).remedy.contains("ten minutes"));
+    let error = github
+        .callback("error=redirect_uri_mismatch&error_description=x&state=STATE")
+        .unwrap_err();
+    assert!(
+        github
+            .meaning(&Error::from(error))
+            .remedy
+            .contains("127.0.0.1")
+    );
+}
+
+#[test]
+fn an_answer_in_the_form_of_a_form_is_read() {
+    let body = "access_token=gho_16C7e42F&scope=repo%2Cgist&token_type=bearer";
+    let form = crate::common::answer(
+        200,
+        "application/x-www-form-urlencoded; charset=utf-8",
+        body,
+    );
+    let tokens = github().poll(&[form]).unwrap();
+    assert_eq!(tokens.scope.as_deref(), Some("repo,gist"));
+}

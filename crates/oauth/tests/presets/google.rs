@@ -160,3 +160,27 @@ fn the_id_token_names_the_client_twice() {
     }));
     assert_eq!(token.unwrap().str("hd"), Some("example.com"));
 }
+
+#[test]
+fn the_code_comes_back_with_its_scope_and_asks_for_offline_access_its_own_way() {
+    let google = google();
+    assert_eq!(google.asked("access_type").as_deref(), Some("offline"));
+    assert_eq!(google.asked("prompt").as_deref(), Some("consent"));
+    let tokens = ok(&json!({
+        "access_token": "ya29.a0", "expires_in": 3920, "refresh_token": "1//0",
+        "scope": "openid https://www.googleapis.com/auth/userinfo.email",
+        "token_type": "Bearer", "id_token": "x.y.z",
+    }));
+    let back =
+        "state=STATE&code=4%2F0AX4XfWh&scope=email+openid&authuser=0&hd=example.com&prompt=consent";
+    assert!(google.redeem(back, &tokens).is_ok());
+    let error = google
+        .callback("error=access_denied&state=STATE")
+        .unwrap_err();
+    assert!(
+        google
+            .meaning(&Error::from(error))
+            .sentence
+            .contains("refused")
+    );
+}

@@ -1,7 +1,7 @@
 //! Keycloak: the device grant is off for a new client, and errors have sentences of their own.
 
-use countersign_oauth::Error;
 use countersign_oauth::preset::{AccessTokenForm, DevicePkce, Preset, RedirectPorts};
+use countersign_oauth::{CallbackError, Error};
 use serde_json::{Value, json};
 
 use crate::support::{Recorded, after, ok, refusal};
@@ -182,5 +182,25 @@ fn the_device_grant_takes_pkce_here_and_nowhere_else() {
     for preset in Preset::ALL {
         let taken = preset.quirks.device_pkce == DevicePkce::Taken;
         assert_eq!(taken, preset.name == "keycloak", "{}", preset.name);
+    }
+}
+
+#[test]
+fn the_code_comes_back_with_iss_and_without_it_is_no_answer() {
+    let keycloak = keycloak();
+    let tokens = ok(&json!({
+        "access_token": "a.b.c", "expires_in": 300, "refresh_token": "r.t.o",
+        "token_type": "Bearer", "id_token": "x.y.z", "scope": "openid",
+    }));
+    let iss = "iss=https%3A%2F%2Fsso.example.com%2Frealms%2Facme";
+    let back = format!("state=STATE&session_state=s&{iss}&code=c.s.i");
+    assert!(keycloak.redeem(&back, &tokens).is_ok());
+    // It promises `iss` (RFC 9207), so a code without it, or with another, may come from elsewhere.
+    for other in ["", "iss=https%3A%2F%2Fsso.example.com%2Frealms%2Fother"] {
+        let error = keycloak.callback(&format!("state=STATE&{other}&code=c.s.i"));
+        assert!(
+            matches!(error, Err(CallbackError::PeerMisbehaved(_))),
+            "{other}"
+        );
     }
 }

@@ -215,3 +215,21 @@ fn the_id_token_names_methods_and_identity_provider() {
         Some("ada@example.com")
     );
 }
+
+#[test]
+fn the_code_comes_back_and_is_redeemed() {
+    let okta = custom();
+    let tokens = ok(&json!({
+        "token_type": "Bearer", "expires_in": 3600, "access_token": "a.b.c",
+        "scope": "openid", "id_token": "x.y.z",
+    }));
+    assert!(
+        okta.redeem("code=P5I7mdxxdv13_JfXrCSq&state=STATE", &tokens)
+            .is_ok()
+    );
+    let error = okta
+        .callback("state=STATE&error=access_denied&error_description=User+is+not+assigned+to+the+client+application.")
+        .unwrap_err();
+    let meaning = okta.meaning(&Error::from(error));
+    assert!(meaning.remedy.contains("assign"), "{meaning:?}");
+}

@@ -3,10 +3,11 @@
 use countersign_jose::crypto::ring;
 use countersign_jose::{Algorithm, KeySet, SigningKey, Verified};
 use countersign_oauth::id_token::{self, Expected};
-use countersign_oauth::preset::{Meaning, Preset};
+use countersign_oauth::preset::{Meaning, Preset, RedirectPorts, RefreshTokens};
 use countersign_oauth::{
-    AuthorizationRequest, Client, DeviceAuthorization, DeviceFlow, Error, Flow, HttpResponse,
-    IdToken, Issuer, Metadata, RefreshFlow, ScopeSet, Secret, Step, Timestamp, TokenResponse,
+    AuthorizationCode, AuthorizationRequest, CallbackError, Client, CodeFlow, DeviceAuthorization,
+    DeviceFlow, Error, Flow, HttpResponse, IdToken, Issuer, Metadata, PendingAuthorization,
+    RefreshFlow, ScopeSet, Secret, Step, Timestamp, TokenResponse,
 };
 use serde_json::{Value, json};
 
@@ -68,6 +69,67 @@ impl Recorded {
             .expect_err("an error answer")
     }
 
+    /// A sign-in in the browser that is under way, with the first redirect URI that is registered.
+    pub(crate) fn pending(&self) -> PendingAuthorization {
+        let redirect = self.preset.quirks.redirect;
+        let port = match redirect.ports {
+            RedirectPorts::Registered(ports) => ports[0],
+            _ => 49_152,
+        };
+        let uri = format!("http://{}:{port}{}", redirect.host, redirect.path);
+        let scopes = ScopeSet::parse(&self.preset.scopes.join(" ")).unwrap();
+        let mut request = AuthorizationRequest::new(scopes);
+        if let RefreshTokens::Parameters(parameters) = self.preset.quirks.refresh {
+            let extra = parameters.iter().filter(|(name, _)| *name != "prompt");
+            request.extra = extra
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect();
+            request.prompt = parameters
+                .iter()
+                .find_map(|(name, value)| (*name == "prompt").then(|| (*value).to_owned()));
+        }
+        let flow = request
+            .start_code(&self.metadata, &self.client, &uri, ring::provider())
+            .unwrap();
+        done(flow)
+    }
+
+    /// The browser comes back with these parameters; `STATE` in them is ours.
+    pub(crate) fn callback(
+        &self,
+        parameters: &str,
+    ) -> Result<(PendingAuthorization, AuthorizationCode), CallbackError> {
+        let pending = self.pending();
+        let query = pending.url().query_pairs();
+        let state = query
+            .into_owned()
+            .find(|(name, _)| name == "state")
+            .unwrap()
+            .1;
+        let code = pending.accept(&parameters.replace("STATE", &state))?;
+        Ok((pending, code))
+    }
+
+    /// Redeems the code that came back, and gets this.
+    pub(crate) fn redeem(
+        &self,
+        parameters: &str,
+        response: &HttpResponse,
+    ) -> Result<TokenResponse, Error> {
+        let (pending, code) = self.callback(parameters)?;
+        let flow = CodeFlow::new(&self.metadata, &self.client, &pending, &code)?;
+        exchange(flow, response)
+    }
+
+    /// What the browser is sent to: the parameters of the authorization request.
+    pub(crate) fn asked(&self, name: &str) -> Option<String> {
+        let pending = self.pending();
+        let mut query = pending.url().query_pairs().into_owned();
+        query
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value)
+    }
+
     /// Refreshes and gets this.
     pub(crate) fn refresh(&self, response: &HttpResponse) -> Result<TokenResponse, Error> {
         let token = Secret::new("refresh-token-1");
@@ -101,6 +163,14 @@ impl Recorded {
         self.preset
             .explain_refusal(refusal)
             .unwrap_or_else(|| panic!("{} does not know {refusal}", self.preset.name))
+    }
+}
+
+/// The output of a machine that sends nothing.
+fn done<F: Flow>(mut flow: F) -> F::Output {
+    match flow.poll(T0) {
+        Ok(Step::Done(output)) => output,
+        _ => panic!("it is done at once"),
     }
 }
 
