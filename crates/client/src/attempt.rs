@@ -220,8 +220,7 @@ impl<'a> Attempt<'a> {
         if let Some(identity) = identity {
             session.belongs_to(identity);
         }
-        self.keep(&session)?;
-        Ok(session)
+        self.keep(session)
     }
 
     /// Who it was, where the provider's own API says so. Somebody has just approved: the login is not
@@ -244,15 +243,14 @@ impl<'a> Attempt<'a> {
         asked.ask(self.context, &self.provider).ok()
     }
 
-    fn keep(&self, session: &Session) -> Result<(), Error> {
+    fn keep(&self, session: Session) -> Result<Session, Error> {
         // A renewal of the session that is being replaced must not write after us. But a login that
         // somebody has just approved is not given up for a process that hangs: without the lock, then.
         let _renewals =
             wait_for_lock(self.context, self.name, Purpose::Refresh, RENEWAL_LIMIT).ok();
-        self.context
-            .store()
-            .save(self.name, session)
-            .map_err(Error::Storage)
+        let store = self.context.store();
+        let saved = store.begin(self.name, &session).map_err(Error::Storage)?;
+        Ok(session.was_in(Some(saved.origin.kept_in())))
     }
 }
 

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_store::FileStore;
+use countersign_store::{Opened, SessionStore, Vaults};
 
 use crate::drive::Until;
+use crate::vaults::{self, KnownVaults};
 use crate::{
-    Clock, Error, HttpOptions, HttpTransport, Session, SessionName, SystemClock, Transport,
+    Clock, Error, HttpOptions, HttpTransport, LoginRequired, Session, SessionName, SystemClock,
+    Transport, VaultOptions,
 };
 
 /// The two directories of an application.
@@ -74,6 +76,13 @@ impl Directories {
     }
 }
 
+/// What an opened session is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Opening {
+    Read,
+    Update,
+}
+
 /// What every operation needs: where files live, how requests are sent, what the time is.
 ///
 /// Cheap to make and to clone: no file is opened, no certificate loaded and no thread started until
@@ -83,13 +92,20 @@ pub struct Context {
     directories: Directories,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
+    known: Arc<KnownVaults>,
+    /// The vaults that stores are made with.
+    vaults: Vaults,
 }
 
 impl Context {
-    /// A context that uses the network and the clock of the system.
+    /// A context that uses the network and the clock of the system, and keeps refresh tokens in the
+    /// files of their sessions.
     pub fn new(directories: Directories, http: HttpOptions) -> Self {
+        let known = KnownVaults::new(VaultOptions::new("countersign"));
         Self {
             directories,
+            vaults: known.all(),
+            known: Arc::new(known),
             transport: Arc::new(HttpTransport::new(http)),
             clock: Arc::new(SystemClock::new()),
         }
@@ -106,6 +122,15 @@ impl Context {
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Keeps refresh tokens where `options` say instead.
+    #[must_use]
+    pub fn with_vaults(mut self, options: VaultOptions) -> Self {
+        let known = KnownVaults::new(options);
+        self.vaults = known.all();
+        self.known = Arc::new(known);
         self
     }
 
@@ -131,7 +156,31 @@ impl Context {
 
     /// The session called `name`, as it is on disk; `None` when there is none.
     pub fn session(&self, name: &SessionName) -> Result<Option<Session>, Error> {
-        self.store().load(name).map_err(Error::Storage)
+        let loaded = self.store().load::<Session>(name).map_err(Error::Storage)?;
+        Ok(loaded.map(|loaded| loaded.record.was_in(loaded.kept_in)))
+    }
+
+    /// The same with its secrets. Who means to write it again holds the lock, and says so.
+    pub(crate) fn opened(
+        &self,
+        name: &SessionName,
+        to: Opening,
+    ) -> Result<Option<Opened<Session>>, Error> {
+        let store = self.store();
+        let opened = match to {
+            Opening::Read => store.open::<Session>(name),
+            Opening::Update => store.open_for_update::<Session>(name),
+        };
+        opened.map_err(|error| {
+            if vaults::are_lost(&error) {
+                Error::LoginRequired {
+                    session: name.to_string(),
+                    reason: LoginRequired::SecretsLost,
+                }
+            } else {
+                Error::Storage(error)
+            }
+        })
     }
 
     /// The same, but all requests together end within `limit`, which begins now.
@@ -140,8 +189,19 @@ impl Context {
         self.clone().with_transport(Arc::new(until))
     }
 
-    pub(crate) fn store(&self) -> FileStore {
-        FileStore::open(&self.directories.state.join("sessions"))
+    pub(crate) fn store(&self) -> SessionStore {
+        let path = self.directories.state.join("sessions");
+        SessionStore::new(&path, self.vaults.clone(), vaults::random())
+    }
+
+    pub(crate) fn known_vaults(&self) -> &KnownVaults {
+        &self.known
+    }
+
+    /// The same, and new sessions go where these say.
+    pub(crate) fn using(mut self, vaults: Vaults) -> Self {
+        self.vaults = vaults;
+        self
     }
 }
 

@@ -65,6 +65,8 @@ pub enum LoginRequired {
     Expired,
     /// The server no longer accepts the refresh token.
     Rejected,
+    /// The refresh token is no longer where it was kept, or does not belong to the session.
+    SecretsLost,
 }
 
 /// What went wrong.
@@ -76,6 +78,7 @@ pub enum Error {
         LoginRequired::NoSession => "nobody is signed in",
         LoginRequired::Expired => "the session has expired",
         LoginRequired::Rejected => "the session has ended at the server",
+        LoginRequired::SecretsLost => "the refresh token of the session is lost",
     })]
     LoginRequired {
         /// The session's name.

@@ -24,7 +24,8 @@ const ELSEWHERE: &str = "/usr/libexec/countersign";
 /// The keyring of the operating system, reached through the program `countersign-keyring`.
 #[derive(Debug, Clone)]
 pub struct KeyringProgram {
-    path: PathBuf,
+    /// Where it is; where it is installed, if not said.
+    path: Option<PathBuf>,
     limit: Duration,
     limit_asking: Duration,
 }
@@ -32,21 +33,30 @@ pub struct KeyringProgram {
 impl KeyringProgram {
     /// The program in the directory of the running one, or where packages put it. The `PATH` is not
     /// searched: what gets the refresh token is not left to chance.
+    /// It is looked for when it is needed.
     pub fn installed() -> Self {
-        let beside = std::env::current_exe()
-            .ok()
-            .and_then(|this| Some(this.parent()?.join(NAME)));
-        let elsewhere = Path::new(ELSEWHERE).join(NAME);
-        Self::at(beside.filter(|path| path.is_file()).unwrap_or(elsewhere))
+        Self {
+            path: None,
+            limit: LIMIT,
+            limit_asking: LIMIT_ASKING,
+        }
     }
 
     /// The program at `path`.
     pub fn at(path: impl Into<PathBuf>) -> Self {
         Self {
-            path: path.into(),
-            limit: LIMIT,
-            limit_asking: LIMIT_ASKING,
+            path: Some(path.into()),
+            ..Self::installed()
         }
+    }
+
+    fn path(&self) -> PathBuf {
+        let beside = || {
+            let this = std::env::current_exe().ok()?;
+            Some(this.parent()?.join(NAME)).filter(|path| path.is_file())
+        };
+        let said = self.path.clone().or_else(beside);
+        said.unwrap_or_else(|| Path::new(ELSEWHERE).join(NAME))
     }
 
     /// Waits for `limit`, and for `asking` when a person may be asked to unlock the keyring.
@@ -57,7 +67,7 @@ impl KeyringProgram {
     }
 
     fn start(&self) -> Result<Child, PortError> {
-        let mut command = Command::new(&self.path);
+        let mut command = Command::new(self.path());
         for (name, _) in std::env::vars_os() {
             // A ready-made token may stand there.
             if name.to_string_lossy().starts_with("COUNTERSIGN_") {

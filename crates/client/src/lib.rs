@@ -51,6 +51,7 @@ mod keyring;
 mod listener;
 mod login;
 mod logout;
+mod migrate;
 mod offset;
 mod person;
 mod plan;
@@ -66,6 +67,7 @@ mod sign_in;
 mod source;
 mod transport;
 mod userinfo;
+mod vaults;
 
 pub use browser::{Browser, BrowserOutcome};
 pub use clock::{Clock, SystemClock};
@@ -76,20 +78,24 @@ pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{
     EndpointOverrides, HttpRequest, HttpResponse, Refusal, Secret, TransportError,
 };
-pub use countersign_store::Key as SessionName;
+pub use countersign_store::{
+    AskPassphrase, Key as SessionName, PassphraseFor, SecretBytes, UnknownVault, VaultKind,
+};
 pub use environment::{Environment, Place, Reach};
 pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired};
 pub use keyring::KeyringProgram;
 pub use login::{Dpop, Login};
 pub use logout::{LogoutReport, Revocation, logout};
+pub use migrate::{MoveReport, migrate};
 pub use plan::Obstacle;
 pub use prompt::{
     AuthorizationPrompt, DevicePrompt, Fallback, Notice, Paste, PasteRefused, PlainPrompt, Prompt,
 };
 pub use provider::Provider;
 pub use redirect::Redirect;
-pub use session::{Identity, Session};
+pub use session::{Identity, Session, SessionSecrets};
 pub use sign_in::SignIn;
 pub use source::{Authorization, TokenSource};
 pub use transport::{HttpOptions, HttpTransport, Transport};
 pub use userinfo::userinfo;
+pub use vaults::VaultOptions;

@@ -6,6 +6,7 @@ use countersign_oauth::preset::Revocation as RevocationQuirk;
 use countersign_oauth::{Client, Error as ExchangeError, RevocationFlow, TokenTypeHint};
 use countersign_store::{Lock, Purpose};
 
+use crate::context::Opening;
 use crate::drive::{Asleep, drive};
 use crate::refresh::wait_for_lock;
 use crate::{Context, Error, Provider, Secret, Session, SessionName};
@@ -40,6 +41,9 @@ pub struct LogoutReport {
     pub refresh_token: Revocation,
     /// The access token at the server.
     pub access_token: Revocation,
+    /// Why secrets of the session may still be where they were kept, one line, fit to print. This
+    /// program has no use for them any more.
+    pub left_behind: Option<String>,
     /// How a person ends the session at the server, where the provider does not let the client do it.
     pub by_person: Option<&'static str>,
 }
@@ -48,7 +52,7 @@ impl LogoutReport {
     /// Whether nothing is left that could still be used.
     pub fn is_complete(&self) -> bool {
         let gone = |r: &Revocation| matches!(r, Revocation::Revoked | Revocation::NoToken);
-        gone(&self.refresh_token) && gone(&self.access_token)
+        gone(&self.refresh_token) && gone(&self.access_token) && self.left_behind.is_none()
     }
 }
 
@@ -69,17 +73,26 @@ pub fn logout(
     let _lock: Option<Lock> =
         wait_for_lock(context, session, Purpose::Refresh, limit.min(RENEWAL_LIMIT)).ok();
     // What cannot be read cannot be revoked, but it can be removed.
-    let kept = context.session(session).ok().flatten();
+    let opened = context.opened(session, Opening::Read);
+    let (kept, locked_away) = match opened {
+        Ok(opened) => (opened.map(|opened| opened.record), None),
+        Err(error) => (context.session(session).ok().flatten(), Some(error)),
+    };
     let revoked = kept
         .as_ref()
         .map(|kept| revoke(&context.hurried(limit), kept));
     let removed = context.store().remove(session).map_err(Error::Storage)?;
-    let (refresh_token, access_token) =
+    let (mut refresh_token, access_token) =
         revoked.unwrap_or((Revocation::NoToken, Revocation::NoToken));
+    if let (Some(error), Some(true)) = (locked_away, kept.as_ref().map(Session::has_refresh_token))
+    {
+        refresh_token = failed(&error);
+    }
     Ok(LogoutReport {
-        removed,
+        removed: removed.existed,
         refresh_token,
         access_token,
+        left_behind: removed.left_behind.map(|why| why.to_string()),
         by_person: kept.as_ref().and_then(by_person),
     })
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use countersign_oauth::NotOurs;
 use countersign_oauth::text::printable;
 
+use countersign_store::VaultKind;
+
 use crate::{BrowserOutcome, Place, Secret, SignIn};
 
 /// Shows a login to a person. Implemented by whoever owns the screen.
@@ -231,6 +233,17 @@ pub enum Notice {
     },
     /// Another process is signing in to the same session; this one waits for it.
     WaitingForLogin,
+    /// The refresh token is kept in another place than the one that was preferred.
+    VaultPassedOver {
+        /// The place that was preferred.
+        kind: VaultKind,
+        /// There is no such place here: nothing is out of order, and nothing could be mended.
+        absent: bool,
+        /// What keeps it from being used, one line, fit to print.
+        why: String,
+        /// The place that is used.
+        instead: VaultKind,
+    },
 }
 
 impl Notice {
@@ -266,6 +279,9 @@ impl Notice {
             }
             Self::SessionSetAside { kept_as: None } => "the saved session was damaged".to_owned(),
             Self::WaitingForLogin => "waiting for another login that is under way".to_owned(),
+            Self::VaultPassedOver { why, instead, .. } => {
+                format!("{why}; the refresh token is kept {}", instead.place())
+            }
         }
     }
 }
@@ -321,7 +337,10 @@ impl<W: Write> Prompt for PlainPrompt<W> {
     }
 
     fn notice(&mut self, notice: &Notice) {
-        if let Notice::Chosen { .. } | Notice::Ignored { .. } = notice {
+        if let Notice::Chosen { .. }
+        | Notice::Ignored { .. }
+        | Notice::VaultPassedOver { absent: true, .. } = notice
+        {
             return;
         }
         let text = notice.text();

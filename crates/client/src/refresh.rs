@@ -7,8 +7,9 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use countersign_oauth::{ClientCredentialsFlow, Error as ExchangeError, RefreshFlow};
-use countersign_store::{Lock, Purpose};
+use countersign_store::{Lock, Origin, Purpose, StoreError};
 
+use crate::context::Opening;
 use crate::drive::{Asleep, Attentive, drive};
 use crate::run::explained;
 use crate::{Context, Error, LoginRequired, Provider, Secret, Session, SessionName, SignIn};
@@ -50,33 +51,43 @@ pub(crate) fn renew(
         if enough(&session) {
             return Ok(Some(session));
         }
-        means(&session, name).map(|_| None)
+        is_renewable(&session, name).map(|()| None)
     })?;
     let _lock = match awaited {
         Awaited::Lock(lock) => lock,
         Awaited::Other(session) => return Ok(session),
     };
 
+    // What follows may unlock a keyring. That is not done for somebody who need not.
+    let session = read()?;
+    if enough(&session) {
+        return Ok(session);
+    }
+    is_renewable(&session, name)?;
+
     let hurried = context.hurried(RENEWAL_LIMIT);
-    let mut session = read()?;
+    let open = || {
+        context
+            .opened(name, Opening::Update)?
+            .ok_or_else(|| required(LoginRequired::NoSession))
+    };
+    let mut opened = open()?;
     let mut attempts = 0;
     loop {
+        let mut session = opened.record;
         if enough(&session) {
             return Ok(session);
         }
         let means = means(&session, name)?;
         let rejected = match ask(&hurried, &mut session, &means) {
-            Ok(()) => break,
+            Ok(()) => return keep(context, name, &opened.origin, session),
             Err(error @ Error::Exchange(ExchangeError::RefreshRejected(_))) => error,
             Err(error) => return Err(explained(error, session.known_preset())),
         };
-        session = read()?;
-        if means.are_of(&session) {
-            session.end();
-            context
-                .store()
-                .save(name, &session)
-                .map_err(Error::Storage)?;
+        opened = open()?;
+        if means.are_of(&opened.record) {
+            opened.record.end();
+            keep(context, name, &opened.origin, opened.record)?;
             return Err(required(LoginRequired::Rejected));
         }
         // A program that takes no locks has renewed the session, or somebody has signed in again: it
@@ -86,11 +97,26 @@ pub(crate) fn renew(
             return Err(rejected);
         }
     }
-    context
-        .store()
-        .save(name, &session)
-        .map_err(Error::Storage)?;
-    Ok(session)
+}
+
+/// Writes the session again. Somebody who could not wait for the lock may have signed in meanwhile: then
+/// it is theirs that counts.
+fn keep(
+    context: &Context,
+    name: &SessionName,
+    origin: &Origin,
+    session: Session,
+) -> Result<Session, Error> {
+    match context.store().update(name, origin, &session) {
+        Ok(saved) => Ok(session.was_in(Some(saved.origin.kept_in()))),
+        Err(StoreError::Overtaken { .. }) => {
+            context.session(name)?.ok_or_else(|| Error::LoginRequired {
+                session: name.to_string(),
+                reason: LoginRequired::NoSession,
+            })
+        }
+        Err(error) => Err(Error::Storage(error)),
+    }
 }
 
 /// What a session is renewed with.
@@ -157,20 +183,25 @@ fn is_unknown_key(error: &Error) -> bool {
 
 /// What the session can be renewed with, or why there is nothing.
 fn means(session: &Session, name: &SessionName) -> Result<Means, Error> {
-    if session.flow() == Some(SignIn::ClientCredentials) {
-        return Ok(Means::Credentials);
-    }
+    is_renewable(session, name)?;
     let token = session.refresh_token().cloned();
-    token
-        .map(Means::RefreshToken)
-        .ok_or_else(|| Error::LoginRequired {
-            session: name.to_string(),
-            reason: if session.has_ended() {
-                LoginRequired::Rejected
-            } else {
-                LoginRequired::Expired
-            },
-        })
+    let token = token.filter(|_| session.flow() != Some(SignIn::ClientCredentials));
+    Ok(token.map_or(Means::Credentials, Means::RefreshToken))
+}
+
+/// Whether there is something to renew the session with: a question for which nothing is unlocked.
+fn is_renewable(session: &Session, name: &SessionName) -> Result<(), Error> {
+    if session.flow() == Some(SignIn::ClientCredentials) || session.has_refresh_token() {
+        return Ok(());
+    }
+    Err(Error::LoginRequired {
+        session: name.to_string(),
+        reason: if session.has_ended() {
+            LoginRequired::Rejected
+        } else {
+            LoginRequired::Expired
+        },
+    })
 }
 
 /// Takes a lock of the session, waiting for whoever holds it, but not for ever.

@@ -14,7 +14,7 @@ use crate::person::TICK;
 use crate::plan::Circumstances;
 use crate::{
     Context, Error, Fallback, Login, Notice, Prompt, Session, SessionName, SignIn, browser, code,
-    device, service,
+    device, service, vaults,
 };
 
 /// How long to wait for another process that is signing in to the same session, when the caller has
@@ -35,9 +35,25 @@ pub(crate) fn run(login: &Login, prompt: &mut dyn Prompt) -> Result<Session, Err
     if let Some(session) = theirs.filter(|session| is_what_was_asked(login, session)) {
         return Ok(session);
     }
+    // A keyring that wants a password asks for it now, and not after somebody has approved.
+    let context = choose_vault(context, prompt)?;
     let attempt = Attempt::prepare(login, &context, &name)
         .map_err(|error| explained(error, login.known_preset().ok().flatten()))?;
     sign_in(&attempt, prompt).map_err(|error| explained(error, attempt.preset))
+}
+
+/// Finds out where the refresh token can be kept, and tells where it cannot.
+fn choose_vault(context: Context, prompt: &mut dyn Prompt) -> Result<Context, Error> {
+    let (vaults, passed_over) = context.known_vaults().for_login()?;
+    for passed_over in passed_over {
+        prompt.notice(&Notice::VaultPassedOver {
+            kind: passed_over.kind,
+            absent: vaults::is_absent(&passed_over.why),
+            why: passed_over.why.to_string(),
+            instead: vaults.chosen().kind(),
+        });
+    }
+    Ok(context.using(vaults))
 }
 
 /// What came of a way to sign in, if not an error.
@@ -258,13 +274,17 @@ fn look_at_existing(
     prompt: &mut dyn Prompt,
 ) -> Result<Option<Session>, Error> {
     match context.store().load::<Session>(name) {
-        Ok(existing) => Ok(existing),
+        Ok(existing) => Ok(existing.map(|loaded| loaded.record)),
         Err(StoreError::Damaged { set_aside, .. }) => {
             prompt.notice(&Notice::SessionSetAside { kept_as: set_aside });
             Ok(None)
         }
         // Writing the new one repairs these.
-        Err(StoreError::WrongMode { .. } | StoreError::TooLarge { .. }) => Ok(None),
+        Err(
+            StoreError::WrongMode { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::HardLink { .. },
+        ) => Ok(None),
         Err(error) => Err(Error::Storage(error)),
     }
 }

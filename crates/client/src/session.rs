@@ -1,5 +1,6 @@
 //! What is kept of a login, and what can be said about it without a network.
 
+mod apart;
 mod client;
 mod life;
 
@@ -13,9 +14,11 @@ use countersign_oauth::{
     AuthorizationRequest, Client, EndpointOverrides, Error as ExchangeError, IdToken, Issuer,
     ScopeSet, TokenResponse, TokenType,
 };
-use countersign_store::Record;
+use countersign_store::VaultKind;
 use serde::{Deserialize, Serialize};
 
+use self::apart::Apart;
+pub use self::apart::SessionSecrets;
 use self::client::StoredMethod;
 pub(crate) use self::client::{BindingKey, KeyFile, assertion_audience};
 pub(crate) use self::life::Life;
@@ -104,6 +107,12 @@ pub struct Session {
     #[serde(default)]
     ended: bool,
     identity: Identity,
+    /// Set where this was read without the secrets that a vault keeps: there are none here, then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    apart: Option<Apart>,
+    /// Where the secrets were when this was read.
+    #[serde(skip)]
+    kept_in: Option<VaultKind>,
 }
 
 impl Request {
@@ -145,10 +154,6 @@ struct IdTokenRecord {
     #[serde(with = "exposed")]
     token: Secret,
     life: Life,
-}
-
-impl Record for Session {
-    const VERSION: u32 = 1;
 }
 
 /// What a session is made from, beside the tokens.
@@ -211,6 +216,8 @@ impl Session {
             signed_in_at: sent,
             ended: false,
             identity: Identity::default(),
+            apart: None,
+            kept_in: None,
         };
         session.renew(tokens, id_token, sent);
         session
@@ -343,7 +350,19 @@ impl Session {
 
     /// Whether the session can be renewed without a person.
     pub fn has_refresh_token(&self) -> bool {
-        self.refresh_token.is_some()
+        let here = self.refresh_token.is_some();
+        self.apart.map_or(here, |apart| apart.renewable)
+    }
+
+    /// Where the refresh token was when the session was read; `None` when this version does not know
+    /// the place.
+    pub fn kept_in(&self) -> Option<VaultKind> {
+        self.kept_in
+    }
+
+    pub(crate) fn was_in(mut self, kind: Option<VaultKind>) -> Self {
+        self.kept_in = kind;
+        self
     }
 
     /// Whether the server has said that the session is over. The access token may still be good.

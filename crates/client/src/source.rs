@@ -237,7 +237,9 @@ impl TokenSource {
                     })
             }
             // The server, or the person, has ended the session: that is no accident to bridge.
-            Err(Error::LoginRequired { session, reason }) if reason != LoginRequired::Expired => {
+            Err(Error::LoginRequired { session, reason })
+                if matches!(reason, LoginRequired::NoSession | LoginRequired::Rejected) =>
+            {
                 Err(Error::LoginRequired { session, reason })
             }
             Err(error) => {

@@ -83,6 +83,16 @@ impl Vaults {
         self
     }
 
+    /// The same, but new sessions go into `chosen`.
+    #[must_use]
+    pub fn prefer(&self, chosen: Arc<dyn Vault>) -> Self {
+        let mut vaults = self.clone();
+        vaults
+            .known
+            .push(std::mem::replace(&mut vaults.chosen, chosen));
+        vaults
+    }
+
     /// Where new sessions go.
     pub fn chosen(&self) -> &Arc<dyn Vault> {
         &self.chosen

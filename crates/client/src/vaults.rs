@@ -1,0 +1,218 @@
+//! Which vaults there are for the long-lived secrets of sessions, and which of them takes a new one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use countersign_jose::crypto::ring;
+use countersign_store::{
+    AskPassphrase, FellBack, FileVault, Hardness, Keyring, KeyringVault, MemoryVault, NoRandomness,
+    Random, SealedVault, StoreError, Vault, VaultError, VaultKind, Vaults,
+};
+
+use crate::{Error, KeyringProgram};
+
+/// Where the refresh tokens of sessions may be kept, and where they should be.
+///
+/// Whatever is chosen for new sessions, those there are stay where they are until they are moved, and
+/// can be used as long as their kind is allowed.
+#[derive(Clone)]
+pub struct VaultOptions {
+    /// The name that items in a keyring are kept under: that of the application.
+    pub application: String,
+    /// For new sessions: the first of these that works.
+    pub preferred: Vec<VaultKind>,
+    /// The only kinds that may be used at all. Should the vault of a session fail when it is renewed,
+    /// the session's file takes its place if it is among these; if not, the renewal is lost.
+    pub allowed: Vec<VaultKind>,
+    /// How the keyring is reached.
+    pub keyring: KeyringProgram,
+    /// Who asks for a passphrase; without it, nobody can be asked.
+    pub passphrase: Option<Arc<dyn AskPassphrase>>,
+    /// Whether the keyring may ask a person to unlock it, when somebody signs in.
+    pub may_ask: bool,
+}
+
+impl VaultOptions {
+    /// The session's file, for new sessions; everything is allowed. Nobody is asked anything.
+    pub fn new(application: &str) -> Self {
+        Self {
+            application: application.to_owned(),
+            preferred: vec![VaultKind::File],
+            allowed: VaultKind::ALL.to_vec(),
+            keyring: KeyringProgram::installed(),
+            passphrase: None,
+            may_ask: false,
+        }
+    }
+}
+
+impl fmt::Debug for VaultOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VaultOptions")
+            .field("application", &self.application)
+            .field("preferred", &self.preferred)
+            .field("allowed", &self.allowed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The vaults of an application. Making them touches nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct KnownVaults {
+    options: VaultOptions,
+    /// Those of sessions that are there.
+    all: Vaults,
+    /// One, because what it keeps is nowhere else.
+    memory: MemoryVault,
+}
+
+impl KnownVaults {
+    pub(crate) fn new(options: VaultOptions) -> Self {
+        let memory = MemoryVault::default();
+        let all = every(&options, &memory, false);
+        Self {
+            options,
+            all,
+            memory,
+        }
+    }
+
+    /// For a person who moves sessions about, and may be asked.
+    pub(crate) fn for_moving(&self) -> Vaults {
+        every(&self.options, &self.memory, self.options.may_ask)
+    }
+
+    /// For sessions that are there.
+    pub(crate) fn all(&self) -> Vaults {
+        self.all.clone()
+    }
+
+    /// The same, with the vault that a new session goes into; and those that were passed over.
+    ///
+    /// # Errors
+    /// When none of those preferred is allowed and works: why the first of them does not.
+    pub(crate) fn for_login(&self) -> Result<(Vaults, Vec<FellBack>), Error> {
+        let VaultOptions {
+            preferred,
+            allowed,
+            may_ask,
+            ..
+        } = &self.options;
+        let candidates = preferred
+            .iter()
+            .filter(|kind| allowed.contains(kind))
+            .map(|kind| make(&self.options, &self.memory, *kind, *may_ask))
+            .collect();
+        let (chosen, passed_over) = Vaults::choose(candidates);
+        let Some(chosen) = chosen else {
+            let why = passed_over.into_iter().next().map(|first| first.why);
+            return Err(why.map_or_else(not_allowed, |why| Error::Storage(why.into())));
+        };
+        Ok((self.all.prefer(Arc::clone(chosen.chosen())), passed_over))
+    }
+
+    /// Whether a session may be moved into a vault of this kind.
+    pub(crate) fn check_allowed(&self, kind: VaultKind) -> Result<(), Error> {
+        if self.options.allowed.contains(&kind) {
+            Ok(())
+        } else {
+            Err(not_allowed())
+        }
+    }
+}
+
+fn not_allowed() -> Error {
+    Error::Configuration {
+        what: "place for the refresh token",
+        why: "no place that is wanted is allowed here".to_owned(),
+    }
+}
+
+/// All vaults there are, and the session's file for when one fails, if that is allowed.
+fn every(options: &VaultOptions, memory: &MemoryVault, may_ask: bool) -> Vaults {
+    let others = VaultKind::ALL
+        .into_iter()
+        .filter(|kind| *kind != VaultKind::File);
+    let all = others.fold(Vaults::default(), |vaults, kind| {
+        vaults.and(make(options, memory, kind, may_ask))
+    });
+    if options.allowed.contains(&VaultKind::File) {
+        all.or_else(Arc::new(FileVault))
+    } else {
+        all
+    }
+}
+
+fn make(
+    options: &VaultOptions,
+    memory: &MemoryVault,
+    kind: VaultKind,
+    may_ask: bool,
+) -> Arc<dyn Vault> {
+    let keyring = || {
+        let port = Arc::new(options.keyring.clone());
+        let keyring = Keyring::new(&options.application, port, random());
+        if may_ask { keyring.asking() } else { keyring }
+    };
+    match kind {
+        VaultKind::Keyring => Arc::new(KeyringVault::new(keyring())),
+        VaultKind::KeyringKey => Arc::new(SealedVault::with_keyring_key(keyring(), random())),
+        VaultKind::KernelKey => {
+            Arc::new(SealedVault::with_kernel_key(&options.application, random()))
+        }
+        VaultKind::Passphrase => {
+            let ask = options.passphrase.clone();
+            let ask = ask.unwrap_or_else(|| Arc::new(Nobody));
+            Arc::new(SealedVault::with_passphrase(
+                ask,
+                Hardness::default(),
+                random(),
+            ))
+        }
+        VaultKind::Memory => Arc::new(memory.clone()),
+        _ => Arc::new(FileVault),
+    }
+}
+
+/// There is nobody to ask.
+struct Nobody;
+
+impl AskPassphrase for Nobody {
+    fn ask(
+        &self,
+        _why: countersign_store::PassphraseFor,
+    ) -> Option<countersign_store::SecretBytes> {
+        None
+    }
+}
+
+/// The random bytes of the operating system.
+#[derive(Debug)]
+struct SystemRandom;
+
+impl Random for SystemRandom {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        let filled = ring::provider().fill_random(bytes);
+        filled.map_err(|_| NoRandomness)
+    }
+}
+
+pub(crate) fn random() -> Arc<dyn Random> {
+    Arc::new(SystemRandom)
+}
+
+/// Whether the vault is simply not there, as on most servers: nothing that a person could mend.
+pub(crate) fn is_absent(why: &VaultError) -> bool {
+    matches!(
+        why,
+        VaultError::NoProgram
+            | VaultError::NoBus
+            | VaultError::NoService
+            | VaultError::Unsupported { .. }
+    )
+}
+
+/// Why secrets that are gone cannot be had, if that is what the error says.
+pub(crate) fn are_lost(error: &StoreError) -> bool {
+    matches!(error, StoreError::Vault(why) if why.is_final())
+}
