@@ -58,6 +58,10 @@ pub(crate) struct Arguments {
     /// use a key for a moment cannot make proofs for later then
     #[arg(long)]
     require_dpop_nonce: bool,
+    /// Refuse authorization requests that were not pushed, of every client, and
+    /// say so in the metadata
+    #[arg(long)]
+    require_par: bool,
 }
 
 pub(crate) async fn run(
@@ -111,6 +115,7 @@ pub(crate) async fn run(
         ..policy.limits.starts_per_address
     };
     policy.require_dpop_nonce = arguments.require_dpop_nonce;
+    policy.require_par = arguments.require_par;
     let core = open(directory.as_deref(), policy)?;
     let core = match running.as_ref().and_then(|running| running.crashed()) {
         Some(last_alive) => core.resumed_after_crash(last_alive, now())?,

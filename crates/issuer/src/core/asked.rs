@@ -62,9 +62,9 @@ impl Core {
             }
         }
         client.may_use(GrantType::AuthorizationCode)?;
-        if client.require_par && !pushed {
+        if (self.require_par || client.require_par) && !pushed {
             return Err(Refusal::InvalidRequest(
-                "this client has to push its authorization requests",
+                "authorization requests of this client have to be pushed",
             ));
         }
         match parameters.one("response_type")? {

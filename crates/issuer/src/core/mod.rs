@@ -181,6 +181,9 @@ pub struct Policy {
     pub limits: Limits,
     /// Whether a `DPoP` proof needs a nonce of ours (RFC 9449, section 8).
     pub require_dpop_nonce: bool,
+    /// Whether authorization requests of all clients must be pushed (RFC 9126,
+    /// section 5).
+    pub require_par: bool,
 }
 
 impl Policy {
@@ -191,6 +194,7 @@ impl Policy {
             lifetimes: Lifetimes::default(),
             limits: Limits::default(),
             require_dpop_nonce: false,
+            require_par: false,
         }
     }
 }
@@ -205,6 +209,7 @@ pub struct Core {
     pace: Pace,
     replays: Replays,
     require_dpop_nonce: bool,
+    require_par: bool,
     hasher: Hasher,
     provider: &'static CryptoProvider,
     resumed: Option<Resumed>,
@@ -224,6 +229,7 @@ impl Core {
             pace: Pace::default(),
             replays: Replays::new(),
             require_dpop_nonce: policy.require_dpop_nonce,
+            require_par: policy.require_par,
             hasher: Hasher::new(),
             provider,
             resumed: None,

@@ -46,6 +46,11 @@ pub struct Pushed {
 }
 
 impl Core {
+    /// Whether authorization requests of all clients must be pushed.
+    pub fn requires_par(&self) -> bool {
+        self.require_par
+    }
+
     /// Stores a request that its client will send a browser with.
     pub async fn push_authorization(
         &self,

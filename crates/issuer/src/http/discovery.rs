@@ -39,7 +39,7 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         "issuer": state.core.issuer().as_str(),
         "authorization_endpoint": settings.url(paths::AUTHORIZATION),
         "pushed_authorization_request_endpoint": settings.url(paths::PUSHED_REQUEST),
-        "require_pushed_authorization_requests": false,
+        "require_pushed_authorization_requests": state.core.requires_par(),
         "device_authorization_endpoint": settings.url(paths::DEVICE_AUTHORIZATION),
         "token_endpoint": settings.url(paths::TOKEN),
         "userinfo_endpoint": settings.url(paths::USERINFO),

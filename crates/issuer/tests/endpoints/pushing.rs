@@ -82,6 +82,25 @@ async fn what_is_wrong_with_a_push_is_told_to_the_client_in_json() {
     assert_eq!(f.post("/par", &large).await.error(400), "invalid_request");
 }
 
+/// RFC 9126, section 5: said in the metadata, and true of every client.
+#[tokio::test]
+async fn a_server_may_take_nothing_but_pushed_requests() {
+    let f = Fixture::with_policy("http://127.0.0.1:8628", |policy| policy.require_par = true).await;
+    let metadata = f.get("/.well-known/openid-configuration").await.json();
+    assert_eq!(metadata["require_pushed_authorization_requests"], true);
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(HONEST)
+        .finish();
+    let direct = Request::get(format!("/authorize?{query}")).header("host", "127.0.0.1:8628");
+    let refused = f.send(direct.body(Body::empty()).unwrap()).await;
+    let location = refused.header("location");
+    assert!(
+        location.starts_with("http://127.0.0.1:49152/callback?error=invalid_request&"),
+        "{location}"
+    );
+    assert_eq!(f.post("/par", &HONEST).await.status, 201);
+}
+
 #[tokio::test]
 async fn a_proof_for_another_endpoint_is_none() {
     let f = Fixture::with_policy("http://127.0.0.1:8628", |policy| {
