@@ -7,7 +7,7 @@ use countersign_jose::crypto::ring;
 use countersign_oauth::preset::{IdentitySource, Preset, SecretUse};
 use countersign_oauth::{
     AuthorizationRequest, Client, ClientAuthentication, ClientKey, DpopKey, Error as ExchangeError,
-    TokenResponse, TokenType, id_token,
+    ErrorCode, Refusal, TokenResponse, TokenType, id_token,
 };
 use countersign_store::Purpose;
 
@@ -145,16 +145,38 @@ impl<'a> Attempt<'a> {
             own => own.clone(),
         };
         let client = Client::new(self.login.client_id(), authentication);
-        let key = || DpopKey::generate(self.provider.metadata(), ring::provider());
         Ok(match self.login.dpop_wanted() {
             Dpop::No => client,
-            Dpop::Required => client.with_dpop(key()?),
-            Dpop::Preferred => match key() {
+            Dpop::Required => client.with_dpop(self.new_key()?),
+            Dpop::Preferred => match self.new_key() {
                 Ok(key) => client.with_dpop(key.or_bearer()),
                 Err(ExchangeError::DpopAlgorithm { .. }) => client,
                 Err(error) => return Err(error.into()),
             },
         })
+    }
+
+    fn new_key(&self) -> Result<DpopKey, ExchangeError> {
+        DpopKey::generate(self.provider.metadata(), ring::provider())
+    }
+
+    /// Gets tokens as `client`. If the server gives it none but bound ones (RFC 9449, section 5.2:
+    /// `dpop_bound_access_tokens`), it has a key from then on, and asks again: a code that was not
+    /// looked at for want of a proof is still good.
+    pub(crate) fn tokens(
+        &self,
+        client: &mut Client,
+        mut exchange: impl FnMut(&Client) -> Result<TokenResponse, Error>,
+    ) -> Result<TokenResponse, Error> {
+        match exchange(client) {
+            Err(Error::Exchange(ExchangeError::Refused(refusal)))
+                if client.dpop.is_none() && wants_proof(&refusal) =>
+            {
+                client.dpop = Some(self.new_key()?);
+                exchange(client)
+            }
+            decided => decided,
+        }
     }
 
     /// The same at the device authorization endpoint, which at some providers takes no secret.
@@ -214,7 +236,7 @@ impl<'a> Attempt<'a> {
             client,
             flow: way,
             client_key: self.login.key_file(),
-            or_bearer: self.login.dpop_wanted() != Dpop::Required,
+            or_bearer: self.login.dpop_wanted() == Dpop::Preferred,
         };
         let mut session = Session::begin(made, tokens, id_token, attentive.last_sent());
         if let Some(identity) = identity {
@@ -252,6 +274,14 @@ impl<'a> Attempt<'a> {
         let saved = store.begin(self.name, &session).map_err(Error::Storage)?;
         Ok(session.was_in(Some(saved.origin.kept_in())))
     }
+}
+
+/// Whether the server refused a request because no proof came with it (RFC 9449, section 5).
+fn wants_proof(refusal: &Refusal) -> bool {
+    matches!(
+        refusal.code,
+        Some(ErrorCode::InvalidDpopProof | ErrorCode::UseDpopNonce)
+    )
 }
 
 /// Tells of a clock that is far off, when an answer has shown that.

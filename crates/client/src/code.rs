@@ -66,7 +66,7 @@ pub(crate) fn sign_in(
         Waited::Answer(answer, listener) => {
             let finish = || {
                 let code = answer.map_err(ExchangeError::from)?;
-                redeem(way, attempt, &client, &pending, &code, &attentive)
+                redeem(way, attempt, client, &pending, &code, &attentive)
             };
             let session = show_result(attempt, listener, finish)?;
             Ok(Outcome::SignedIn(Box::new(session)))
@@ -260,16 +260,19 @@ fn glance(
 fn redeem(
     way: SignIn,
     attempt: &Attempt<'_>,
-    client: &Client,
+    mut client: Client,
     pending: &PendingAuthorization,
     code: &AuthorizationCode,
     attentive: &Attentive<'_>,
 ) -> Result<Session, Error> {
     let clock = attempt.context.clock();
-    let mut flow = CodeFlow::new(attempt.provider.metadata(), client, pending, code)?;
-    let tokens = drive(&mut flow, attentive, clock, &mut Asleep(clock))?;
+    let metadata = attempt.provider.metadata();
+    let tokens = attempt.tokens(&mut client, |client| {
+        let mut flow = CodeFlow::new(metadata, client, pending, code)?;
+        drive(&mut flow, attentive, clock, &mut Asleep(clock))
+    })?;
     let expected = pending.expected_id_token(&tokens);
-    attempt.finish(way, client, tokens, expected, attentive)
+    attempt.finish(way, &client, tokens, expected, attentive)
 }
 
 /// Runs `finish`, and shows what came of it to the browser that is waiting at the listener. If that

@@ -16,7 +16,7 @@ use crate::{DevicePrompt, Error, Notice, Prompt, Session, SignIn, Timestamp};
 pub(crate) fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<Session, Error> {
     let clock = attempt.context.clock();
     let metadata = attempt.provider.metadata();
-    let client = attempt.client(SignIn::Device)?;
+    let mut client = attempt.client(SignIn::Device)?;
     let attentive = Attentive::new(attempt.context.transport(), clock);
 
     let asking_client = attempt.device_client(&client);
@@ -33,10 +33,12 @@ pub(crate) fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<
     let opening = show(attempt, &authorization, now, prompt);
     tell_of_clocks(&attentive, prompt);
 
-    let mut polling = DeviceFlow::new(metadata, &client, &authorization, now)?;
     let life = authorization.expires_at.since(now);
     let mut person = Person::new(prompt, clock, opening, life, attempt.login.limit());
-    let tokens = drive(&mut polling, &attentive, clock, &mut person);
+    let tokens = attempt.tokens(&mut client, |client| {
+        let mut polling = DeviceFlow::new(metadata, client, &authorization, clock.now())?;
+        drive(&mut polling, &attentive, clock, &mut person)
+    });
     prompt.finished();
     let tokens = tokens?;
 

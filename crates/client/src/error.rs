@@ -232,6 +232,7 @@ impl Error {
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Exchange(error) => error.refusal(),
+            Self::AnotherWay(closed) => closed.error.refusal(),
             Self::Explained(explained) => explained.error().refusal(),
             _ => None,
         }

@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Dpop {
-    /// They are not.
+    /// They are not, unless the server gives this client no others.
     #[default]
     No,
     /// They are if the server does it; otherwise whoever holds them may use them.

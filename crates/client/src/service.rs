@@ -10,11 +10,13 @@ use crate::{Error, Session, SignIn};
 pub(crate) fn sign_in(attempt: &Attempt<'_>) -> Result<Session, Error> {
     let way = SignIn::ClientCredentials;
     let clock = attempt.context.clock();
-    let client = attempt.client(way)?;
+    let mut client = attempt.client(way)?;
     let attentive = Attentive::new(attempt.context.transport(), clock);
     let metadata = attempt.provider.metadata();
-    let mut flow = ClientCredentialsFlow::new(metadata, &client, &attempt.request)?;
-    let tokens = drive(&mut flow, &attentive, clock, &mut Asleep(clock))?;
+    let tokens = attempt.tokens(&mut client, |client| {
+        let mut flow = ClientCredentialsFlow::new(metadata, client, &attempt.request)?;
+        drive(&mut flow, &attentive, clock, &mut Asleep(clock))
+    })?;
     let expected = attempt.expected(&tokens)?;
     attempt.finish(way, &client, tokens, expected, &attentive)
 }

@@ -102,6 +102,34 @@ fn a_nonce_that_the_server_wants_is_given_and_remembered() {
 }
 
 #[test]
+fn a_server_that_gives_bound_tokens_only_gets_its_proof_without_anybody_signing_in_twice() {
+    let demands = || Demands {
+        bound: true,
+        ..Demands::default()
+    };
+    let world = World::with_browser();
+    world.server.demands(demands());
+    let session = sign_in(&world, &browser(&world)).unwrap();
+    assert!(session.is_bound());
+    assert_eq!(world.server.seen("/token").len(), 2);
+    world.clock.pass(600);
+    tokens(&world).access_token(MINUTE).unwrap();
+
+    let world = World::new();
+    world.server.demands(demands());
+    let mut prompt = Recorder::default();
+    let session = world.login().run(&mut prompt).unwrap();
+    assert!(session.is_bound());
+    assert_eq!((prompt.devices.len(), prompt.finished), (1, 1));
+
+    let service = world
+        .login()
+        .flow(SignIn::ClientCredentials)
+        .client_secret(Secret::new("secret-client"));
+    assert!(service.run(&mut Recorder::default()).unwrap().is_bound());
+}
+
+#[test]
 fn a_server_that_binds_nothing_is_refused_or_taken_as_the_caller_says() {
     let world = World::with_browser();
     world.server.demands(Demands {

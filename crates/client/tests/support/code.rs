@@ -23,6 +23,8 @@ pub(crate) struct Demands {
     pub(crate) nonce: Option<String>,
     /// Clients must sign assertions with this key (RFC 7523).
     pub(crate) client_key: Option<Value>,
+    /// There are no tokens without a proof.
+    pub(crate) bound: bool,
     /// Tokens are bound to nothing, whatever the client sends.
     pub(crate) ignores_dpop: bool,
 }
@@ -177,6 +179,12 @@ impl State {
                 Err((400, body))
             }
         }
+    }
+
+    /// Whether a proof is missing that there must be.
+    pub(super) fn lacks_proof(&self, thumbprint: Option<&str>) -> Option<(u16, Value)> {
+        let lacks = self.code.demands.bound && thumbprint.is_none();
+        lacks.then(|| (400, json!({ "error": "invalid_dpop_proof" })))
     }
 
     /// Whether the client proved itself as it must.

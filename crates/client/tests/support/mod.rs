@@ -374,6 +374,9 @@ impl State {
         if let Err(refusal) = self.authenticated(asked) {
             return refusal;
         }
+        if let Some(refusal) = self.lacks_proof(thumbprint.as_deref()) {
+            return refusal;
+        }
         let mut nonce = None;
         let renewal = match form["grant_type"].as_str() {
             "urn:ietf:params:oauth:grant-type:device_code" => {
