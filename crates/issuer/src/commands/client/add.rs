@@ -91,6 +91,12 @@ pub(super) async fn run(arguments: Arguments, directory: &Path) -> Result<(), Pr
         rejected(&why)
     })?;
     tell(format!("client {} is registered", registered.client.id));
+    if let Some(file) = new_key {
+        tell(format!(
+            "its private key is in {}; use it with --client-key-file",
+            file.display()
+        ));
+    }
     if let Some(secret) = registered.secret {
         tell("its secret follows; it is stored hashed and cannot be shown again");
         print(secret.expose())?;
