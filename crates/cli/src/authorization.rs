@@ -9,11 +9,19 @@ use countersign_client::{AuthorizationPrompt, BrowserOutcome, Paste, PasteRefuse
 use crate::duration;
 
 /// What stands above the address.
-pub(crate) fn above(authorization: &AuthorizationPrompt) -> &'static str {
-    if returns(authorization) {
-        "Sign in on this page, in a browser on this computer:"
+pub(crate) fn above(authorization: &AuthorizationPrompt) -> String {
+    let which = if returns(authorization) {
+        "this"
     } else {
-        "Sign in on this page, in a browser on any computer:"
+        "any"
+    };
+    // Servers forget a request that was pushed to them after a while (RFC 9126, section 2.2).
+    match authorization.opens_within {
+        Some(limit) if limit < authorization.expires_in => format!(
+            "Open this page within {} and sign in, in a browser on {which} computer:",
+            duration::text(limit)
+        ),
+        _ => format!("Sign in on this page, in a browser on {which} computer:"),
     }
 }
 

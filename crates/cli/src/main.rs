@@ -34,6 +34,7 @@ mod sheet;
 mod sign_in;
 mod term;
 mod time;
+mod ways;
 mod wire;
 mod wrap;
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use countersign_client::{
     AuthorizationPrompt, BrowserOutcome, DevicePrompt, Fallback, Notice, PasteRefused, Prompt,
-    Secret, SignIn,
+    Secret,
 };
 
 use crate::args::When;
@@ -25,7 +25,7 @@ use crate::output::{Paint, Voice, fold, message};
 use crate::qr::Qr;
 use crate::sheet::{Approval, CODE, Line};
 use crate::term::Terminal;
-use crate::{authorization, duration, question};
+use crate::{authorization, duration, question, ways};
 
 /// Rows below the instructions: the waiting line, and the cursor's.
 const SPARE: usize = 2;
@@ -56,12 +56,17 @@ enum Awaited {
     /// The approval of this code.
     Approval(String),
     /// A browser, or a paste.
-    Answer {
-        authorization: Box<AuthorizationPrompt>,
-        opened: Option<BrowserOutcome>,
-        /// Whether the person has been told what came of it, and what happens in the end.
-        told: bool,
-    },
+    Answer(Answer),
+}
+
+/// The answer that a browser or a paste brings.
+#[derive(Debug)]
+struct Answer {
+    authorization: AuthorizationPrompt,
+    /// What came of opening a browser, as far as is known.
+    opened: Option<BrowserOutcome>,
+    /// Whether the person has been told that, and what happens in the end.
+    told: bool,
 }
 
 impl Screen {
@@ -154,18 +159,14 @@ impl Screen {
     /// Tells once what happens in the end; where nothing can be pasted, a line then counts the time.
     fn await_answer(&mut self, remaining: Duration) {
         let takes_paste = self.keyboard.is_some();
-        let Some(Awaited::Answer {
-            authorization,
-            opened,
-            told,
-        }) = &mut self.awaited
-        else {
+        let Some(Awaited::Answer(answer)) = &mut self.awaited else {
             return;
         };
+        let authorization = &answer.authorization;
         let pastes = takes_paste && authorization.paste.is_some();
         let counts = !pastes && self.terminal != Terminal::Plain;
-        if !std::mem::replace(told, true) {
-            if let Some(words) = authorization::opened(*opened) {
+        if !std::mem::replace(&mut answer.told, true) {
+            if let Some(words) = authorization::opened(answer.opened) {
                 self.voice.say(words);
             }
             let ending = authorization::ending(authorization, takes_paste);
@@ -224,11 +225,11 @@ impl Prompt for Screen {
             authorization::above(authorization),
             self.terminal.hyperlink(url, url)
         ));
-        self.awaited = Some(Awaited::Answer {
-            authorization: Box::new(authorization.clone()),
+        self.awaited = Some(Awaited::Answer(Answer {
+            authorization: authorization.clone(),
             opened: None,
             told: false,
-        });
+        }));
     }
 
     fn takes_paste(&self) -> bool {
@@ -247,8 +248,8 @@ impl Prompt for Screen {
                 self.keyboard = None;
                 self.deserted = matches!(
                     &self.awaited,
-                    Some(Awaited::Answer { authorization, .. })
-                        if !authorization::returns(authorization)
+                    Some(Awaited::Answer(answer))
+                        if !authorization::returns(&answer.authorization)
                 );
                 None
             }
@@ -266,11 +267,11 @@ impl Prompt for Screen {
             return false;
         };
         // A browser that said so late was told of when it did.
-        let is_known = matches!(&self.awaited, Some(Awaited::Answer { told: true, .. }));
+        let is_known = matches!(&self.awaited, Some(Awaited::Answer(answer)) if answer.told);
         if !is_known {
-            message(&format!("{}\n", fold(&closed(fallback))));
+            message(&format!("{}\n", fold(&ways::closed(fallback))));
         }
-        let agreed = question::agree(keyboard, instead(fallback.to));
+        let agreed = question::agree(keyboard, ways::instead(fallback.to));
         message("\n");
         self.agreed |= agreed;
         agreed
@@ -282,7 +283,7 @@ impl Prompt for Screen {
                 let line = waiting_line(user_code, remaining);
                 self.show_waiting(&line, remaining);
             }
-            Some(Awaited::Answer { .. }) => self.await_answer(remaining),
+            Some(Awaited::Answer(_)) => self.await_answer(remaining),
             None => {}
         }
     }
@@ -290,10 +291,10 @@ impl Prompt for Screen {
     fn notice(&mut self, notice: &Notice) {
         self.clear();
         match (notice, &mut self.awaited) {
-            (Notice::Browser(outcome), Some(Awaited::Answer { opened, told, .. })) => {
-                *opened = Some(*outcome);
+            (Notice::Browser(outcome), Some(Awaited::Answer(answer))) => {
+                answer.opened = Some(*outcome);
                 // A browser can say late that it cannot be started.
-                if let (Some(words), true) = (authorization::opened(*opened), *told) {
+                if let (Some(words), true) = (authorization::opened(answer.opened), answer.told) {
                     self.voice.say(words);
                 }
                 self.voice.detail(1, || notice.text());
@@ -313,7 +314,7 @@ impl Prompt for Screen {
     fn finished(&mut self) {
         self.clear();
         let awaited = self.awaited.take();
-        let (Some(Awaited::Answer { .. }), Some(keyboard)) = (awaited, &mut self.keyboard) else {
+        let (Some(Awaited::Answer(_)), Some(keyboard)) = (awaited, &mut self.keyboard) else {
             return;
         };
         // What was typed and not sent off would become the shell's next command.
@@ -326,41 +327,6 @@ impl Prompt for Screen {
     fn cancelled(&self) -> bool {
         self.deserted
     }
-}
-
-/// A way to sign in, at the start of a sentence.
-fn way(flow: SignIn) -> &'static str {
-    match flow {
-        SignIn::Browser => "The browser",
-        SignIn::Device => "The device grant",
-        SignIn::Paste => "Pasting a code",
-        SignIn::ClientCredentials => "Signing in as the client itself",
-        _ => "This way to sign in",
-    }
-}
-
-/// The question whether to take this way.
-fn instead(flow: SignIn) -> &'static str {
-    match flow {
-        SignIn::Browser => "Sign in with the browser instead?",
-        SignIn::Device => "Sign in with a code on any device instead?",
-        SignIn::Paste => "Sign in with any browser and paste the code here instead?",
-        SignIn::ClientCredentials => "Sign in as the client itself instead?",
-        _ => "Sign in another way instead?",
-    }
-}
-
-/// Which way is closed and why, in one or two sentences.
-fn closed(fallback: &Fallback) -> String {
-    let way = way(fallback.from);
-    let why = fallback.why.trim_end_matches('.');
-    // What a provider means by it is a sentence of its own.
-    let between = if why.starts_with(char::is_uppercase) {
-        "."
-    } else {
-        ":"
-    };
-    format!("{way} does not work here{between} {why}.")
 }
 
 /// The line that is shown while the person is away. It repeats the code, because the code above may

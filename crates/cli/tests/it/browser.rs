@@ -57,6 +57,17 @@ fn the_browser_comes_back_by_itself() {
 }
 
 #[test]
+fn the_address_is_a_link_where_the_terminal_shows_one() {
+    let desk = Desk::with_profile();
+    let seat = desktop(&desk).env("VTE_VERSION", "7600").types("login");
+    let address = asked(&seat, &desk);
+    Browser::new().get(&address);
+    let left = seat.end();
+    let link = format!("\r\n\x1b]8;;{address}\x1b\\{address}\x1b]8;;\x1b\\\r\n");
+    assert!(left.written.contains(&link), "{}", left.written);
+}
+
+#[test]
 fn a_paste_wins_and_nobody_listens_any_more() {
     let mut desk = Desk::with_profile();
     let mut seat = desktop(&desk).types("login --color never");

@@ -67,6 +67,18 @@ fn what_was_asked_for_reaches_the_server_by_both_flows() {
 }
 
 #[test]
+fn at_the_highest_verbosity_neither_code_nor_verifier_is_printed() {
+    let desk = Desk::with_profile();
+    let done = come_back(&desk, "-vv login --flow browser --dpop").expect_code(0);
+    desk.no_secret_is_in(&done.stderr);
+    let exchange = &desk.provider.requests(Endpoint::Token)[0];
+    let verifier = exchange.form_value("code_verifier").unwrap();
+    assert!(!done.stderr.contains(&verifier), "{}", done.stderr);
+    let proof = exchange.header("dpop").unwrap();
+    assert!(!done.stderr.contains(proof), "{}", done.stderr);
+}
+
+#[test]
 fn what_the_server_says_instead_of_a_code_is_said_in_the_terminal() {
     let mut desk = Desk::with_profile();
     desk.provider
@@ -329,7 +341,9 @@ fn what_curl_shows_of_a_proof_is_stars() {
 fn a_server_that_wants_requests_pushed_gets_them_pushed() {
     let desk = Desk::with_profile();
     desk.provider.demand_par();
-    come_back(&desk, "login --flow browser --login-hint ada").expect_code(0);
+    let done = come_back(&desk, "login --flow browser --login-hint ada").expect_code(0);
+    let first = done.stderr.lines().next().unwrap_or_default();
+    assert!(first.starts_with("Open this page within "), "{first}");
     let pushed = &desk.provider.requests(Endpoint::PushedAuthorization)[0];
     assert_eq!(pushed.form_value("login_hint").as_deref(), Some("ada"));
     let opened = &desk.provider.requests(Endpoint::Authorization)[0];

@@ -37,7 +37,8 @@ pub(crate) struct Seated {
     /// The program's side, which a shell would read from once the program has ended.
     shell: File,
     screen: Arc<Mutex<vt100::Parser>>,
-    reader: JoinHandle<()>,
+    /// Gives everything that was written, as it was written.
+    reader: JoinHandle<Vec<u8>>,
 }
 
 /// What is left of it.
@@ -47,6 +48,8 @@ pub(crate) struct Left {
     pub(crate) text: String,
     /// Row and column.
     pub(crate) cursor: (u16, u16),
+    /// Everything that was written, escape sequences included.
+    pub(crate) written: String,
 }
 
 fn cells(count: u16) -> NonZero<u16> {
@@ -149,14 +152,15 @@ impl<'a> Seat<'a> {
         let reader = thread::spawn({
             let screen = Arc::clone(&screen);
             move || {
+                let mut written = Vec::new();
                 let mut piece = [0_u8; 4096];
                 // Once nobody has the other side open, reading is an error.
                 while let Ok(count @ 1..) = output.read(&mut piece) {
-                    screen
-                        .lock()
-                        .unwrap()
-                        .process(piece.get(..count).unwrap_or_default());
+                    let piece = piece.get(..count).unwrap_or_default();
+                    screen.lock().unwrap().process(piece);
+                    written.extend_from_slice(piece);
                 }
+                written
             }
         });
         Seated {
@@ -251,12 +255,13 @@ impl Seated {
             "the terminal is as it was: {modes:?}"
         );
         drop(self.shell);
-        self.reader.join().unwrap();
+        let written = self.reader.join().unwrap();
         let screen = self.screen.lock().unwrap();
         Left {
             status,
             text: screen.screen().contents().trim_end().to_owned(),
             cursor: screen.screen().cursor_position(),
+            written: String::from_utf8_lossy(&written).into_owned(),
         }
     }
 
