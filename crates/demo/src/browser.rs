@@ -41,6 +41,13 @@ impl Page {
     pub(crate) fn forms(&self) -> Vec<Form> {
         forms_of(&self.body)
     }
+
+    /// Where a browser goes on to from here by itself: what the `Refresh` header names.
+    pub(crate) fn goes_on_to(&self) -> Option<Url> {
+        let refresh = self.headers.get(header::REFRESH)?.to_str().ok()?;
+        let (_, target) = refresh.split_once("url=")?;
+        self.url.join(target.trim()).ok()
+    }
 }
 
 impl Browser {

@@ -246,11 +246,14 @@ impl<'a> Cli<'a> {
     }
 }
 
-/// The address in a line, when it is one that brings the code along.
+/// The address in a line, when it is one that brings along what is to be approved: a user code, or a
+/// whole authorization request.
 fn page_in(line: &str) -> Option<Url> {
     let url = Url::parse(line.trim()).ok()?;
     let mut names = url.query_pairs().map(|(name, _)| name);
-    names.any(|name| name == "user_code").then(|| url.clone())
+    names
+        .any(|name| name == "user_code" || name == "code_challenge")
+        .then(|| url.clone())
 }
 
 /// One of our programs, in directories below `home` whatever the environment

@@ -52,6 +52,11 @@ impl Person {
             });
             if let Some((form, button)) = approve {
                 let last = browser.press(&page, form, Some(button)).await?;
+                // The page after a sign-in by code leads back to the terminal by itself.
+                let last = match last.goes_on_to() {
+                    Some(terminal) => Browser::new().open(&terminal).await?,
+                    None => last,
+                };
                 return match last.status {
                     StatusCode::OK => Ok(()),
                     _ => Err(unexpected(&last)),

@@ -74,11 +74,17 @@ pub(crate) async fn walk(
     within("status", STEP_LIMIT, scene.session_is_there()).await?;
     within("logout", STEP_LIMIT, scene.ada_signs_out()).await?;
     within("the call after that", STEP_LIMIT, scene.nothing_is_left()).await?;
+    within(
+        "the login without a code",
+        STEP_LIMIT,
+        scene.browser_comes_back(),
+    )
+    .await?;
 
     say::line("\nThat was the main job. Against your own provider, type:\n");
     say::line("    cargo install --path crates/cli");
-    say::line("    countersign login --issuer https://ID.EXAMPLE.COM --client-id CLIENT\n");
-    say::line("The client must be a public (native) one with the device grant switched on.");
+    say::line("    countersign setup\n");
+    say::line("It lists the providers it knows, says what to create there, and checks it.");
     Ok(())
 }
 
@@ -122,7 +128,9 @@ impl Scene<'_> {
 
     async fn ada_signs_in(&self) -> Result<(), Failure> {
         let (issuer, resource) = (&*self.issuer.name, &*self.api.audience);
+        // By a code, wherever this runs: the person is to see it and compare it.
         let mut arguments = vec!["login", "--issuer", issuer, "--resource", resource];
+        arguments.extend(["--flow", "device"]);
         match self.player {
             Player::Person => {
                 say::line("\nNow sign in. The page will ask who you are; for this run you are\n");
@@ -204,6 +212,22 @@ impl Scene<'_> {
             return Err(Failure::new(output.status.to_string()).with_detail(&told));
         }
         say::done("Without a session there is no token: a login is asked for (exit code 4)");
+        Ok(())
+    }
+
+    /// The other way in: no code, and a browser that comes back to the terminal by itself. A person has
+    /// done enough by now, and may have no browser on this machine.
+    async fn browser_comes_back(&self) -> Result<(), Failure> {
+        if self.player == Player::Person {
+            return Ok(());
+        }
+        let (issuer, resource) = (&*self.issuer.name, &*self.api.audience);
+        let arguments = ["login", "--issuer", issuer, "--resource", resource];
+        let browser = ["--flow", "browser", "--no-browser"];
+        let arguments = [&arguments[..], &browser[..]].concat();
+        self.cli.login_with(&arguments, &self.ada).await?;
+        self.cli.run(&["logout"]).await?;
+        say::done("Signed in without a code: the browser came back by itself (PKCE)");
         Ok(())
     }
 

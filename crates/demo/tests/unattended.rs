@@ -42,7 +42,7 @@ fn every_step_does_what_it_must_and_nothing_is_left_behind() {
         .stdout
         .lines()
         .filter(|line| line.starts_with("✓ "));
-    assert_eq!(steps.count(), 11, "{}", finished.stdout);
+    assert_eq!(steps.count(), 12, "{}", finished.stdout);
     for line in finished.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line:?}");
     }
