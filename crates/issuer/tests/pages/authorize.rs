@@ -16,7 +16,7 @@ const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CALLBACK: &str = "http://127.0.0.1:49152/callback";
 
 /// What a program on this machine asks, with more or other parameters.
-fn asked(more: &[(&str, &str)]) -> String {
+pub(crate) fn asked(more: &[(&str, &str)]) -> String {
     let honest = [
         ("response_type", "code"),
         ("client_id", "cli"),

@@ -73,7 +73,16 @@ async fn no_page_has_a_script_an_inline_style_or_another_sites_address() {
     let device = site.device().await;
     let mut browser = site.signed_in().await;
     let confirm = format!("/device?user_code={}", device.user_code);
-    for path in ["/", "/device", "/sign-in", "/nothing", confirm.as_str()] {
+    let asked = format!("/authorize?{}", crate::authorize::asked(&[]));
+    let consent = browser.get(&asked).await.location().to_owned();
+    site.wait(std::time::Duration::from_secs(1));
+    let again = format!("{asked}&prompt=login");
+    let again = browser.get(&again).await.location().to_owned();
+    let sign_in = browser.get(&again).await.location().to_owned();
+    let sign_out = browser.get("/end_session").await.location().to_owned();
+    for path in [
+        "/", "/device", "/sign-in", "/nothing", &confirm, &consent, &sign_in, &sign_out,
+    ] {
         let body = browser
             .get(path)
             .await
