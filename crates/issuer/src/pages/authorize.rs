@@ -31,7 +31,7 @@ pub(super) async fn begin(
     let parameters = AuthorizationParameters::parse(&encoded);
     let core = pages.core();
     match core.begin_authorization(parameters, pages.app.now()) {
-        Ok(request) => Ok(pages.redirect(&path(&core.seal_authorization(&request)))),
+        Ok(request) => Ok(pages.redirect(&consent_path(&core.seal_authorization(&request)))),
         // No form of ours led here, so the browser may be sent on at once.
         Err(AuthorizationProblem::Answered(response)) => redirect_away(&response.url),
         Err(problem) => Err(problem.into()),
@@ -129,15 +129,20 @@ async fn stand<'a>(
         (Standing::Answered(response), _) if request.is_silent() => redirect_away(&response.url)?,
         (Standing::Answered(response), _) => refused(&response)?,
         (Standing::Consent | Standing::Granted | Standing::SignIn, _) => {
-            pages.redirect(&format!("/sign-in?request={sealed}"))
+            pages.redirect(&sign_in_path(sealed))
         }
     };
     Ok(Stand::Answer(answer))
 }
 
-/// The page that asks for consent. A sealed request is base64url.
-fn path(sealed: &str) -> String {
+/// The page that asks for consent. A request that was sealed here is base64url.
+pub(super) fn consent_path(sealed: &str) -> String {
     format!("/authorize/consent?request={sealed}")
+}
+
+/// Where the person signs in for a request.
+pub(super) fn sign_in_path(sealed: &str) -> String {
+    format!("/sign-in?request={sealed}")
 }
 
 impl From<AuthorizationProblem> for Refusal {

@@ -8,7 +8,7 @@ use http::Uri;
 use super::form::Fields;
 use super::refusal::Refusal;
 use super::words::Code;
-use super::{Pages, query};
+use super::{Pages, authorize, query};
 use crate::core::AuthorizationRequest;
 
 /// What waits behind a sign-in.
@@ -50,7 +50,7 @@ impl Waiting {
         match self {
             Self::Nothing => "/sign-in".to_owned(),
             Self::Device(code) => format!("/sign-in?user_code={}", code.shown),
-            Self::Application(_, sealed) => format!("/sign-in?request={sealed}"),
+            Self::Application(_, sealed) => authorize::sign_in_path(sealed),
         }
     }
 
@@ -59,7 +59,7 @@ impl Waiting {
         match self {
             Self::Nothing => "/".to_owned(),
             Self::Device(code) => format!("/device?user_code={}", code.shown),
-            Self::Application(_, sealed) => format!("/authorize/consent?request={sealed}"),
+            Self::Application(_, sealed) => authorize::consent_path(sealed),
         }
     }
 }

@@ -213,6 +213,28 @@ async fn what_the_browser_carries_cannot_be_changed() {
     assert!(late.shows("This sign-in took too long"));
 }
 
+#[tokio::test]
+async fn two_logins_at_once_in_one_browser_are_two() {
+    let site = Site::new().await;
+    let mut browser = site.browser();
+    let mut paths = Vec::new();
+    for state in ["one", "two"] {
+        let begun = browser
+            .get(&format!("/authorize?{}", asked(&[("state", state)])))
+            .await;
+        paths.push(begun.location().to_owned());
+    }
+    browser.sign_in("ada").await;
+    for (path, state) in paths.iter().zip(["one", "two"]).rev() {
+        let page = browser.get(path).await;
+        let answer = decide(&mut browser, &page, "approve").await;
+        let url = answer.goes_on_to().to_owned();
+        assert_eq!(parameter(&url, "state").as_deref(), Some(state));
+        let code = parameter(&url, "code").unwrap();
+        assert_eq!(redeem(&site, &code).await, "tokens");
+    }
+}
+
 /// RFC 6749, section 4.1.2.1: "MUST NOT automatically redirect".
 #[tokio::test]
 async fn without_an_address_of_the_client_the_person_is_told_here() {
