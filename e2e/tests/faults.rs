@@ -33,6 +33,34 @@ fn polling_that_goes_wrong_ends_in_a_named_error() {
 }
 
 #[test]
+fn a_pushed_request_that_goes_wrong_ends_in_a_named_error() {
+    run_all(Flow::Pushed, &fault::authorization::PUSHED);
+}
+
+#[test]
+fn an_answer_from_the_browser_that_is_wrong_ends_in_a_named_error() {
+    run_all(Flow::Browser(""), &fault::authorization::ROWS);
+}
+
+#[test]
+fn what_is_no_answer_from_the_browser_is_not_taken_for_one() {
+    run_all(
+        Flow::Browser("--login-timeout 3s"),
+        &fault::authorization::STRAY,
+    );
+}
+
+#[test]
+fn the_exchange_of_a_code_that_goes_wrong_ends_in_a_named_error() {
+    run_all(Flow::Browser(""), &fault::code::ROWS);
+}
+
+#[test]
+fn tokens_that_cannot_be_bound_end_in_a_named_error() {
+    run_all(Flow::Browser("--dpop=required"), &fault::code::BOUND);
+}
+
+#[test]
 fn an_id_token_that_is_wrong_ends_in_a_named_error() {
     run_all(Flow::Login, &fault::id_token::ROWS);
 }
@@ -112,6 +140,11 @@ fn no_two_rows_are_the_same() {
         &fault::device::ROWS,
         &fault::token::ROWS,
         &fault::id_token::ROWS,
+        &fault::authorization::STRAY,
+        &fault::authorization::ROWS,
+        &fault::authorization::PUSHED,
+        &fault::code::ROWS,
+        &fault::code::BOUND,
         &fault::renewal::ROWS,
         &fault::userinfo::ROWS,
     ]

@@ -167,7 +167,6 @@ fn a_denial_is_told_apart_from_every_other_refusal() {
             "unmet_authentication_requirements",
             "unmet_authentication_requirements",
         ),
-        ("server_error", "server_error"),
         ("made_up", "refused"),
         ("", "refused"),
     ] {
@@ -182,6 +181,20 @@ fn a_denial_is_told_apart_from_every_other_refusal() {
         let error = Error::from(refused);
         assert_eq!(error.code(), code);
         assert!(!error.hints().is_empty());
+    }
+}
+
+/// These two stand for a status that a redirect cannot have.
+#[test]
+fn a_server_in_trouble_may_be_asked_again() {
+    let pending = pending();
+    for (sent, stands_for) in [("server_error", 500), ("temporarily_unavailable", 503)] {
+        let parameters = format!("error={sent}&state={}", state(&pending));
+        let refused = pending.accept(&parameters).unwrap_err();
+        assert_eq!(refused.code(), sent);
+        let error = Error::from(refused);
+        assert!(error.is_retryable(), "{error:?}");
+        assert!(matches!(error, Error::Unavailable { status, .. } if status == stands_for));
     }
 }
 

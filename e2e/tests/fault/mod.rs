@@ -1,5 +1,7 @@
 //! How a row is run, and what must hold for each.
 
+pub(crate) mod authorization;
+pub(crate) mod code;
 pub(crate) mod device;
 pub(crate) mod discovery;
 pub(crate) mod id_token;
@@ -15,8 +17,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use countersign_e2e::Cli;
-use countersign_testkit::{Endpoint, Finished, Provider, Reply};
+use countersign_e2e::{Cli, Visiting};
+use countersign_testkit::{Browser, Endpoint, Finished, Provider, Reply};
 use serde_json::{Value, json};
 
 /// Rows that run at the same time; nearly all of their time is waiting.
@@ -54,8 +56,12 @@ pub(crate) const fn fault(
 /// What the person does when the server misbehaves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flow {
-    /// `countersign login`.
+    /// `countersign login` by device code.
     Login,
+    /// `countersign login` through a browser, with these flags besides.
+    Browser(&'static str),
+    /// The same where requests have to be pushed, which is as far as it comes.
+    Pushed,
     /// `countersign token --force-refresh`, in a session that was begun in good order.
     Renewal,
     /// `countersign whoami --verify`, in such a session.
@@ -106,6 +112,20 @@ fn run(flow: Flow, row: &Fault) -> Result<(), String> {
             (row.spoil)(&provider);
             cli.run(&login)
         }
+        Flow::Browser(flags) => {
+            (row.spoil)(&provider);
+            let login = Visiting::start(cli.command(&format!("{login} --flow browser {flags}")));
+            let page = Browser::new().get(&login.address);
+            if page.body.contains("secret-") {
+                return Err(format!("a secret in the browser: {}", page.body));
+            }
+            login.finish()
+        }
+        Flow::Pushed => {
+            provider.demand_par();
+            (row.spoil)(&provider);
+            cli.run(&format!("{login} --flow browser"))
+        }
         Flow::Renewal | Flow::WhoAmI => {
             cli.run(&login).expect_code(0);
             assert_eq!(records(&cli.home().state_dir()).len(), 1);
@@ -120,7 +140,7 @@ fn run(flow: Flow, row: &Fault) -> Result<(), String> {
     check(row, &provider, &done).map_err(|why| why + &shown)?;
 
     match flow {
-        Flow::Login => {
+        Flow::Login | Flow::Browser(_) | Flow::Pushed => {
             let sessions = records(&cli.home().state_dir());
             if !sessions.is_empty() {
                 return Err(format!("a session was kept: {sessions:?}"));
@@ -164,7 +184,11 @@ fn check(row: &Fault, provider: &Provider, done: &Finished) -> Result<(), String
         "a control character",
     )?;
     require(done.elapsed < PATIENCE, "too slow")?;
-    for secret in provider.secrets() {
+    let verifiers = provider.requests(Endpoint::Token);
+    let verifiers = verifiers
+        .iter()
+        .filter_map(|request| request.form_value("code_verifier"));
+    for secret in provider.secrets().into_iter().chain(verifiers) {
         // A device code in an address would be one too, cut short or not.
         let telling = secret.get(..24).unwrap_or(&secret);
         require(!stderr.contains(telling), "a secret")?;

@@ -111,7 +111,15 @@ impl From<CallbackError> for Error {
         match error {
             CallbackError::NotOurs(reason) => Self::NotOurs(reason),
             CallbackError::Refused(refusal) if is_denial(&refusal) => Self::AccessDenied(refusal),
-            CallbackError::Refused(refusal) => Self::Refused(refusal),
+            CallbackError::Refused(refusal) => match trouble(&refusal) {
+                Some(status) => Self::Unavailable {
+                    endpoint: Endpoint::Authorization,
+                    status,
+                    retry_after: None,
+                    refusal: Some(refusal),
+                },
+                None => Self::Refused(refusal),
+            },
             CallbackError::PeerMisbehaved(what) => Self::peer(Endpoint::Authorization, what),
         }
     }
@@ -119,6 +127,16 @@ impl From<CallbackError> for Error {
 
 fn is_denial(refusal: &Refusal) -> bool {
     refusal.code == Some(ErrorCode::AccessDenied)
+}
+
+/// The status in whose place an error was sent, because a redirect has none to say that the server is
+/// in trouble (RFC 6749, section 4.1.2.1).
+fn trouble(refusal: &Refusal) -> Option<u16> {
+    match refusal.code {
+        Some(ErrorCode::ServerError) => Some(500),
+        Some(ErrorCode::TemporarilyUnavailable) => Some(503),
+        _ => None,
+    }
 }
 
 fn denied(refusal: &Refusal) -> &'static str {
