@@ -183,6 +183,35 @@ mod tests {
         assert_eq!(use_at(&replays, 99, after(11)), Seen::Never);
     }
 
+    /// Whatever comes in whatever order, however small the memory: nothing is
+    /// accepted twice.
+    #[test]
+    fn no_proof_is_ever_used_twice() {
+        let replays = Replays::with_room_for(16);
+        let mut accepted = std::collections::HashSet::new();
+        let mut random: u64 = 0x2545_F491_4F6C_DD1D;
+        for step in 0..20_000_u64 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let number = (random >> 33) % 400;
+            let now = after(step * 7);
+            // A proof has its date for good; some are from the future.
+            let dated = after(number * 350);
+            let until = dated + Duration::from_secs(60);
+            if dated > now + Duration::from_secs(5) || now > until {
+                continue;
+            }
+            if replays.use_once(digest(number), dated, until, now) == Seen::Never {
+                assert!(accepted.insert(number), "{number} at step {step}");
+            }
+            if step % 500 == 0 {
+                replays.purge(now);
+            }
+        }
+        assert!(accepted.len() > 50, "{} were accepted", accepted.len());
+    }
+
     #[test]
     fn a_full_memory_of_one_date_starts_over_behind_it() {
         let replays = Replays::with_room_for(4);
