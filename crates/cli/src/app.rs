@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use countersign_client::{
     Context, Environment, Error as ClientError, ExitCategory, HttpOptions, HttpTransport, Login,
-    LoginRequired, Secret, TokenSource,
+    LoginRequired, Secret, SessionName, TokenSource,
 };
 
 use crate::config::Config;
@@ -51,7 +51,8 @@ impl App {
         if let Some(files) = &self.settings.ca_cert {
             http.ca_files.clone_from(&files.value);
         }
-        let context = Context::new(dirs::state_and_cache()?, http.clone());
+        let context =
+            Context::new(dirs::state_and_cache()?, http.clone()).with_vaults(self.vaults());
         if !self.voice.tells(1) {
             return Ok(context);
         }
@@ -109,6 +110,14 @@ impl App {
             }
             error
         })
+    }
+
+    /// The session that the settings mean, whatever state it is in.
+    pub(crate) fn session_name(&self) -> Result<SessionName, CliError> {
+        match self.settings.session_name()? {
+            Some(name) => Ok(name),
+            None => self.login()?.name().map_err(|error| self.explain(error)),
+        }
     }
 
     /// Whether the profile has a session, of whatever server.

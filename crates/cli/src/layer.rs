@@ -11,7 +11,7 @@ use countersign_client::{EndpointOverrides, SignIn};
 use serde::{Deserialize, Serialize};
 use toml_edit::Table;
 
-use crate::args::{Dpop, When};
+use crate::args::{Dpop, Keep, When};
 use crate::duration;
 use crate::error::CliError;
 use crate::server::Provider;
@@ -45,6 +45,7 @@ pub(crate) struct Layer {
     pub(crate) browser: Option<String>,
     pub(crate) no_browser: Option<bool>,
     pub(crate) qr: Option<When>,
+    pub(crate) store: Option<Keep>,
     #[serde(default, with = "duration::setting")]
     pub(crate) login_timeout: Option<Duration>,
     #[serde(default, with = "duration::setting")]
@@ -143,6 +144,7 @@ port = [6363, 6364]
 browser = "firefox -P work"
 no_browser = true
 qr = "never"
+store = "keyring-key"
 login_timeout = "5m"
 timeout = "90s"
 min_ttl = "1h"
@@ -197,6 +199,7 @@ endpoints = { jwks_uri = "https://login.example.com/keys" }
                 "flow",
                 "redirect_uri",
                 "port",
+                "store",
                 "ca_cert",
                 "param",
                 "endpoints"

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_client::SignIn;
+use countersign_client::{SignIn, VaultKind};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::config::Config;
@@ -18,6 +18,8 @@ pub(crate) struct Limits {
     /// The flows that may be used.
     #[serde(default, deserialize_with = "flows")]
     pub(crate) allowed_flows: Option<Vec<SignIn>>,
+    /// Where refresh tokens may be kept.
+    pub(crate) allowed_stores: Option<Vec<VaultKind>>,
 }
 
 /// `auto` is a choice among flows and not one of them.
@@ -103,6 +105,69 @@ impl AllowedFlows {
     }
 }
 
+/// The places for refresh tokens that every file allows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AllowedStores {
+    kinds: Vec<VaultKind>,
+    /// The files that limit them.
+    files: Vec<PathBuf>,
+}
+
+impl AllowedStores {
+    /// `None` when no file says anything.
+    pub(crate) fn of(config: &Config) -> Option<Self> {
+        let mut limit: Option<Self> = None;
+        for source in config.sources() {
+            let Some(kinds) = &source.file.limits.allowed_stores else {
+                continue;
+            };
+            let limit = limit.get_or_insert_with(|| Self {
+                kinds: kinds.clone(),
+                files: Vec::new(),
+            });
+            limit.kinds.retain(|kind| kinds.contains(kind));
+            limit.files.push(source.path.clone());
+        }
+        limit
+    }
+
+    /// What may be used.
+    pub(crate) fn kinds(&self) -> &[VaultKind] {
+        &self.kinds
+    }
+
+    /// The files that say so.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path)
+    }
+
+    /// In words: `keyring, keyring-key`.
+    pub(crate) fn words(&self) -> String {
+        if self.kinds.is_empty() {
+            return "none".to_owned();
+        }
+        let words: Vec<&str> = self.kinds.iter().map(|kind| kind.as_str()).collect();
+        words.join(", ")
+    }
+
+    /// Refuses a place that is not among them.
+    pub(crate) fn check(&self, kind: VaultKind) -> Result<(), CliError> {
+        if self.kinds.contains(&kind) {
+            return Ok(());
+        }
+        let files: Vec<String> = self
+            .files()
+            .map(|file| file.display().to_string())
+            .collect();
+        Err(CliError::new(
+            countersign_client::ExitCategory::Configuration,
+            "store_not_allowed",
+            format!("the store `{kind}` is not allowed on this computer"),
+        )
+        .why(format!("{} allows: {}", files.join(" and "), self.words())))
+    }
+}
+
 fn words(flows: &[SignIn]) -> String {
     if flows.is_empty() {
         return "none".to_owned();
@@ -134,6 +199,21 @@ mod tests {
         let two = allowed("", &[company, "[limits]\nallowed_flows = ['browser']"]).unwrap();
         assert_eq!(two.flows(), [SignIn::Browser]);
         assert_eq!(two.files().count(), 2);
+    }
+
+    #[test]
+    fn places_for_refresh_tokens_are_narrowed_in_the_same_way() {
+        let company = "[limits]\nallowed_stores = ['keyring', 'keyring-key', 'passphrase']";
+        let person = "[limits]\nallowed_stores = ['file', 'passphrase', 'keyring']";
+        let none = AllowedStores::of(&config("", &["[limits]"]));
+        assert_eq!(none, None);
+        let limit = AllowedStores::of(&config(person, &[company])).unwrap();
+        assert_eq!(limit.kinds().len(), 2);
+        assert!(limit.check(VaultKind::Keyring).is_ok());
+        let error = limit.check(VaultKind::File).unwrap_err();
+        let text = error.render(Paint::Plain);
+        assert!(text.contains("`file` is not allowed"), "{text}");
+        assert!(text.contains("allows: passphrase, keyring"), "{text}");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod layer;
 mod layers;
 mod limits;
 mod output;
+mod passphrase;
 mod prompt;
 mod qr;
 mod question;
@@ -32,6 +33,7 @@ mod server;
 mod settings;
 mod sheet;
 mod sign_in;
+mod storage;
 mod term;
 mod time;
 mod ways;
@@ -46,8 +48,8 @@ use countersign_client::printable;
 use crate::app::App;
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completion, curl, doctor, inspect, login, logout, profile, setup, status, token, version,
-    whoami,
+    completion, curl, doctor, inspect, login, logout, profile, setup, status, store, token,
+    version, whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -113,6 +115,7 @@ fn run(
         Command::Curl(args) => return curl::run(&app, &args.own),
         Command::Inspect(args) => return inspect::run(&app, &args.own),
         Command::Profile(args) => profile::run(&app, args),
+        Command::Store(args) => store::run(&app, args),
         Command::Doctor(_) | Command::Setup(_) | Command::Version | Command::Completion(_) => {
             Ok(())
         }

@@ -304,6 +304,9 @@ impl Prompt for Screen {
             }
             // The address is on the screen either way; why it was not opened, and why this way was
             // chosen, is for the curious.
+            (Notice::VaultPassedOver { absent: true, .. }, _) => {
+                self.voice.detail(2, || notice.text());
+            }
             (Notice::Browser(_) | Notice::Chosen { .. } | Notice::Ignored { .. }, _) => {
                 self.voice.detail(1, || notice.text());
             }

@@ -53,6 +53,8 @@ impl Rows {
         rows.put("browser", s.browser.as_ref(), String::clone);
         rows.put("no_browser", &s.no_browser, bool::to_string);
         rows.put("qr", &s.qr, |when| when.word().to_owned());
+        rows.put("store", &s.store, |keep| keep.word().to_owned());
+        rows.stores(s);
         rows.put("login_timeout", s.login_timeout.as_ref(), seconds);
         rows.put("timeout", &s.timeout, seconds);
         rows.put("min_ttl", &s.min_ttl, seconds);
@@ -96,6 +98,17 @@ impl Rows {
                 format!("limit in {files}"),
             );
             self.0.push((row.0.to_owned(), row.1, row.2));
+        }
+    }
+}
+
+impl Rows {
+    fn stores(&mut self, settings: &Settings) {
+        if let Some(allowed) = &settings.allowed_stores {
+            let files = join(allowed.files(), path);
+            let name = "allowed_stores".to_owned();
+            self.0
+                .push((name, allowed.words(), format!("limit in {files}")));
         }
     }
 }

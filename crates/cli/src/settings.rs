@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use countersign_client::{EndpointOverrides, SessionName, SignIn};
 
-use crate::args::{Dpop, When};
+use crate::args::{Dpop, Keep, When};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::given::Overrides;
 use crate::layers::Layers;
 pub(crate) use crate::layers::{Origin, Setting};
-use crate::limits::AllowedFlows;
+use crate::limits::{AllowedFlows, AllowedStores};
 use crate::output::shell_word;
 use crate::server::Server;
 
@@ -56,6 +56,9 @@ pub(crate) struct Settings {
     pub(crate) browser: Option<Setting<String>>,
     pub(crate) no_browser: Setting<bool>,
     pub(crate) qr: Setting<When>,
+    pub(crate) store: Setting<Keep>,
+    /// As `allowed_flows`.
+    pub(crate) allowed_stores: Option<AllowedStores>,
     pub(crate) login_timeout: Option<Setting<Duration>>,
     pub(crate) timeout: Setting<Duration>,
     pub(crate) min_ttl: Setting<Duration>,
@@ -107,6 +110,10 @@ impl Settings {
             qr: all
                 .pick("qr", |l| l.qr.as_ref())
                 .unwrap_or_else(|| default(When::Auto)),
+            store: all
+                .pick("store", |l| l.store.as_ref())
+                .unwrap_or_else(|| default(Keep::Auto)),
+            allowed_stores: AllowedStores::of(config),
             login_timeout: all.pick("login_timeout", |l| l.login_timeout.as_ref()),
             timeout: all
                 .pick("timeout", |l| l.timeout.as_ref())

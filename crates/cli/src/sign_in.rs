@@ -16,7 +16,8 @@ impl App {
     /// When settings contradict each other, or a limit forbids the flow.
     pub(crate) fn sign_in(&self) -> Result<Login, CliError> {
         let settings = &self.settings;
-        let mut login = self.login()?.flow(settings.flow.value);
+        let context = self.context()?.with_vaults(self.vaults_asking()?);
+        let mut login = self.login()?.context(context).flow(settings.flow.value);
         if let Some(allowed) = &settings.allowed_flows {
             allowed.check(settings.flow.value)?;
             login = login.allowed_flows(allowed.flows().iter().copied());

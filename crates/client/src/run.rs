@@ -14,7 +14,7 @@ use crate::person::TICK;
 use crate::plan::Circumstances;
 use crate::{
     Context, Error, Fallback, Login, Notice, Prompt, Session, SessionName, SignIn, browser, code,
-    device, service, vaults,
+    device, service,
 };
 
 /// How long to wait for another process that is signing in to the same session, when the caller has
@@ -48,7 +48,7 @@ fn choose_vault(context: Context, prompt: &mut dyn Prompt) -> Result<Context, Er
     for passed_over in passed_over {
         prompt.notice(&Notice::VaultPassedOver {
             kind: passed_over.kind,
-            absent: vaults::is_absent(&passed_over.why),
+            absent: passed_over.why.is_absent(),
             why: passed_over.why.to_string(),
             instead: vaults.chosen().kind(),
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_jose::crypto::ring;
 use countersign_store::{
     AskPassphrase, FellBack, FileVault, Hardness, Keyring, KeyringVault, MemoryVault, NoRandomness,
-    Random, SealedVault, StoreError, Vault, VaultError, VaultKind, Vaults,
+    Random, SealedVault, StoreError, Vault, VaultKind, Vaults,
 };
 
 use crate::{Error, KeyringProgram};
@@ -199,17 +199,6 @@ impl Random for SystemRandom {
 
 pub(crate) fn random() -> Arc<dyn Random> {
     Arc::new(SystemRandom)
-}
-
-/// Whether the vault is simply not there, as on most servers: nothing that a person could mend.
-pub(crate) fn is_absent(why: &VaultError) -> bool {
-    matches!(
-        why,
-        VaultError::NoProgram
-            | VaultError::NoBus
-            | VaultError::NoService
-            | VaultError::Unsupported { .. }
-    )
 }
 
 /// Why secrets that are gone cannot be had, if that is what the error says.

@@ -8,6 +8,7 @@
 
 mod check;
 mod sign_in;
+mod store;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::{DoctorArgs, SetupArgs};
 pub(crate) use sign_in::{Dpop, SignInArgs};
+pub(crate) use store::{Keep, Store, StoreMigrate};
 
 use crate::duration;
 
@@ -147,6 +149,9 @@ pub(crate) enum Command {
     /// Manage profiles: which server, as which client
     #[command(subcommand)]
     Profile(Profile),
+    /// Choose where refresh tokens are kept
+    #[command(subcommand)]
+    Store(Store),
     /// Print a completion script for a shell
     Completion(CompletionArgs),
     /// Print the version

@@ -9,7 +9,7 @@ use countersign_client::SignIn;
 use countersign_client::preset::Preset;
 use serde::{Deserialize, Serialize};
 
-use super::When;
+use super::{Keep, When};
 use crate::duration;
 use crate::server::Provider;
 
@@ -153,6 +153,11 @@ pub(crate) struct SignInArgs {
     #[arg(long, value_name = "WHEN", help_heading = "What to ask for")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "required")]
     pub(crate) dpop: Option<Dpop>,
+
+    /// Where to keep the refresh token
+    #[arg(long, value_name = "WHERE", help_heading = "How to sign in")]
+    #[arg(env = "COUNTERSIGN_STORE", hide_env_values = true)]
+    pub(crate) store: Option<Keep>,
 
     /// Read the client secret from this file, if the client has one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -18,7 +18,7 @@ pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
     let sessions = if args.all {
         context.session_names()?
     } else {
-        vec![session_name(app)?]
+        vec![app.session_name()?]
     };
     if sessions.is_empty() {
         app.voice.say("Nobody was signed in.");
@@ -37,14 +37,6 @@ pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
     failure.map_or(Ok(()), Err)
 }
 
-/// The session that the settings mean, whatever state it is in.
-fn session_name(app: &App) -> Result<SessionName, CliError> {
-    match app.settings.session_name()? {
-        Some(name) => Ok(name),
-        None => app.login()?.name().map_err(|error| app.explain(error)),
-    }
-}
-
 fn end(app: &App, context: &Context, session: &SessionName, named: bool) -> Result<(), CliError> {
     let limit = LIMIT.min(app.settings.timeout.value);
     let report = logout(context, session, limit).map_err(|error| app.explain(error))?;
@@ -56,6 +48,13 @@ fn end(app: &App, context: &Context, session: &SessionName, named: bool) -> Resu
     if !report.removed {
         app.voice.say("Nobody was signed in.");
         return Ok(());
+    }
+    if let Some(why) = &report.left_behind {
+        let what = format!(
+            "a copy of the refresh token{of} may be left: {}",
+            printable(why)
+        );
+        app.voice.warn(&what);
     }
     if report.is_complete() {
         app.voice.say(&format!(

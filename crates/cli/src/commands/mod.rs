@@ -9,6 +9,7 @@ pub(crate) mod logout;
 pub(crate) mod profile;
 pub(crate) mod setup;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod token;
 pub(crate) mod version;
 pub(crate) mod whoami;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use countersign_client::{ExitCategory, Session, SignIn, printable, userinfo};
+use countersign_client::{ExitCategory, Session, SignIn, VaultKind, printable, userinfo};
 use serde_json::{Value, json};
 
 use crate::app::{App, ready_made_token};
@@ -127,6 +127,9 @@ fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
     if confirmed != Some(false) || matches!(state, State::SignedIn) {
         row("Token", token_text(session));
     }
+    if let (Some(kind), true) = (session.kept_in(), session.has_refresh_token()) {
+        row("Kept", format!("the refresh token is {}", kind.place()));
+    }
     if session.is_bound() {
         row("Bound", "to a key of this session (DPoP)".to_owned());
     }
@@ -189,6 +192,8 @@ fn json(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
         );
         object.insert("expires_in".to_owned(), json!(left));
         object.insert("renewable".to_owned(), json!(is_renewable(session)));
+        let kept_in = session.kept_in().map(VaultKind::as_str);
+        object.insert("kept_in".to_owned(), json!(kept_in));
         let flow = session.flow().map(SignIn::as_str);
         object.insert("flow".to_owned(), json!(flow));
         object.insert(

@@ -17,4 +17,5 @@ mod scrub;
 mod seat;
 mod session;
 mod setup;
+mod store;
 mod terminal;

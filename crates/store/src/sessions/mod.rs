@@ -215,7 +215,8 @@ impl SessionStore {
         let left_behind = if is_done {
             // A migration may have been killed before it was tidy.
             let forget = |other: &Arc<dyn Vault>| other.forget(&self.label, key, None, None);
-            self.vaults.others(to).map(forget).find_map(Result::err)
+            let troubles = self.vaults.others(to).map(forget).filter_map(Result::err);
+            troubles.into_iter().find(|trouble| !trouble.is_absent())
         } else {
             self.replace(
                 key,

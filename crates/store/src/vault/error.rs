@@ -186,6 +186,15 @@ impl VaultError {
         )
     }
 
+    /// Whether there simply is no such vault here, as on most servers: nothing is out of order, and
+    /// nothing could be left in it.
+    pub fn is_absent(&self) -> bool {
+        matches!(
+            self,
+            Self::NoProgram | Self::NoBus | Self::NoService | Self::Unsupported { .. }
+        )
+    }
+
     /// Whether the secrets are gone for good, so that only a login helps.
     pub fn is_final(&self) -> bool {
         matches!(

@@ -100,6 +100,27 @@ impl Passphrase {
     fn ask(&self, why: PassphraseFor) -> Result<SecretBytes, VaultError> {
         self.ask.ask(why).ok_or(VaultError::NoPassphrase)
     }
+
+    fn sealing_key(&self) -> Result<(SealingKey, KeyNote), VaultError> {
+        // The passphrase that has just opened a session seals it again. Every seal has a key of its
+        // own made from this one, so it may serve any number of times.
+        if let Some((note, key)) = locked(&self.proven).clone() {
+            return Ok((key, note));
+        }
+        let mut salt = [0; SALT_LENGTH];
+        self.random.fill(&mut salt)?;
+        let note = KeyNote::Argon2id {
+            memory_kib: self.hardness.memory_kib,
+            passes: self.hardness.passes,
+            lanes: 1,
+            salt: STANDARD.encode(salt),
+        };
+        let passphrase = self.ask(PassphraseFor::Sealing)?;
+        let key = stretch(&passphrase, &note)?;
+        *locked(&self.typed) = Some(passphrase);
+        *locked(&self.proven) = Some((note.clone(), key.clone()));
+        Ok((key, note))
+    }
 }
 
 /// What is behind it is replaced whole or not at all, and so is whole even after a panic.
@@ -138,29 +159,12 @@ impl KeySource for Passphrase {
     }
 
     fn probe(&self) -> Result<(), VaultError> {
-        // Asking is the only test there is, and the deposit itself asks.
-        Ok(())
+        // Somebody who is about to sign in is asked now, and not after it has been approved.
+        self.sealing_key().map(drop)
     }
 
     fn for_sealing(&self, _place: &Place<'_>) -> Result<(SealingKey, KeyNote), VaultError> {
-        // The passphrase that has just opened a session seals it again. Every seal has a key of its
-        // own made from this one, so it may serve any number of times.
-        if let Some((note, key)) = locked(&self.proven).clone() {
-            return Ok((key, note));
-        }
-        let mut salt = [0; SALT_LENGTH];
-        self.random.fill(&mut salt)?;
-        let note = KeyNote::Argon2id {
-            memory_kib: self.hardness.memory_kib,
-            passes: self.hardness.passes,
-            lanes: 1,
-            salt: STANDARD.encode(salt),
-        };
-        let passphrase = self.ask(PassphraseFor::Sealing)?;
-        let key = stretch(&passphrase, &note)?;
-        *locked(&self.typed) = Some(passphrase);
-        *locked(&self.proven) = Some((note.clone(), key.clone()));
-        Ok((key, note))
+        self.sealing_key()
     }
 
     fn for_opening(&self, note: &KeyNote, attempt: u32) -> Result<SealingKey, VaultError> {
