@@ -87,7 +87,7 @@ test("the page that goes back says where to, for browsers that stay", async () =
     assert.ok(refresh.startsWith(`0;url=${program.redirectUri}?`), refresh);
     assert.ok(policy.includes("form-action 'self';"), policy);
     await program.answer();
-    assert.equal(await person.heading(), heading);
+    await comesTo(person, heading);
     assert.ok((await person.text()).includes(new URL(program.origin).host));
     await looksRight(person, `leave-${heading.toLowerCase()}`);
     // The link is the same address.
@@ -251,10 +251,15 @@ async function click(person, text) {
 /** Does `act` and waits until the browser has come back to the program by itself. */
 async function goesBack(person, act) {
   await act();
-  for (let looks = 0; looks < 200; looks += 1) {
+  await comesTo(person, "Back in the program");
+}
+
+/** Waits for the page with this heading. */
+async function comesTo(person, wanted) {
+  for (let looks = 0; looks < 400; looks += 1) {
     // Between two pages there is none to ask.
     const heading = await person.heading().catch(() => undefined);
-    if (heading === "Back in the program") return;
+    if (heading === wanted) return;
     await new Promise((wake) => setTimeout(wake, 25));
   }
   throw new Error(`the browser stays at ${person.page.url()}`);
