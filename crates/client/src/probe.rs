@@ -11,7 +11,7 @@ mod store;
 mod tls;
 
 pub use certificate::Certificate;
-pub use flows::{Allowed, client_credentials, code, device};
+pub use flows::{Allowed, Ways, client_credentials, code, device, ways};
 pub use place::{Family, Proxy, bind, proxy};
 pub use server::{Discovered, discover};
 pub use store::{Store, store};

@@ -67,7 +67,7 @@ pub(crate) enum Outcome {
 /// Tries the ways that are open until one of them leads in, or the person has had enough.
 fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<Session, Error> {
     let wanted = attempt.login.flow_wanted();
-    let plan = circumstances(attempt, prompt).plan();
+    let plan = circumstances(attempt, prompt.takes_paste()).plan();
     let mut open = plan.open.into_iter();
     let Some(mut way) = open.next() else {
         let closed = plan.closed;
@@ -124,7 +124,8 @@ fn sign_in_by(
     Ok(Outcome::SignedIn(Box::new(session)))
 }
 
-fn circumstances(attempt: &Attempt<'_>, prompt: &dyn Prompt) -> Circumstances {
+/// What decides between the ways. `pastes` says whether there is somebody to paste an answer.
+pub(crate) fn circumstances(attempt: &Attempt<'_>, pastes: bool) -> Circumstances {
     let login = attempt.login;
     let metadata = attempt.provider.metadata();
     let exists = |flow: fn(&Preset) -> bool| attempt.preset.is_none_or(flow);
@@ -138,7 +139,7 @@ fn circumstances(attempt: &Attempt<'_>, prompt: &dyn Prompt) -> Circumstances {
         obstacle: browser::obstacle(login.browser_wanted(), &attempt.place),
         reach: attempt.place.reach(),
         hosted: attempt.redirect.is_hosted(),
-        pastes: prompt.takes_paste(),
+        pastes,
         credentials: attempt.has_credentials(),
     }
 }

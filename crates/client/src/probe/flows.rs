@@ -15,7 +15,9 @@ use url::Url;
 
 use crate::attempt::Attempt;
 use crate::drive::{Asleep, drive};
-use crate::{Context, Error, Login, Provider, SignIn};
+use crate::plan::Plan;
+use crate::run::circumstances;
+use crate::{Context, Error, Login, Obstacle, Provider, SignIn};
 
 /// The longest title that is shown.
 const MAX_TITLE: usize = 100;
@@ -72,6 +74,29 @@ pub fn code(login: &Login, provider: &Provider, redirect_uri: &str, limit: Durat
     ask(login, provider, limit, |attempt| {
         look(attempt, redirect_uri)
     })
+}
+
+/// The ways to sign in that are open, in the order in which the login would try them, and why the
+/// others are not. Nobody is asked anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ways {
+    /// The ways that are open, the first one first.
+    pub open: Vec<SignIn>,
+    /// The ways that are closed, and what keeps them closed.
+    pub closed: Vec<(SignIn, Obstacle)>,
+}
+
+/// Which way the login would take. `pastes` says whether there is somebody to paste an answer.
+///
+/// # Errors
+/// When the login contradicts itself.
+pub fn ways(login: &Login, provider: &Provider, pastes: bool) -> Result<Ways, Error> {
+    let context = login.made_context()?;
+    let name = login.name()?;
+    let attempt = Attempt::at(provider.clone(), login, &context, &name)?;
+    let Plan { open, closed } = circumstances(&attempt, pastes).plan();
+    Ok(Ways { open, closed })
 }
 
 /// Asks as the login would.

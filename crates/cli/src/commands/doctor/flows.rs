@@ -79,17 +79,39 @@ pub(crate) fn look(
         };
         report.add(way.finding(preset, level));
     }
-    if !ways.is_empty()
-        && ways
-            .iter()
-            .all(|way| matches!(way.allowed, Allowed::NotOffered))
-    {
-        report.add(
-            Finding::fault("flow_none", "There is no way to sign in at this server.")
-                .why("it offers neither the device grant nor the authorization code grant")
-                .remedy("set the endpoints that it has but does not publish, in the profile"),
-        );
-    }
+    report.add(first_way(app, login, provider));
+}
+
+/// Which way a login would take that is started like this.
+fn first_way(app: &App, login: &Login, provider: &Provider) -> Finding {
+    const CODE: &str = "way";
+    let ways = match probe::ways(login, provider, app.takes_paste()) {
+        Ok(ways) => ways,
+        Err(error) => return Finding::of_client(CODE, &error),
+    };
+    let mut open = ways.open.iter().map(|way| way.text());
+    let finding = match open.next() {
+        Some(first) => {
+            let others: Vec<&str> = open.collect();
+            let finding = Finding::ok(CODE, format!("A login here begins with: {first}."));
+            if others.is_empty() {
+                finding
+            } else {
+                finding.why(format!(
+                    "if that is refused, there is: {}",
+                    others.join("; ")
+                ))
+            }
+        }
+        None => Finding::fault(CODE, "There is no way to sign in here.")
+            .remedy("sign in at a terminal, or on a computer with a browser")
+            .remedy("or set the endpoints that the server has but does not publish"),
+    };
+    ways.closed
+        .iter()
+        .fold(finding, |finding, (way, obstacle)| {
+            finding.why(format!("not {}: {obstacle}", way.text()))
+        })
 }
 
 /// Whether the settings leave one of these flows open.

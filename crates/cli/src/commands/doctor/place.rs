@@ -72,8 +72,10 @@ pub(crate) fn ports(report: &mut Report, app: &App, preset: Option<&Preset>) {
         .iter()
         .copied()
         .filter(|port| {
-            let bound = probe::bind(Family::V4, *port);
-            bound.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+            Family::ALL.into_iter().any(|family| {
+                let bound = probe::bind(family, *port);
+                bound.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+            })
         })
         .collect();
     let list = |ports: &[u16]| {
