@@ -1,8 +1,10 @@
 //! Setting a provider up, and looking whether that was done.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
 use super::SignInArgs;
+use crate::server::Provider;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -13,8 +15,9 @@ provider it lists those there are.
 Flags answer questions beforehand: countersign setup okta --org acme")]
 pub(crate) struct SetupArgs {
     /// The provider; `oidc` stands for any that is not listed
-    #[arg(value_name = "PROVIDER")]
-    pub(crate) name: Option<String>,
+    #[arg(value_name = "PROVIDER", id = "of", hide_possible_values = true)]
+    #[arg(value_parser = PossibleValuesParser::new(Provider::names()).try_map(|n| Provider::by_name(&n)))]
+    pub(crate) of: Option<Provider>,
 
     /// Print the steps only; ask nothing and write nothing
     #[arg(long)]

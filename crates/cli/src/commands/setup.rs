@@ -24,7 +24,6 @@ use crate::layer::Layer;
 use crate::output::{self, Voice, shell_word};
 use crate::settings::{Origin, Setting, Settings};
 use crate::{question, term};
-use guide::Guide;
 
 pub(crate) fn run(
     args: &SetupArgs,
@@ -32,12 +31,11 @@ pub(crate) fn run(
     given: Overrides,
     voice: Voice,
 ) -> Result<(), CliError> {
-    let by_flag = args.sign_in.provider.map(|provider| provider.0.name);
-    let Some(name) = args.name.as_deref().or(by_flag) else {
+    let Some(provider) = args.of.or(args.sign_in.provider) else {
         return list(voice);
     };
-    let (preset, guide) = find(name)?;
-    output::artefact(&guide.text())?;
+    let preset = provider.0;
+    output::artefact(&guides::of(preset).text())?;
     // The steps are worth something where the configuration is broken, too.
     if args.print || globals.no_input || !term::is_interactive() {
         return Ok(());
@@ -50,18 +48,6 @@ pub(crate) fn run(
     let name = questions::name(&app, preset)?;
     let new = questions::profile(&app, preset, &app.given.flags)?;
     write(app, &name, &new)
-}
-
-/// The preset and the guide of this name.
-fn find(name: &str) -> Result<(&'static Preset, &'static Guide), CliError> {
-    let preset = Preset::by_name(name);
-    let found = preset.and_then(|preset| Some((preset, guides::of(preset.name)?)));
-    found.ok_or_else(|| {
-        let names: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name).collect();
-        CliError::usage(format!("there is no provider {}", shell_word(name)))
-            .why(format!("there are: {}", names.join(", ")))
-            .hint("countersign setup oidc, for any other that speaks OpenID Connect")
-    })
 }
 
 fn list(voice: Voice) -> Result<(), CliError> {

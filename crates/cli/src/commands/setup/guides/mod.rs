@@ -12,6 +12,8 @@ mod google;
 mod keycloak;
 mod okta;
 
+use countersign_client::preset::Preset;
+
 use super::guide::Guide;
 
 /// Every guide, in the order of the presets.
@@ -27,7 +29,8 @@ pub(crate) const ALL: &[&Guide] = &[
     &generic::OAUTH,
 ];
 
-/// The guide for a preset.
-pub(crate) fn of(provider: &str) -> Option<&'static Guide> {
-    ALL.iter().copied().find(|guide| guide.provider == provider)
+/// The guide for a preset. A provider without one of its own is like any other.
+pub(crate) fn of(preset: &Preset) -> &'static Guide {
+    let own = ALL.iter().find(|guide| guide.provider == preset.name);
+    own.unwrap_or(&&generic::OIDC)
 }
