@@ -45,15 +45,23 @@ pub(crate) fn measure(binaries: &Path, rounds: usize) -> io::Result<()> {
         Program::new("countersign token (cached)", &countersign)
             .arguments(["token"])
             .environment(&environment),
+        Program::new("countersign credential kubernetes (cached)", &countersign)
+            .arguments(["credential", "kubernetes"])
+            .environment(&environment),
     ];
     let costs = compare(&programs, rounds)?;
     report::title("a cached token, as a whole process");
     report::costs(&programs, &costs);
-    if let [floor, .., token] = costs.as_slice() {
+    if let [floor, .., token, kubernetes] = costs.as_slice() {
         report::targets(&[
             Row::millis(
                 "token above /bin/true",
                 token.median.saturating_sub(floor.median),
+                Target::AtMost(0.5),
+            ),
+            Row::millis(
+                "credential kubernetes above /bin/true",
+                kubernetes.median.saturating_sub(floor.median),
                 Target::AtMost(0.5),
             ),
             Row::mebibytes("token, peak memory", token.peak_kib, Target::AtMost(8.0)),

@@ -68,8 +68,8 @@ impl Overrides {
         given.put(&look, "timeout", |layer| &mut layer.timeout);
         given.put(&look, "min_ttl", |layer| &mut layer.min_ttl);
         given.put_all(&look, "ca_cert", |layer: &mut Layer| &mut layer.ca_cert);
-        // A token is in a hurry, and has none of the others.
-        if matches.subcommand_name() != Some("token") {
+        // Tokens are in a hurry, and have none of the others.
+        if !matches!(matches.subcommand_name(), Some("token" | "credential")) {
             given.look_for_sign_in(&look);
         }
         given

@@ -48,7 +48,7 @@ use countersign_client::printable;
 use crate::app::App;
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completion, curl, doctor, inspect, login, logout, profile, setup, status, store, token,
+    completion, credential, curl, doctor, inspect, login, logout, profile, setup, status, store, token,
     version, whoami,
 };
 use crate::config::Config;
@@ -113,6 +113,7 @@ fn run(
         Command::Whoami(args) => whoami::run(&app, &args.own),
         Command::Logout(args) => logout::run(&app, &args.own),
         Command::Curl(args) => return curl::run(&app, &args.own),
+        Command::Credential(args) => credential::run(&app, args),
         Command::Inspect(args) => return inspect::run(&app, &args.own),
         Command::Profile(args) => profile::run(&app, args),
         Command::Store(args) => store::run(&app, args),

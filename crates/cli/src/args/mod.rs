@@ -7,6 +7,7 @@
 //! read a program's arguments.
 
 mod check;
+mod credential;
 mod sign_in;
 mod store;
 
@@ -20,6 +21,7 @@ use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::{DoctorArgs, SetupArgs};
+pub(crate) use credential::{Credential, KubernetesArgs};
 pub(crate) use sign_in::{Dpop, SignInArgs};
 pub(crate) use store::{Keep, Store, StoreMigrate};
 
@@ -140,6 +142,9 @@ pub(crate) enum Command {
     Logout(With<LogoutArgs>),
     /// Run curl with the access token, without showing it to anyone
     Curl(With<CurlArgs>),
+    /// Credentials for kubectl, in the shape it asks for
+    #[command(subcommand)]
+    Credential(Credential),
     /// Decode and verify a token, without repeating it
     Inspect(With<InspectArgs>),
     /// Tell what to create at a provider, and write the profile for it

@@ -63,7 +63,7 @@ pub(crate) fn run(app: &App, args: &TokenArgs) -> Result<(), CliError> {
     ))
 }
 
-fn id_token(app: &App, tokens: &TokenSource) -> Result<Secret, CliError> {
+pub(crate) fn id_token(app: &App, tokens: &TokenSource) -> Result<Secret, CliError> {
     let token = tokens.id_token(app.settings.min_ttl.value);
     token.map_err(|error| app.explain(error))?.ok_or_else(|| {
         CliError::new(

@@ -11,6 +11,7 @@ mod doctor;
 mod environments;
 mod flows;
 mod inspect;
+mod kubernetes;
 mod leaks;
 mod login;
 mod scrub;

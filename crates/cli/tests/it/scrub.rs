@@ -7,6 +7,7 @@ const VARIES: &[(&str, &[&str], &str)] = &[
     ("(until ", &[")"], "DATE"),
     ("COUNTERSIGN_EXPIRES_AT=", &["\n"], "SECONDS"),
     ("\"expires_at\": \"", &["\""], "DATE"),
+    ("\"expirationTimestamp\":\"", &["\""], "DATE"),
     ("\"expires_in\": ", &[",", "\n"], "SECONDS"),
     (" … ", &[" left"], "TIME"),
     ("\"auth_time\": ", &[",", "\n"], "SECONDS"),
