@@ -14,6 +14,7 @@ use toml_edit::Table;
 use crate::args::{Dpop, Keep, When};
 use crate::duration;
 use crate::error::CliError;
+use crate::hosts::Hosts;
 use crate::server::Provider;
 
 /// What one place says. Absent means that it says nothing.
@@ -55,6 +56,8 @@ pub(crate) struct Layer {
     pub(crate) ca_cert: Option<Vec<PathBuf>>,
     pub(crate) param: Option<BTreeMap<String, String>>,
     pub(crate) endpoints: Option<EndpointOverrides>,
+    pub(crate) git: Option<Hosts>,
+    pub(crate) docker: Option<Hosts>,
 }
 
 impl Layer {
@@ -151,6 +154,8 @@ min_ttl = "1h"
 ca_cert = ["/etc/ca.pem"]
 param = { tenant = "blue" }
 endpoints = { jwks_uri = "https://login.example.com/keys" }
+git = { hosts = ["git.example.com"], username = "token" }
+docker = { hosts = ["registry.example.com:5000"] }
 "#;
 
     #[test]
@@ -202,7 +207,9 @@ endpoints = { jwks_uri = "https://login.example.com/keys" }
                 "store",
                 "ca_cert",
                 "param",
-                "endpoints"
+                "endpoints",
+                "git",
+                "docker"
             ]
         );
     }

@@ -7,6 +7,7 @@
 //! `countersign-client`'s, and this program uses its public API like any other would.
 
 mod app;
+mod applet;
 mod args;
 mod authorization;
 mod commands;
@@ -17,6 +18,7 @@ mod dirs;
 mod duration;
 mod error;
 mod given;
+mod hosts;
 mod jwt;
 mod keyboard;
 mod layer;
@@ -48,8 +50,8 @@ use countersign_client::printable;
 use crate::app::App;
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completion, credential, curl, doctor, inspect, login, logout, profile, setup, status, store, token,
-    version, whoami,
+    completion, credential, curl, doctor, inspect, login, logout, profile, setup, status, store,
+    token, version, whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
     // Never dropped: taking the tree of commands apart again takes time, and the end is near.
     let command = Box::leak(Box::new(Cli::command()));
     let mut matches = command
-        .try_get_matches_from_mut(std::env::args_os())
+        .try_get_matches_from_mut(applet::arguments(std::env::args_os()))
         .unwrap_or_else(|error| error.exit());
     let (globals, given) = (Globals::look(&matches), Overrides::look(&matches));
     let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
@@ -113,7 +115,7 @@ fn run(
         Command::Whoami(args) => whoami::run(&app, &args.own),
         Command::Logout(args) => logout::run(&app, &args.own),
         Command::Curl(args) => return curl::run(&app, &args.own),
-        Command::Credential(args) => credential::run(&app, args),
+        Command::Credential(args) => credential::run(&mut app, args),
         Command::Inspect(args) => return inspect::run(&app, &args.own),
         Command::Profile(args) => profile::run(&app, args),
         Command::Store(args) => store::run(&app, args),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use countersign_client::SignIn;
 
+use crate::hosts::{Host, Hosts};
 use crate::settings::{Setting, Settings};
 
 /// Name, value and origin of each setting that has a value.
@@ -45,6 +46,9 @@ impl Rows {
             join(pairs, |(name, value)| format!("{name}={value}"))
         });
         rows.endpoints(s);
+        let hosts = |named: &Hosts| join(&named.hosts, Host::to_string);
+        rows.put("git.hosts", s.git.as_ref(), hosts);
+        rows.put("docker.hosts", s.docker.as_ref(), hosts);
         rows.put("dpop", &s.dpop, |dpop| dpop.word().to_owned());
         rows.put("flow", &s.flow, SignIn::to_string);
         rows.limit(s);

@@ -13,6 +13,7 @@ use crate::args::{Dpop, Keep, When};
 use crate::config::Config;
 use crate::error::CliError;
 use crate::given::Overrides;
+use crate::hosts::Hosts;
 use crate::layers::Layers;
 pub(crate) use crate::layers::{Origin, Setting};
 use crate::limits::{AllowedFlows, AllowedStores};
@@ -48,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) dpop: Setting<Dpop>,
     pub(crate) param: Option<Setting<BTreeMap<String, String>>>,
     pub(crate) endpoints: Option<Setting<EndpointOverrides>>,
+    pub(crate) git: Option<Setting<Hosts>>,
+    pub(crate) docker: Option<Setting<Hosts>>,
     pub(crate) flow: Setting<SignIn>,
     /// No setting, because nothing overrides it.
     pub(crate) allowed_flows: Option<AllowedFlows>,
@@ -97,6 +100,8 @@ impl Settings {
                 .unwrap_or_else(|| default(Dpop::No)),
             param: all.pick("param", |l| l.param.as_ref()),
             endpoints: all.pick("endpoints", |l| l.endpoints.as_ref()),
+            git: all.pick("git", |l| l.git.as_ref()),
+            docker: all.pick("docker", |l| l.docker.as_ref()),
             flow: all
                 .pick("flow", |l| l.flow.as_ref())
                 .unwrap_or_else(|| default(SignIn::Auto)),

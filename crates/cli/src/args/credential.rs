@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::With;
 use crate::duration;
@@ -12,6 +12,10 @@ use crate::duration;
 pub(crate) enum Credential {
     /// For kubectl and other Kubernetes clients, as their exec plugin
     Kubernetes(With<KubernetesArgs>),
+    /// For git, as a credential helper
+    Git(With<GitArgs>),
+    /// For docker, as a credential helper
+    Docker(With<DockerArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -30,4 +34,52 @@ pub(crate) struct KubernetesArgs {
     /// At least this much life left, such as 60s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) min_ttl: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For the hosts that the profile names, and over https only:
+
+  [profile.work.git]
+  hosts = [\"git.example.com\"]
+
+The token goes as a bearer token where the server offers that and git can send it
+(2.46 or newer), else as a password.")]
+pub(crate) struct GitArgs {
+    /// What git asks for: get, store or erase
+    #[arg(value_name = "OPERATION")]
+    pub(crate) operation: String,
+
+    /// At least this much life left, such as 60s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) min_ttl: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+docker runs this as `docker-credential-countersign`, which is a link to
+countersign, for the registries that the profile names:
+
+  [profile.work.docker]
+  hosts = [\"registry.example.com\"]")]
+pub(crate) struct DockerArgs {
+    /// What docker asks for
+    #[arg(value_name = "OPERATION")]
+    pub(crate) operation: DockerOperation,
+
+    /// At least this much life left, such as 60s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) min_ttl: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DockerOperation {
+    // A name and a secret for the server on standard input.
+    Get,
+    // All servers, with their names.
+    List,
+    // Keep what is on standard input.
+    Store,
+    // Forget the server on standard input.
+    Erase,
 }

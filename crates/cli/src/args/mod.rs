@@ -21,7 +21,7 @@ use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::{DoctorArgs, SetupArgs};
-pub(crate) use credential::{Credential, KubernetesArgs};
+pub(crate) use credential::{Credential, DockerArgs, DockerOperation, GitArgs, KubernetesArgs};
 pub(crate) use sign_in::{Dpop, SignInArgs};
 pub(crate) use store::{Keep, Store, StoreMigrate};
 
@@ -142,7 +142,7 @@ pub(crate) enum Command {
     Logout(With<LogoutArgs>),
     /// Run curl with the access token, without showing it to anyone
     Curl(With<CurlArgs>),
-    /// Credentials for kubectl, in the shape it asks for
+    /// Credentials for kubectl, git and docker, as they ask for them
     #[command(subcommand)]
     Credential(Credential),
     /// Decode and verify a token, without repeating it

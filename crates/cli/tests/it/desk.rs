@@ -103,6 +103,15 @@ impl Desk {
         self.record(arguments, self.program(arguments))
     }
 
+    /// As `run`, with something on standard input, which is recorded as well.
+    pub(crate) fn ask(&mut self, arguments: &str, question: &str) -> Finished {
+        for line in question.lines() {
+            let _ = writeln!(self.transcript, "< {line}");
+        }
+        let program = self.program(arguments).stdin(question);
+        self.record(arguments, program)
+    }
+
     fn record(&mut self, arguments: &str, program: Program) -> Finished {
         let done = program.run();
         self.no_secret_is_in(&done.stderr);

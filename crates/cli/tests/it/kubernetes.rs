@@ -23,7 +23,7 @@ fn asked(desk: &Desk, arguments: &str, version: &str) -> Program {
 fn answer(program: Program) -> Value {
     let done = program.run().expect_code(0);
     assert_eq!(done.stderr, "");
-    serde_json::from_str(&done.stdout).unwrap()
+    serde_json::from_str(&done.stdout).expect("kubectl reads JSON")
 }
 
 #[test]

@@ -7,6 +7,7 @@ const VARIES: &[(&str, &[&str], &str)] = &[
     ("(until ", &[")"], "DATE"),
     ("COUNTERSIGN_EXPIRES_AT=", &["\n"], "SECONDS"),
     ("\"expires_at\": \"", &["\""], "DATE"),
+    ("password_expiry_utc=", &["\n"], "SECONDS"),
     ("\"expirationTimestamp\":\"", &["\""], "DATE"),
     ("\"expires_in\": ", &[",", "\n"], "SECONDS"),
     (" … ", &[" left"], "TIME"),

@@ -5,6 +5,9 @@
 //!
 //! Not responsible for when a token is renewed: that is the client's.
 
+mod asked;
+mod docker;
+mod git;
 mod kubernetes;
 
 use countersign_client::{ExitCategory, Secret, Timestamp};
@@ -15,9 +18,13 @@ use crate::commands::token::id_token;
 use crate::error::CliError;
 use crate::time;
 
-pub(crate) fn run(app: &App, command: &Credential) -> Result<(), CliError> {
+pub(crate) fn run(app: &mut App, command: &Credential) -> Result<(), CliError> {
+    // Whoever runs this has the terminal for itself, even for a passphrase.
+    app.no_input = true;
     match command {
         Credential::Kubernetes(args) => kubernetes::run(app, &args.own),
+        Credential::Git(args) => git::run(app, &args.own),
+        Credential::Docker(args) => docker::run(app, &args.own),
     }
 }
 
