@@ -1,7 +1,8 @@
 //! Looking how things are, without signing anybody in: what `countersign doctor` is made of.
 //!
-//! Each function looks at one thing, ends within a limit, and says what it found. What that means to
-//! a person, and what to do about it, is for the caller to say.
+//! Each function looks at one thing, ends within a limit (looking up a name has the system's own),
+//! and says what it found. What that means to a person, and what to do about it, is for the caller to
+//! say.
 
 mod certificate;
 mod flows;
