@@ -82,7 +82,7 @@ test("the page that goes back says where to, for browsers that stay", async () =
     const program = await LoopbackProgram.begin(ISSUER, { stay: true });
     await person.open(program.url());
     const decided = person.page.waitForResponse((response) => response.url().endsWith("/authorize/decision"));
-    await click(person, button);
+    await person.press(button);
     const { refresh, "content-security-policy": policy } = (await decided).headers();
     assert.ok(refresh.startsWith(`0;url=${program.redirectUri}?`), refresh);
     assert.ok(policy.includes("form-action 'self';"), policy);
@@ -98,6 +98,20 @@ test("the page that goes back says where to, for browsers that stay", async () =
     person.complaints = person.complaints.filter((line) => !line.startsWith(nothing));
     await person.leave();
   }
+});
+
+test("what a stranger makes up cannot break the pages", async () => {
+  const person = await visit();
+  const program = await LoopbackProgram.begin(ISSUER);
+  const hostile = `"><img src=//evil.example/x><script>alert(1)</script>`;
+  await person.open(program.url({ login_hint: hostile, state: hostile, ui_locales: hostile, x: hostile }));
+  assert.equal(await person.page.$eval("input[name=username]", (input) => input.value), hostile);
+  await looksRight(person, "code-sign-in-hostile");
+  await person.fill(ADA);
+  await person.press("Sign in");
+  assert.equal(await person.page.$("img, script"), null);
+  await program.end();
+  await person.leave();
 });
 
 test("what cannot be answered to the program is told here", async () => {

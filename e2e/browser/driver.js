@@ -4,7 +4,8 @@
 //   {"id": 1, "person": "ada", "act": "open", "url": "http://…"}
 //   {"id": 1, "seen": {"url": "…", "status": 200, "heading": "…", "text": "…"}}
 //
-// Every person has a browser context of their own, made when they first act. Acts of one person come
+// Every person has a browser context of their own, made when they first act (`"script": true` lets its
+// pages run scripts). Acts of one person come
 // one after the other; those of different persons need not wait for each other.
 
 import { createInterface } from "node:readline";
@@ -75,8 +76,8 @@ async function seen(person, status) {
 }
 
 async function perform(command) {
-  const { person: name, act } = command;
-  if (!people.has(name)) people.set(name, await chromium.person({ anyLoopback: true, anyStatus: true }));
+  const { person: name, act, script } = command;
+  if (!people.has(name)) people.set(name, await chromium.person({ anyLoopback: true, anyStatus: true, script }));
   return (await ACTS[act](people.get(name), command)) ?? {};
 }
 

@@ -31,6 +31,7 @@ pub fn browser_script(script: &str) -> Program {
 pub struct Person {
     name: String,
     among_strangers: bool,
+    script: bool,
     left: bool,
 }
 
@@ -74,6 +75,7 @@ impl Person {
         Self {
             name: format!("person-{number}"),
             among_strangers: false,
+            script: false,
             left: false,
         }
     }
@@ -82,6 +84,13 @@ impl Person {
     pub fn among_strangers() -> Self {
         let mut person = Self::new();
         person.among_strangers = true;
+        person
+    }
+
+    /// One whose browser runs scripts, which none of the issuer's pages and none of the program's has.
+    pub fn with_scripts() -> Self {
+        let mut person = Self::new();
+        person.script = true;
         person
     }
 
@@ -174,6 +183,7 @@ impl Person {
             if let Some(members) = command.as_object_mut() {
                 members.insert("id".to_owned(), json!(id));
                 members.insert("person".to_owned(), json!(self.name));
+                members.insert("script".to_owned(), json!(self.script));
             }
             // While the lock is held, so that lines do not mix.
             driver().tell(&command.to_string());

@@ -176,3 +176,30 @@ fn who_cancels_at_oidc_provider_is_told_in_both_places() {
     assert!(page.text().contains("access_denied"), "{}", page.text());
     denied(login);
 }
+
+/// `docs/callback` behind a redirect URI, and what it shows carried to the terminal by hand: the code
+/// from the page, or the address where the browser runs no scripts.
+#[test]
+fn a_page_that_shows_the_code_is_enough_to_paste_from() {
+    let issuer = Issuer::start();
+    let host = HttpServer::start();
+    let page = include_str!("../../docs/callback/index.html");
+    host.on("GET", "/callback", Reply::text(200, "text/html", page));
+    let arguments = format!(
+        "login --flow paste --redirect-uri {} {}",
+        host.url("/callback"),
+        at(issuer.issuer())
+    );
+    for person in [Person::with_scripts(), Person::new()] {
+        let cli = Cli::new();
+        let login = Visiting::start(cli.command(&arguments).listening());
+        let seen = issuer.authorize_in(&person, &login.address, "approve");
+        assert_eq!(seen.heading, "One step left");
+        let code = seen.text.split_whitespace().find(|word| word.len() == 43);
+        login.process.tell(code.unwrap_or(&seen.url));
+        assert_eq!(code.is_none(), seen.url.contains("code="), "{}", seen.url);
+        login.finish().expect_code(0);
+        cli.run("whoami --verify").expect_code(0);
+        person.leave();
+    }
+}
