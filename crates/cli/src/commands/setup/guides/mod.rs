@@ -1,7 +1,8 @@
 //! The guides, one file for each provider.
 //!
-//! What stands here was taken from the providers' documentation. Where a console has changed since, the
-//! setting still exists under a similar name; the commands of the APIs change less.
+//! What stands here was taken from the providers' documentation and from what is commonly known of their
+//! consoles; not every name was looked up. Where a console calls a setting otherwise, it has one under a
+//! similar name; the commands of the APIs change less.
 
 mod auth0;
 mod cognito;
