@@ -172,6 +172,24 @@ fn a_question_that_nobody_can_answer_ends_at_the_limit() {
 }
 
 #[test]
+fn a_keyring_that_hangs_is_not_given_the_time_that_a_person_needs() {
+    let desktop = Desktop::new();
+    let limit = Duration::from_millis(500);
+    let program = desktop.program().limits(limit, Duration::from_secs(60));
+    let keyring = Keyring::new("countersign-keyring-test", Arc::new(program), random()).asking();
+    desktop.signal_keyring(Signal::STOP);
+    let begin = Instant::now();
+    let error = KeyringVault::new(keyring).probe().unwrap_err();
+    assert_eq!(error, VaultError::TimedOut { limit });
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+    desktop.signal_keyring(Signal::CONT);
+}
+
+#[test]
 fn a_hanging_keyring_costs_the_limit_and_nothing_else() {
     let desktop = Desktop::new();
     let limit = Duration::from_millis(700);

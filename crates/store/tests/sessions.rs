@@ -5,11 +5,14 @@
 mod common;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use common::key;
 use common::keyring::Fault;
 use common::sessions::{Bank, Login, kernel_keeps_keys, kinds, login, random, refresh_of};
-use countersign_store::{Key, SessionStore, StoreError, VaultError, VaultKind, Vaults};
+use countersign_store::{
+    Key, KeyringVault, SessionStore, StoreError, VaultError, VaultKind, Vaults,
+};
 use tempfile::TempDir;
 
 struct Desk {
@@ -357,6 +360,28 @@ fn with_a_key_in_the_keyring_a_renewal_needs_the_keyring_once() {
     store.update(&key(), &opened.origin, &login(1)).unwrap();
     assert_eq!(desk.bank.keyring.items(), before, "the key is written once");
     drop(saved);
+}
+
+#[test]
+fn a_person_is_asked_only_when_the_keyring_is_locked() {
+    let desk = Desk::new();
+    for (fault, requests) in [(Fault::None, 1), (Fault::Hangs, 1), (Fault::Locked, 2)] {
+        desk.bank.keyring.break_with(fault);
+        let vault = KeyringVault::new(desk.bank.keyring().asking());
+        let used = desk.bank.keyring.used();
+        let store = SessionStore::new(&desk.directory(), Vaults::new(Arc::new(vault)), random());
+        let opened = store.open::<Login>(&key());
+        assert!(matches!(opened, Ok(None)));
+        let _ = store.begin(&key(), &login(0));
+        // One to write, and when that has worked, one to tidy up.
+        let tidying = u32::from(fault == Fault::None);
+        assert_eq!(
+            desk.bank.keyring.used() - used,
+            requests + tidying,
+            "{fault:?}"
+        );
+        store.remove(&key()).unwrap();
+    }
 }
 
 #[test]

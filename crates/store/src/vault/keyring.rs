@@ -145,20 +145,30 @@ impl Keyring {
         self.run(groups.iter().map(clear).collect()).map(|_| ())
     }
 
+    /// Carries out operations. Nobody is asked anything unless the keyring is really locked: one that
+    /// hangs would otherwise be waited for as long as a person needs to type a password.
     fn run(&self, operations: Vec<Operation>) -> Result<Vec<Outcome>, VaultError> {
-        let asked = operations.len();
-        let limit = self.port.limit(self.unlock);
-        let request = Request {
+        let mut request = Request {
             version: wire::VERSION,
             application: self.application.clone(),
-            unlock: self.unlock,
-            limit_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+            unlock: Unlock::Never,
+            limit_ms: 0,
             operations,
         };
-        let request = serde_json::to_vec(&request).map_err(|_| nonsense())?;
+        match (self.run_once(&mut request, Unlock::Never), self.unlock) {
+            (Err(VaultError::Locked), Unlock::Ask) => self.run_once(&mut request, Unlock::Ask),
+            (outcomes, _) => outcomes,
+        }
+    }
+
+    fn run_once(&self, request: &mut Request, unlock: Unlock) -> Result<Vec<Outcome>, VaultError> {
+        let limit = self.port.limit(unlock);
+        request.unlock = unlock;
+        request.limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        let asked = serde_json::to_vec(request).map_err(|_| nonsense())?;
         let reply = self
             .port
-            .exchange(&SecretBytes::new(request), self.unlock)
+            .exchange(&SecretBytes::new(asked), unlock)
             .map_err(|error| match error {
                 PortError::NotInstalled => VaultError::NoProgram,
                 PortError::TimedOut => VaultError::TimedOut { limit },
@@ -173,12 +183,11 @@ impl Keyring {
             });
         }
         let mut outcomes = reply.outcomes;
-        if let Some(Outcome::Failed(trouble)) =
-            outcomes.pop_if(|it| matches!(it, Outcome::Failed(_)))
-        {
+        let last = outcomes.pop_if(|outcome| matches!(outcome, Outcome::Failed(_)));
+        if let Some(Outcome::Failed(trouble)) = last {
             return Err(failed(trouble));
         }
-        if outcomes.len() == asked {
+        if outcomes.len() == request.operations.len() {
             Ok(outcomes)
         } else {
             Err(nonsense())
