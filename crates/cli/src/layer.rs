@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use toml_edit::Table;
 
 use crate::args::{Dpop, Keep, When};
+use crate::aws::AwsSettings;
 use crate::duration;
 use crate::error::CliError;
 use crate::hosts::Hosts;
@@ -58,6 +59,7 @@ pub(crate) struct Layer {
     pub(crate) endpoints: Option<EndpointOverrides>,
     pub(crate) git: Option<Hosts>,
     pub(crate) docker: Option<Hosts>,
+    pub(crate) aws: Option<AwsSettings>,
 }
 
 impl Layer {
@@ -156,6 +158,7 @@ param = { tenant = "blue" }
 endpoints = { jwks_uri = "https://login.example.com/keys" }
 git = { hosts = ["git.example.com"], username = "token" }
 docker = { hosts = ["registry.example.com:5000"] }
+aws = { role_arn = "arn:aws:iam::123456789012:role/a", region = "eu-central-1", sts_endpoint = "https://sts.example", session_name = "ada", duration = "1h" }
 "#;
 
     #[test]
@@ -209,7 +212,8 @@ docker = { hosts = ["registry.example.com:5000"] }
                 "param",
                 "endpoints",
                 "git",
-                "docker"
+                "docker",
+                "aws"
             ]
         );
     }

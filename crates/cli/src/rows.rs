@@ -49,6 +49,9 @@ impl Rows {
         let hosts = |named: &Hosts| join(&named.hosts, Host::to_string);
         rows.put("git.hosts", s.git.as_ref(), hosts);
         rows.put("docker.hosts", s.docker.as_ref(), hosts);
+        rows.put("aws.role_arn", s.aws.as_ref(), |aws| {
+            aws.role_arn.clone().unwrap_or_default()
+        });
         rows.put("dpop", &s.dpop, |dpop| dpop.word().to_owned());
         rows.put("flow", &s.flow, SignIn::to_string);
         rows.limit(s);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use countersign_client::{EndpointOverrides, SessionName, SignIn};
 
 use crate::args::{Dpop, Keep, When};
+use crate::aws::AwsSettings;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::given::Overrides;
@@ -51,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) endpoints: Option<Setting<EndpointOverrides>>,
     pub(crate) git: Option<Setting<Hosts>>,
     pub(crate) docker: Option<Setting<Hosts>>,
+    pub(crate) aws: Option<Setting<AwsSettings>>,
     pub(crate) flow: Setting<SignIn>,
     /// No setting, because nothing overrides it.
     pub(crate) allowed_flows: Option<AllowedFlows>,
@@ -102,6 +104,7 @@ impl Settings {
             endpoints: all.pick("endpoints", |l| l.endpoints.as_ref()),
             git: all.pick("git", |l| l.git.as_ref()),
             docker: all.pick("docker", |l| l.docker.as_ref()),
+            aws: all.pick("aws", |l| l.aws.as_ref()),
             flow: all
                 .pick("flow", |l| l.flow.as_ref())
                 .unwrap_or_else(|| default(SignIn::Auto)),

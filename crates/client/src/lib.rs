@@ -43,6 +43,7 @@ mod client_key;
 mod clock;
 mod code;
 mod context;
+mod derived;
 mod device;
 mod drive;
 mod environment;
@@ -76,11 +77,13 @@ pub use countersign_jose::Timestamp;
 pub use countersign_oauth::preset;
 pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{
-    EndpointOverrides, HttpRequest, HttpResponse, Refusal, Secret, TransportError,
+    EndpointOverrides, HeaderValue, HttpRequest, HttpResponse, Method, Refusal, Secret,
+    TransportError,
 };
 pub use countersign_store::{
     AskPassphrase, Key as SessionName, PassphraseFor, SecretBytes, UnknownVault, VaultKind,
 };
+pub use derived::Derived;
 pub use environment::{Environment, Place, Reach};
 pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired};
 pub use keyring::KeyringProgram;

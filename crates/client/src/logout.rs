@@ -7,6 +7,7 @@ use countersign_oauth::{Client, Error as ExchangeError, RevocationFlow, TokenTyp
 use countersign_store::{Lock, Purpose};
 
 use crate::context::Opening;
+use crate::derived;
 use crate::drive::{Asleep, drive};
 use crate::refresh::wait_for_lock;
 use crate::{Context, Error, Provider, Secret, Session, SessionName};
@@ -81,7 +82,11 @@ pub fn logout(
     let revoked = kept
         .as_ref()
         .map(|kept| revoke(&context.hurried(limit), kept));
+    // What was got with the session first: whoever is stopped in between can log out again. But one
+    // that cannot be removed must not keep the other.
+    let forgotten = derived::forget(context, session);
     let removed = context.store().remove(session).map_err(Error::Storage)?;
+    forgotten?;
     let (mut refresh_token, access_token) =
         revoked.unwrap_or((Revocation::NoToken, Revocation::NoToken));
     if let (Some(error), Some(true)) = (locked_away, kept.as_ref().map(Session::has_refresh_token))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::With;
 use crate::duration;
@@ -16,6 +16,8 @@ pub(crate) enum Credential {
     Git(With<GitArgs>),
     /// For docker, as a credential helper
     Docker(With<DockerArgs>),
+    /// For aws and everything built on its SDKs, as their credential process
+    Aws(With<AwsArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -82,4 +84,45 @@ pub(crate) enum DockerOperation {
     Store,
     // Forget the server on standard input.
     Erase,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+In ~/.aws/config: credential_process = countersign credential aws
+
+Exchanges the ID token at STS (AssumeRoleWithWebIdentity) for credentials of the
+role, and keeps them with the session until a quarter of an hour before they
+expire. Flags win over the profile:
+
+  [profile.work.aws]
+  role_arn = \"arn:aws:iam::123456789012:role/developer\"
+  region = \"eu-central-1\"")]
+pub(crate) struct AwsArgs {
+    /// The role to take on
+    #[arg(long, value_name = "ARN")]
+    pub(crate) role_arn: Option<String>,
+
+    /// Whose STS to ask; as for the AWS programs if not said, else the global one
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+
+    /// The address of STS, instead of a region's
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) sts_endpoint: Option<String>,
+
+    /// How AWS's records call this; your e-mail address if not said
+    #[arg(long, value_name = "NAME")]
+    pub(crate) session_name: Option<String>,
+
+    /// How long the credentials are to be good, such as 1h
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Exchange the access token instead of the ID token
+    #[arg(long)]
+    pub(crate) access_token: bool,
+
+    /// Ask STS, even if the credentials kept are still good
+    #[arg(long)]
+    pub(crate) force_refresh: bool,
 }

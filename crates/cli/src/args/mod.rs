@@ -21,7 +21,9 @@ use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::{DoctorArgs, SetupArgs};
-pub(crate) use credential::{Credential, DockerArgs, DockerOperation, GitArgs, KubernetesArgs};
+pub(crate) use credential::{
+    AwsArgs, Credential, DockerArgs, DockerOperation, GitArgs, KubernetesArgs,
+};
 pub(crate) use sign_in::{Dpop, SignInArgs};
 pub(crate) use store::{Keep, Store, StoreMigrate};
 
@@ -142,7 +144,7 @@ pub(crate) enum Command {
     Logout(With<LogoutArgs>),
     /// Run curl with the access token, without showing it to anyone
     Curl(With<CurlArgs>),
-    /// Credentials for kubectl, git and docker, as they ask for them
+    /// Credentials for kubectl, git, docker and aws, as they ask for them
     #[command(subcommand)]
     Credential(Credential),
     /// Decode and verify a token, without repeating it

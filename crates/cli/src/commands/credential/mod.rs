@@ -6,6 +6,7 @@
 //! Not responsible for when a token is renewed: that is the client's.
 
 mod asked;
+mod aws;
 mod docker;
 mod git;
 mod kubernetes;
@@ -25,6 +26,7 @@ pub(crate) fn run(app: &mut App, command: &Credential) -> Result<(), CliError> {
         Credential::Kubernetes(args) => kubernetes::run(app, &args.own),
         Credential::Git(args) => git::run(app, &args.own),
         Credential::Docker(args) => docker::run(app, &args.own),
+        Credential::Aws(args) => aws::run(app, &args.own),
     }
 }
 
