@@ -26,6 +26,7 @@ const GLANCE: Duration = Duration::from_millis(2);
 /// not depend on the machine it runs on.
 #[derive(Debug)]
 pub struct Program {
+    name: OsString,
     command: Command,
     stdin: Stdin,
     limit: Duration,
@@ -44,12 +45,16 @@ enum Stdin {
 impl Program {
     /// A program by its path, or by its name on the `PATH`.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let mut command = Command::new(program);
+        let name = program.as_ref().to_owned();
+        // Whoever runs the tests in the background has everything they start ignore Ctrl-C.
+        let mut command = Command::new("/usr/bin/env");
+        command.arg("--default-signal=HUP,INT,QUIT").arg(&name);
         command.env_clear().env("LC_ALL", "C.UTF-8");
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
         Self {
+            name,
             command,
             stdin: Stdin::Empty,
             limit: DEFAULT_LIMIT,
@@ -126,7 +131,7 @@ impl Program {
     /// # Panics
     /// When it does not start.
     pub fn start(mut self) -> Running {
-        let name = self.command.get_program().to_owned();
+        let name = self.name;
         self.command
             .stdin(match self.stdin {
                 Stdin::Empty => Stdio::null(),

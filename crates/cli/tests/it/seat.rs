@@ -117,14 +117,18 @@ impl<'a> Seat<'a> {
         };
         tcsetwinsize(&controller, size).unwrap();
         let programs_end = other_end(&controller);
-        let program = env!("CARGO_BIN_EXE_countersign");
         let mut command = if self.controls {
             let mut command = Command::new("/usr/bin/setsid");
-            command.args(["--ctty", "--wait", program]);
+            command.args(["--ctty", "--wait", "/usr/bin/env"]);
             command
         } else {
-            Command::new(program)
+            Command::new("/usr/bin/env")
         };
+        // Whoever runs the tests in the background has its programs ignore Ctrl-C, and a program started
+        // by one that ignores it ignores it as well. A shell at a terminal does not.
+        command
+            .arg("--default-signal=HUP,INT,QUIT")
+            .arg(env!("CARGO_BIN_EXE_countersign"));
         let issuer = self.desk.provider.issuer();
         command
             .args(
