@@ -4,6 +4,7 @@
 
 mod chromium;
 mod cli;
+mod desktop;
 mod internet;
 mod issuer;
 mod oidc_agent;
@@ -13,6 +14,7 @@ pub mod stray;
 
 pub use chromium::{Person, Seen, browser_script};
 pub use cli::{Cli, Visiting, Waiting};
+pub use desktop::{Desktop, Opened};
 pub use internet::Internet;
 pub use issuer::Issuer;
 pub use oidc_agent::{OidcAgent, Signing};

@@ -7,9 +7,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
-use std::time::Duration;
-
-use countersign_e2e::{Cli, Issuer, NodeProvider, Person, Visiting};
+use countersign_e2e::{Cli, Desktop, Issuer, NodeProvider, Person, Visiting};
 use countersign_testkit::{Browser, Finished, HttpServer, Reply};
 use serde_json::json;
 
@@ -46,34 +44,20 @@ fn at_our_issuer_by_plain_http() {
     use_session(&cli, &login.finish());
 }
 
-/// The address reaches the browser as it does for people: `countersign` sits at a terminal and starts
-/// the browser's command itself.
+/// The address reaches the browser as it does for people: `countersign` sits at a terminal and
+/// starts the browser's command itself.
 #[test]
 fn at_our_issuer_in_a_real_browser() {
     let issuer = Issuer::start();
-    let desk = HttpServer::start();
-    desk.on("POST", "/open", Reply::new(204));
-    let open = format!(
-        "curl --silent --data-urlencode address=%s {}",
-        desk.url("/open")
-    );
-    let cli = Cli::new().with([("COUNTERSIGN_BROWSER", open)]);
-    let login = cli
-        .command_at_terminal(&format!("login --flow browser {}", at(issuer.issuer())))
-        .start();
-    assert!(
-        desk.wait_for_requests(1, Duration::from_secs(30)),
-        "{}",
-        login.stdout()
-    );
-    let address = desk.requests()[0].form_value("address").unwrap();
+    let cli = Cli::new();
+    let login = Desktop::new().login(&cli, &at(issuer.issuer()));
     let person = Person::new();
-    let seen = issuer.authorize_in(&person, &address, "approve");
+    let seen = issuer.authorize_in(&person, &login.address, "approve");
     assert_eq!(seen.heading, "You are signed in");
     assert!(seen.text.contains("Ada Lovelace"), "{}", seen.text);
     person.looks_right("loopback-signed-in");
     person.leave();
-    let done = login.finish().expect_code(0);
+    let done = login.process.finish().expect_code(0);
     assert!(
         done.stdout.contains("Welcome, Ada Lovelace."),
         "{}",

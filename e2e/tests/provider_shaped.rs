@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use countersign_e2e::{Cli, Shaped};
+use countersign_e2e::{Cli, Desktop, Shaped};
 use countersign_testkit::{Endpoint, Finished};
 
 /// Most of the providers want redirect URIs with fixed ports, of which a preset has three.
@@ -44,12 +44,19 @@ fn use_session(shaped: &Shaped, cli: &Cli) -> Finished {
     left
 }
 
+/// On a desktop, where the browser opens by itself.
 fn in_the_browser(shaped: &Shaped) -> Finished {
     let cli = member(shaped);
-    let login = cli.start_browser(&format!("{} --client-id cli", shaped.flags));
+    let flags = format!("{} --client-id cli", shaped.flags);
+    let login = Desktop::new().login(&cli, &flags);
     let page = shaped.visit(&login.address);
     assert!(page.text().contains("You are signed in"), "{}", page.text());
-    login.finish().expect_code(0);
+    let done = login.process.finish().expect_code(0);
+    assert!(
+        done.stdout.contains("Welcome, Ada Lovelace."),
+        "{}",
+        done.stdout
+    );
     use_session(shaped, &cli)
 }
 
@@ -153,7 +160,7 @@ fn cognito_by_device_code_is_refused_before_anything_is_sent() {
         "{}",
         done.stderr
     );
-    let hint = format!("hint: countersign login --flow paste {}", shaped.flags);
+    let hint = format!("countersign login --flow paste {}", shaped.flags);
     assert!(done.stderr.contains(&hint), "{}", done.stderr);
     done.expect_code(4);
     assert!(

@@ -19,6 +19,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("node", "nodejs"),
     ("npm", "npm"),
     ("oidc-agent", "oidc-agent-cli"),
+    ("script", "bsdutils"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/authlib", "python3-authlib"),
     (
