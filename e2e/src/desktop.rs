@@ -21,6 +21,8 @@ pub struct Opened {
     pub process: Running,
     /// What the browser was told to open.
     pub address: String,
+    /// The command waits for its answer; without one it would say that it failed.
+    _desktop: Desktop,
 }
 
 impl Desktop {
@@ -42,19 +44,19 @@ impl Desktop {
     ///
     /// # Panics
     /// When it was not.
-    pub fn login(&self, cli: &Cli, arguments: &str) -> Opened {
-        let before = self.opened.requests().len();
+    pub fn login(self, cli: &Cli, arguments: &str) -> Opened {
         let process = cli
             .command_at_terminal(&format!("login --flow browser {arguments}"))
             .env("COUNTERSIGN_BROWSER", self.command())
             .start();
-        let came = self.opened.wait_for_requests(before + 1, LIMIT);
+        let came = self.opened.wait_for_requests(1, LIMIT);
         assert!(came, "no browser was opened: {}", process.stdout());
         let requests = self.opened.requests();
         let address = requests.last().and_then(|it| it.form_value("address"));
         Opened {
             process,
             address: address.expect("the command sends it"),
+            _desktop: self,
         }
     }
 }

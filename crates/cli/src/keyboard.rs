@@ -26,8 +26,8 @@ const TERMINAL_LINE: usize = 4095;
 const MAX_LINE: usize = 64 * 1024;
 /// The rest of a paste of several lines is there within this time: it comes in one piece.
 const SAME_PASTE: Duration = Duration::from_millis(30);
-/// For ever, as far as a person is concerned.
-const NO_LIMIT: Duration = Duration::from_secs(3600);
+/// How often to look whether a line is still needed.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What has come.
 #[derive(Debug, PartialEq, Eq)]
@@ -92,14 +92,16 @@ impl<F: AsFd> Keyboard<F> {
         }
     }
 
-    /// Waits for a line, which may be an empty one.
-    pub(crate) fn wait(&mut self) -> Typed {
-        loop {
-            match self.line(NO_LIMIT) {
+    /// Waits for a line, which may be an empty one. `None` once it is `settled` that nobody needs one,
+    /// which is asked several times a second.
+    pub(crate) fn wait_unless(&mut self, settled: &mut dyn FnMut() -> bool) -> Option<Typed> {
+        while !settled() {
+            match self.line(LOOK) {
                 Typed::Nothing => {}
-                typed => return typed,
+                typed => return Some(typed),
             }
         }
+        None
     }
 
     /// Throws away what was typed and not taken, a line that was begun included: otherwise the shell
@@ -211,6 +213,22 @@ mod tests {
         Typed::Line(Secret::new(text))
     }
 
+    fn waited(keyboard: &mut Keyboard<impl AsFd>) -> Typed {
+        keyboard.wait_unless(&mut || false).unwrap()
+    }
+
+    #[test]
+    fn nobody_waits_for_a_line_that_is_not_needed() {
+        let (input, _writer) = io::pipe().unwrap();
+        let mut looks = 0;
+        let mut settled = || {
+            looks += 1;
+            looks > 2
+        };
+        assert_eq!(Keyboard::of(input, false).wait_unless(&mut settled), None);
+        assert_eq!(looks, 3);
+    }
+
     #[test]
     fn a_pipe_brings_lines_one_by_one_and_then_ends() {
         let (reader, mut writer) = io::pipe().unwrap();
@@ -227,7 +245,7 @@ mod tests {
         drop(writer);
         assert_eq!(keyboard.pasted(), line("last"));
         assert_eq!(keyboard.pasted(), Typed::End);
-        assert_eq!(keyboard.wait(), Typed::End);
+        assert_eq!(waited(&mut keyboard), Typed::End);
     }
 
     #[test]
@@ -235,7 +253,7 @@ mod tests {
         let (reader, mut writer) = io::pipe().unwrap();
         let mut keyboard = Keyboard::of(reader, false);
         let flood = std::thread::spawn(move || writer.write_all(&vec![b'a'; 2 * MAX_LINE]));
-        assert_eq!(keyboard.wait(), Typed::TooLong);
+        assert_eq!(waited(&mut keyboard), Typed::TooLong);
         drop(keyboard);
         let _ = flood.join();
     }
@@ -331,14 +349,14 @@ mod tests {
         }
         keyboard.forget();
         fingers.write_all(b"ls\n\n").unwrap();
-        assert_eq!(keyboard.wait(), line("ls"));
-        assert_eq!(keyboard.wait(), line(""));
+        assert_eq!(waited(&mut keyboard), line("ls"));
+        assert_eq!(waited(&mut keyboard), line(""));
     }
 
     #[test]
     fn the_end_of_file_key_ends_it() {
         let (mut fingers, mut keyboard) = terminal();
         fingers.write_all(b"\x04").unwrap();
-        assert_eq!(keyboard.wait(), Typed::End);
+        assert_eq!(waited(&mut keyboard), Typed::End);
     }
 }

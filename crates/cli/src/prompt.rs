@@ -262,6 +262,10 @@ impl Prompt for Screen {
     }
 
     fn offer(&mut self, fallback: &Fallback) -> bool {
+        self.offer_meanwhile(fallback, &mut || false)
+    }
+
+    fn offer_meanwhile(&mut self, fallback: &Fallback, settled: &mut dyn FnMut() -> bool) -> bool {
         self.clear();
         let Some(keyboard) = self.keyboard.as_mut().filter(|_| self.asks) else {
             return false;
@@ -271,7 +275,7 @@ impl Prompt for Screen {
         if !is_known {
             message(&format!("{}\n", fold(&ways::closed(fallback))));
         }
-        let agreed = question::agree(keyboard, ways::instead(fallback.to));
+        let agreed = question::agree(keyboard, ways::instead(fallback.to), settled);
         message("\n");
         self.agreed |= agreed;
         agreed

@@ -36,19 +36,30 @@ pub(crate) fn ask_once(what: &str) -> Result<Option<String>, CliError> {
     }
 }
 
-/// Asks until the answer is yes or no; an empty one means yes, a closed input no.
-pub(crate) fn agree(keyboard: &mut Keyboard, what: &str) -> bool {
-    yes_or_no(keyboard, &format!("{what} [Y/n] "), true)
+/// Asks until the answer is yes or no; an empty one means yes, a closed input no. So does `settled`, which
+/// is asked several times a second whether an answer is still needed.
+pub(crate) fn agree(
+    keyboard: &mut Keyboard,
+    what: &str,
+    settled: &mut dyn FnMut() -> bool,
+) -> bool {
+    yes_or_no(keyboard, &format!("{what} [Y/n] "), true, settled)
 }
 
 /// The same for what is usually not wanted: an empty answer means no.
 pub(crate) fn insist(what: &str) -> bool {
-    yes_or_no(&mut Keyboard::new(), &format!("{what} [y/N] "), false)
+    let prompt = format!("{what} [y/N] ");
+    yes_or_no(&mut Keyboard::new(), &prompt, false, &mut || false)
 }
 
-fn yes_or_no(keyboard: &mut Keyboard, prompt: &str, usually: bool) -> bool {
+fn yes_or_no(
+    keyboard: &mut Keyboard,
+    prompt: &str,
+    usually: bool,
+    settled: &mut dyn FnMut() -> bool,
+) -> bool {
     loop {
-        let Some(answer) = answer(keyboard, prompt) else {
+        let Some(answer) = answer_unless(keyboard, prompt, settled) else {
             return false;
         };
         match answer.to_ascii_lowercase().as_str() {
@@ -61,8 +72,16 @@ fn yes_or_no(keyboard: &mut Keyboard, prompt: &str, usually: bool) -> bool {
 }
 
 fn answer(keyboard: &mut Keyboard, prompt: &str) -> Option<String> {
+    answer_unless(keyboard, prompt, &mut || false)
+}
+
+fn answer_unless(
+    keyboard: &mut Keyboard,
+    prompt: &str,
+    settled: &mut dyn FnMut() -> bool,
+) -> Option<String> {
     output::message(prompt);
-    match keyboard.wait() {
+    match keyboard.wait_unless(settled)? {
         Typed::Line(line) => Some(line.expose().to_owned()),
         Typed::TooLong | Typed::Nothing => Some(String::new()),
         Typed::End => {

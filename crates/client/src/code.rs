@@ -14,7 +14,7 @@ use countersign_jose::crypto::ring;
 use countersign_oauth::preset::RefreshTokens;
 use countersign_oauth::{
     AuthorizationCode, AuthorizationRequest, CallbackError, Client, CodeFlow,
-    Error as ExchangeError, PendingAuthorization,
+    Error as ExchangeError, NotOurs, PendingAuthorization,
 };
 
 use crate::attempt::{Attempt, tell_of_clocks};
@@ -151,6 +151,7 @@ fn wait(
 ) -> Result<Waited, Error> {
     let clock = attempt.context.clock();
     let limit = attempt.login.limit().unwrap_or(LIMIT);
+    let end = clock.monotonic() + limit;
     show(way, attempt, pending, listener.is_some(), limit, prompt);
     let opening = if way == SignIn::Paste {
         Opening::ended(BrowserOutcome::NotWanted)
@@ -162,11 +163,20 @@ fn wait(
     };
     // A device code needs no browser here. Pasting is what is going on anyway.
     let turn = next.filter(|next| *next == SignIn::Device);
-    let offer = |prompt: &mut dyn Prompt| {
+    let mut seen = Glance::default();
+    // Whoever is asked may be at the page already, opened by hand or by a command that only said that it
+    // failed. The question must not keep the answer out, nor go on for longer than there is time.
+    let offer = |prompt: &mut dyn Prompt, listener: &mut Option<Listener>, seen: &mut Glance| {
         let why = BrowserOutcome::Failed.text().to_owned();
-        turn.is_some_and(|to| prompt.offer(&fallback(attempt, way, to, why)))
+        let mut settled = || {
+            seen.look(listener.as_mut(), pending, clock);
+            seen.answer.is_some() || clock.monotonic() >= end
+        };
+        turn.is_some_and(|to| {
+            prompt.offer_meanwhile(&fallback(attempt, way, to, why), &mut settled)
+        })
     };
-    if opening.outcome() == BrowserOutcome::Failed && offer(prompt) {
+    if opening.outcome() == BrowserOutcome::Failed && offer(prompt, &mut listener, &mut seen) {
         return Ok(Waited::Turned);
     }
 
@@ -174,15 +184,14 @@ fn wait(
     let mut until_tick = Duration::ZERO;
     loop {
         if until_tick.is_zero() {
-            if person.tick()? && offer(person.prompt) {
+            if person.tick()? && offer(person.prompt, &mut listener, &mut seen) {
                 return Ok(Waited::Turned);
             }
             until_tick = TICK;
         }
-        if let Some(answer) = listener
-            .as_mut()
-            .and_then(|listener| glance(listener, pending, clock, person.prompt))
-        {
+        seen.look(listener.as_mut(), pending, clock);
+        seen.tell(person.prompt);
+        if let Some(answer) = seen.answer {
             return Ok(Waited::Answer(answer, listener));
         }
         if let Some(pasted) = person.prompt.pasted() {
@@ -227,33 +236,44 @@ fn show(
     });
 }
 
-/// One look at the listener.
-fn glance(
-    listener: &mut Listener,
-    pending: &PendingAuthorization,
-    clock: &dyn Clock,
-    prompt: &mut dyn Prompt,
-) -> Option<Result<AuthorizationCode, CallbackError>> {
-    let mut answer = None;
-    let mut strays = Vec::new();
-    listener.turn(clock.monotonic(), &mut |query| {
-        match pending.accept(query) {
-            Err(CallbackError::NotOurs(reason)) => {
-                strays.push(reason);
-                Verdict::Stray(pages::stray(reason))
+/// What has come to the listener.
+#[derive(Default)]
+struct Glance {
+    answer: Option<Result<AuthorizationCode, CallbackError>>,
+    strays: Vec<NotOurs>,
+}
+
+impl Glance {
+    /// Looks once more.
+    fn look(
+        &mut self,
+        listener: Option<&mut Listener>,
+        pending: &PendingAuthorization,
+        clock: &dyn Clock,
+    ) {
+        let Some(listener) = listener else { return };
+        listener.turn(clock.monotonic(), &mut |query| {
+            match pending.accept(query) {
+                Err(CallbackError::NotOurs(reason)) => {
+                    self.strays.push(reason);
+                    Verdict::Stray(pages::stray(reason))
+                }
+                // A page that is loaded again brings the same a second time.
+                ours => {
+                    self.answer.get_or_insert(ours);
+                    Verdict::Answer
+                }
             }
-            // A page that is loaded again brings the same a second time.
-            ours => {
-                answer.get_or_insert(ours);
-                Verdict::Answer
-            }
-        }
-    });
-    for reason in strays {
-        let what = reason.to_string();
-        prompt.notice(&Notice::Ignored { what });
+        });
     }
-    answer
+
+    /// Tells of what came and was not ours.
+    fn tell(&mut self, prompt: &mut dyn Prompt) {
+        for reason in self.strays.drain(..) {
+            let what = reason.to_string();
+            prompt.notice(&Notice::Ignored { what });
+        }
+    }
 }
 
 /// Trades the code for tokens and keeps the session.

@@ -54,6 +54,14 @@ pub trait Prompt {
         false
     }
 
+    /// As [`offer`](Self::offer), while the first way may still lead somewhere: a browser that is said
+    /// not to have opened can come back all the same. Who waits for an answer asks `settled` several
+    /// times a second. Once that is so nobody needs the answer any more, and it is no.
+    fn offer_meanwhile(&mut self, fallback: &Fallback, settled: &mut dyn FnMut() -> bool) -> bool {
+        let _ = settled;
+        self.offer(fallback)
+    }
+
     /// Called several times a second while somebody has to do something; `remaining` is the time until
     /// it is too late.
     fn waiting(&mut self, remaining: Duration) {

@@ -10,6 +10,7 @@ mod support;
 
 use std::ffi::OsString;
 use std::net::TcpListener;
+use std::sync::Arc;
 
 use countersign_client::{
     Browser, BrowserOutcome, Environment, Error, ExitCategory, Login, Notice, Obstacle, Place,
@@ -337,6 +338,31 @@ fn a_browser_that_does_not_start_leads_to_a_device_code_or_stays_a_matter_of_han
         assert_eq!(outcome.unwrap().flow(), Some(SignIn::Browser), "{command}");
         assert!(person.offers.len() <= 1);
     }
+}
+
+/// Some commands say that they failed, and a window is there; and the address can be opened by hand.
+#[test]
+fn a_question_does_not_keep_out_a_browser_that_comes_back_after_all() {
+    for command in ["/nonexistent/browser", "false"] {
+        let world = world(true, true);
+        let browser = Browser::Command(command.to_owned());
+        let broken = login(&world, "DISPLAY=:0").browser(browser);
+        let (outcome, person) = somebody(false).hesitating().go_through(&world, &broken);
+        assert_eq!(outcome.unwrap().flow(), Some(SignIn::Browser), "{command}");
+        assert!(person.offers.len() <= 1);
+    }
+}
+
+#[test]
+fn a_question_is_over_when_the_time_is() {
+    let world = world(true, true);
+    let browser = Browser::Command("/nonexistent/browser".to_owned());
+    let broken = login(&world, "DISPLAY=:0").browser(browser);
+    let clock = Arc::clone(&world.clock);
+    let person = Person::who(move |_| clock.pass(300)).hesitating();
+    let (outcome, person) = person.go_through(&world, &broken);
+    assert_eq!(outcome.unwrap_err().code(), "login_timed_out");
+    assert_eq!(person.offers.len(), 1);
 }
 
 #[test]

@@ -56,6 +56,23 @@ fn the_browser_comes_back_by_itself() {
     desk.check("browser");
 }
 
+/// Some commands say that they failed, and a window is there; and the address can be opened by hand.
+#[test]
+fn a_question_does_not_keep_out_a_browser_that_comes_back_after_all() {
+    let desk = Desk::with_profile();
+    let seat = Seat::at(&desk)
+        .env("COUNTERSIGN_BROWSER", "/bin/false")
+        .size(80, 40)
+        .types("login --flow browser --color never");
+    seat.see("instead? [Y/n]");
+    let page = Browser::new().get(&seat.address());
+    assert!(page.text().contains("You are signed in"), "{}", page.text());
+    let left = seat.end();
+    assert_eq!(left.status.code(), Some(0), "{}", left.text);
+    assert!(left.text.contains("Welcome"), "{}", left.text);
+    assert_eq!(left.cursor.1, 0);
+}
+
 #[test]
 fn the_address_is_a_link_where_the_terminal_shows_one() {
     let desk = Desk::with_profile();

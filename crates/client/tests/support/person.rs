@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use countersign_client::{
     AuthorizationPrompt, DevicePrompt, Error, Fallback, Login, Notice, PasteRefused, Prompt,
@@ -24,6 +24,7 @@ pub(crate) struct Person {
     pub(crate) refused: Vec<PasteRefused>,
     pub(crate) offers: Vec<Fallback>,
     accepts: bool,
+    hesitates: bool,
     pastes: bool,
     server: Option<Arc<Server>>,
     doing: Option<Doing>,
@@ -71,6 +72,12 @@ impl Person {
     /// The same, and takes every other way that is offered.
     pub(crate) fn accepting(mut self) -> Self {
         self.accepts = true;
+        self
+    }
+
+    /// The same, and looks at each offer until nobody needs an answer any more.
+    pub(crate) fn hesitating(mut self) -> Self {
+        self.hesitates = true;
         self
     }
 
@@ -142,7 +149,7 @@ impl Prompt for Person {
             clipboard: Arc::clone(&self.clipboard),
             pages: Arc::clone(&self.pages),
         };
-        self.busy = Some(std::thread::spawn(move || doing(&desk)));
+        self.busy = Some(thread::spawn(move || doing(&desk)));
     }
 
     fn takes_paste(&self) -> bool {
@@ -161,6 +168,15 @@ impl Prompt for Person {
     fn offer(&mut self, fallback: &Fallback) -> bool {
         self.offers.push(fallback.clone());
         self.accepts
+    }
+
+    fn offer_meanwhile(&mut self, fallback: &Fallback, settled: &mut dyn FnMut() -> bool) -> bool {
+        let begin = Instant::now();
+        while self.hesitates && !settled() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "asked for ever");
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.offer(fallback)
     }
 
     fn waiting(&mut self, remaining: Duration) {
