@@ -43,14 +43,20 @@ impl App {
         !self.no_input && crate::term::is_interactive() && !unattended()
     }
 
-    /// Files, network and clock as the settings have them.
-    pub(crate) fn context(&self) -> Result<Context, CliError> {
+    /// How requests are sent.
+    pub(crate) fn http(&self) -> HttpOptions {
         let mut http = HttpOptions::default();
         http.overall_limit = self.settings.timeout.value;
         http.connect_limit = http.connect_limit.min(http.overall_limit);
         if let Some(files) = &self.settings.ca_cert {
             http.ca_files.clone_from(&files.value);
         }
+        http
+    }
+
+    /// Files, network and clock as the settings have them.
+    pub(crate) fn context(&self) -> Result<Context, CliError> {
+        let http = self.http();
         let context =
             Context::new(dirs::state_and_cache()?, http.clone()).with_vaults(self.vaults());
         if !self.voice.tells(1) {

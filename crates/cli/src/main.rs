@@ -28,6 +28,7 @@ mod limits;
 mod output;
 mod passphrase;
 mod prompt;
+mod proxy;
 mod qr;
 mod question;
 mod redact;
@@ -52,8 +53,8 @@ use countersign_client::printable;
 use crate::app::App;
 use crate::args::{Cli, Command};
 use crate::commands::{
-    completion, credential, curl, doctor, inspect, login, logout, profile, setup, status, store,
-    token, version, whoami,
+    completion, credential, curl, doctor, exec, inspect, login, logout, profile,
+    proxy as proxy_command, setup, status, store, token, version, whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -118,6 +119,8 @@ fn run(
         Command::Logout(args) => logout::run(&app, &args.own),
         Command::Curl(args) => return curl::run(&app, &args.own),
         Command::Credential(args) => credential::run(&mut app, args),
+        Command::Exec(args) => exec::run(&mut app, &args.own),
+        Command::Proxy(args) => proxy_command::run(&mut app, &args.own),
         Command::Inspect(args) => return inspect::run(&app, &args.own),
         Command::Profile(args) => profile::run(&app, args),
         Command::Store(args) => store::run(&app, args),

@@ -99,6 +99,6 @@ pub use redirect::Redirect;
 pub use session::{Identity, Session, SessionSecrets};
 pub use sign_in::SignIn;
 pub use source::{Authorization, TokenSource};
-pub use transport::{HttpOptions, HttpTransport, Transport};
+pub use transport::{Forwarder, HttpOptions, HttpTransport, Incoming, Outgoing, Transport};
 pub use userinfo::userinfo;
 pub use vaults::VaultOptions;

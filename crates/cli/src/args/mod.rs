@@ -8,6 +8,7 @@
 
 mod check;
 mod credential;
+mod exec;
 mod sign_in;
 mod store;
 
@@ -24,6 +25,7 @@ pub(crate) use check::{DoctorArgs, SetupArgs};
 pub(crate) use credential::{
     AwsArgs, Credential, DockerArgs, DockerOperation, GitArgs, KubernetesArgs,
 };
+pub(crate) use exec::{ExecArgs, ProxyArgs};
 pub(crate) use sign_in::{Dpop, SignInArgs};
 pub(crate) use store::{Keep, Store, StoreMigrate};
 
@@ -147,6 +149,10 @@ pub(crate) enum Command {
     /// Credentials for kubectl, git, docker and aws, as they ask for them
     #[command(subcommand)]
     Credential(Credential),
+    /// Run a command with the token in a variable, or with a proxy
+    Exec(With<ExecArgs>),
+    /// Pass requests on to a server with the token, for programs that cannot
+    Proxy(With<ProxyArgs>),
     /// Decode and verify a token, without repeating it
     Inspect(With<InspectArgs>),
     /// Tell what to create at a provider, and write the profile for it

@@ -18,6 +18,7 @@ mod inspect;
 mod kubernetes;
 mod leaks;
 mod login;
+mod proxy;
 mod scrub;
 mod seat;
 mod session;

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use countersign_oauth::{HttpRequest, HttpResponse, MAX_BODY, TransportError};
 use ureq::Agent;
+use ureq::config::ConfigBuilder;
 use ureq::tls::TlsConfig;
+use ureq::typestate::AgentScope;
 
 use super::proxy::Proxies;
 use super::{Transport, is_safe, roots};
@@ -83,33 +85,40 @@ impl HttpTransport {
     }
 
     fn build(&self, proxy: Option<(&'static str, &str)>) -> Result<Agent, TransportError> {
-        let proxy = match proxy {
-            Some((variable, address)) => {
-                // The address may hold a password, so the message names the variable alone.
-                let reason = || format!("{variable} is not the address of a proxy");
-                let proxy = ureq::Proxy::new(address)
-                    .map_err(|_| TransportError::Proxy { reason: reason() })?;
-                Some(proxy)
-            }
-            None => None,
-        };
-        let tls = TlsConfig::builder()
-            .root_certs(roots::load(&self.options.ca_files)?)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(proxy)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(self.options.connect_limit))
-            .timeout_global(Some(self.options.overall_limit))
-            .max_idle_age(IDLE)
-            .user_agent(self.options.user_agent.as_str())
-            .build();
+        let config = configuration(&self.options, proxy)?.build();
         Ok(config.new_agent())
     }
+}
+
+/// How an agent is to behave towards every server: whom it believes, and that it follows nobody.
+pub(super) fn configuration(
+    options: &HttpOptions,
+    proxy: Option<(&'static str, &str)>,
+) -> Result<ConfigBuilder<AgentScope>, TransportError> {
+    let proxy = match proxy {
+        Some((variable, address)) => {
+            // The address may hold a password, so the message names the variable alone.
+            let reason = || format!("{variable} is not the address of a proxy");
+            let proxy = ureq::Proxy::new(address)
+                .map_err(|_| TransportError::Proxy { reason: reason() })?;
+            Some(proxy)
+        }
+        None => None,
+    };
+    let tls = TlsConfig::builder()
+        .root_certs(roots::load(&options.ca_files)?)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    Ok(Agent::config_builder()
+        .tls_config(tls)
+        .proxy(proxy)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .timeout_connect(Some(options.connect_limit))
+        .timeout_global(Some(options.overall_limit))
+        .max_idle_age(IDLE)
+        .user_agent(options.user_agent.as_str()))
 }
 
 impl fmt::Debug for HttpTransport {
@@ -198,7 +207,7 @@ impl Transport for HttpTransport {
 }
 
 /// The driver's words for what the HTTP library says.
-fn translate(error: &ureq::Error) -> TransportError {
+pub(super) fn translate(error: &ureq::Error) -> TransportError {
     let reason = || error.to_string();
     match error {
         ureq::Error::Timeout(_) => TransportError::Timeout,

@@ -2,6 +2,7 @@
 //!
 //! Not responsible for what requests and answers mean, nor for sending anything twice.
 
+mod forward;
 mod http;
 mod proxy;
 mod roots;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use countersign_oauth::{HttpRequest, HttpResponse, TransportError};
 use url::{Host, Url};
 
+pub use self::forward::{Forwarder, Incoming, Outgoing};
 pub use self::http::{HttpOptions, HttpTransport};
 pub(crate) use self::proxy::Proxies;
 

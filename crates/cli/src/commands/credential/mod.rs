@@ -32,20 +32,20 @@ pub(crate) fn run(app: &mut App, command: &Credential) -> Result<(), CliError> {
 
 /// Which of the two tokens a program is to get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Access,
     Id,
 }
 
 impl Kind {
-    fn access_if(access: bool) -> Self {
+    pub(super) fn access_if(access: bool) -> Self {
         if access { Self::Access } else { Self::Id }
     }
 }
 
 /// A token that whoever holds it may use, and when it expires, where that is known.
-struct Bearer {
-    token: Secret,
+pub(super) struct Bearer {
+    pub(super) token: Secret,
     expires_at: Option<Timestamp>,
 }
 
@@ -54,7 +54,7 @@ struct Bearer {
 /// # Errors
 /// When there is none, when nobody is signed in, and when it is of no use without a proof: none of the
 /// programs that ask can make one.
-fn bearer(app: &App, kind: Kind) -> Result<Bearer, CliError> {
+pub(super) fn bearer(app: &App, kind: Kind) -> Result<Bearer, CliError> {
     if let Some(token) = ready_made_token()? {
         if kind == Kind::Id {
             return Err(CliError::usage(
@@ -83,7 +83,8 @@ fn bearer(app: &App, kind: Kind) -> Result<Bearer, CliError> {
             "the access token cannot be handed to another program",
         )
         .why("it is bound to a key of this session (RFC 9449)")
-        .hint("sign in without --dpop, under another profile"));
+        .hint("let the program go through `countersign proxy`, which makes the proofs")
+        .hint("or sign in without --dpop, under another profile"));
     }
     Ok(Bearer {
         token,
