@@ -120,7 +120,7 @@ impl Key {
     }
 
     /// A compact JWS over these claims. `header` members are added to `alg` and `kid`, or replace
-    /// them; those that are null are left out.
+    /// them; a `kid` that is null is left out.
     ///
     /// # Panics
     /// When the system has no random numbers.
@@ -141,7 +141,7 @@ impl Key {
         let mut protected = json!({ "alg": alg, "kid": self.kid });
         if let (Some(protected), Some(header)) = (protected.as_object_mut(), header.as_object()) {
             protected.extend(header.clone());
-            protected.retain(|_, member| !member.is_null());
+            protected.retain(|name, member| name != "kid" || !member.is_null());
         }
         let input = format!(
             "{}.{}",
