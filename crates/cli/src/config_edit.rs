@@ -9,10 +9,11 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use countersign_client::SignIn;
-use toml_edit::{DocumentMut, Item, Table, TableLike, value};
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, value};
 
 use crate::config::Config;
 use crate::error::CliError;
+use crate::hosts::Hosts;
 use crate::layer::Layer;
 
 /// The person's file, open for changes.
@@ -74,6 +75,37 @@ impl ConfigEdit {
         Ok(())
     }
 
+    /// Sets which hosts a program may take the token of a profile to. Where they were named elsewhere as
+    /// well, this one holds from now on, so it has to name them all.
+    pub(crate) fn set_hosts(
+        &mut self,
+        profile: &str,
+        program: &str,
+        hosts: &Hosts,
+    ) -> Result<(), CliError> {
+        let profiles = self.profiles()?;
+        let table = profiles
+            .entry(profile)
+            .or_insert_with(|| Item::Table(Table::new()))
+            .as_table_like_mut()
+            .ok_or_else(|| {
+                CliError::configuration(format!("`profile.{profile}` is not a table"))
+            })?;
+        let named = table
+            .entry(program)
+            .or_insert_with(|| Item::Table(Table::new()))
+            .as_table_like_mut()
+            .ok_or_else(|| {
+                CliError::configuration(format!("`profile.{profile}.{program}` is not a table"))
+            })?;
+        let list: Array = hosts.hosts.iter().map(ToString::to_string).collect();
+        named.insert("hosts", value(list));
+        if let Some(username) = hosts.given_username() {
+            named.insert("username", value(username));
+        }
+        Ok(())
+    }
+
     fn profiles(&mut self) -> Result<&mut dyn TableLike, CliError> {
         let profiles = self.document.entry("profile").or_insert_with(|| {
             let mut table = Table::new();
@@ -123,7 +155,7 @@ impl ConfigEdit {
 
     /// Puts the new file in the place of the old one.
     pub(crate) fn save(&self) -> Result<(), CliError> {
-        replace(&self.path, &self.document.to_string()).map_err(|error| {
+        replace(&self.path, &self.document.to_string(), 0o644).map_err(|error| {
             CliError::new(
                 countersign_client::ExitCategory::Storage,
                 "config_write",
@@ -134,7 +166,8 @@ impl ConfigEdit {
     }
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+/// Puts `text` in the place of a file, whose mode stays; a new one gets `mode`.
+pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     // Many keep their files elsewhere and link to them: the link stays, its target is replaced.
     let path = match fs::canonicalize(path) {
         Ok(real) => real,
@@ -143,8 +176,9 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     };
     let directory = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(directory)?;
-    let mode = fs::metadata(&path).map_or(0o644, |metadata| metadata.mode() & 0o777);
-    let temporary = directory.join(format!(".config.toml.{}", std::process::id()));
+    let mode = fs::metadata(&path).map_or(mode, |metadata| metadata.mode() & 0o777);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = directory.join(format!(".{name}.{}", std::process::id()));
     let result = write_new(&temporary, text, mode).and_then(|()| fs::rename(&temporary, &path));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);

@@ -17,7 +17,7 @@ use crate::layers::Layers;
 const USERNAME: &str = "oauth2";
 
 /// What a profile says about the hosts of a program.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Hosts {
     /// Where the token may go.
@@ -28,6 +28,11 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
+    /// The same, where the profile says one.
+    pub(crate) fn given_username(&self) -> Option<&str> {
+        self.username.as_deref()
+    }
+
     /// The name that goes with a token that goes as a password.
     pub(crate) fn username(&self) -> &str {
         self.username.as_deref().unwrap_or(USERNAME)

@@ -20,6 +20,8 @@ mod duration;
 mod error;
 mod given;
 mod hosts;
+mod ini_sections;
+mod json_members;
 mod jwt;
 mod keyboard;
 mod layer;

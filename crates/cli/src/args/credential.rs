@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::With;
+use super::{InstallProgram, With};
 use crate::duration;
 
 #[derive(Debug, Subcommand)]
@@ -18,6 +18,12 @@ pub(crate) enum Credential {
     Docker(With<DockerArgs>),
     /// For aws and everything built on its SDKs, as their credential process
     Aws(With<AwsArgs>),
+    /// Write the configuration of one of these programs
+    #[command(subcommand)]
+    Install(InstallProgram),
+    /// Take that configuration away again
+    #[command(subcommand)]
+    Uninstall(InstallProgram),
 }
 
 #[derive(Debug, Args)]

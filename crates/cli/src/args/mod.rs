@@ -9,6 +9,7 @@
 mod check;
 mod credential;
 mod exec;
+mod install;
 mod sign_in;
 mod store;
 
@@ -26,6 +27,9 @@ pub(crate) use credential::{
     AwsArgs, Credential, DockerArgs, DockerOperation, GitArgs, KubernetesArgs,
 };
 pub(crate) use exec::{ExecArgs, ProxyArgs};
+pub(crate) use install::{
+    InstallAws, InstallDocker, InstallGit, InstallKubernetes, Program as InstallProgram,
+};
 pub(crate) use sign_in::{Dpop, SignInArgs};
 pub(crate) use store::{Keep, Store, StoreMigrate};
 

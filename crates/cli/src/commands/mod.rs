@@ -6,6 +6,7 @@ pub(crate) mod curl;
 pub(crate) mod doctor;
 pub(crate) mod exec;
 pub(crate) mod inspect;
+pub(crate) mod install;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod profile;

@@ -71,7 +71,10 @@ impl Desk {
     /// Sets a variable for everything that is run from now on.
     pub(crate) fn export(&mut self, name: &str, value: &str) {
         let _ = writeln!(self.transcript, "$ export {name}={value}\n");
-        let value = value.replace("ISSUER", &self.provider.issuer());
+        let home = format!("{}/", self.home.path().display());
+        let value = value
+            .replace("ISSUER", &self.provider.issuer())
+            .replace("HOME/", &home);
         self.environment.push((name.to_owned(), value));
     }
 

@@ -15,6 +15,7 @@ mod flows;
 mod git;
 mod https;
 mod inspect;
+mod install;
 mod kubernetes;
 mod leaks;
 mod login;

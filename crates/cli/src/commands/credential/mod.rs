@@ -15,6 +15,7 @@ use countersign_client::{ExitCategory, Secret, Timestamp};
 
 use crate::app::{App, check_token, ready_made_token};
 use crate::args::Credential;
+use crate::commands::install::{self, Direction};
 use crate::commands::token::id_token;
 use crate::error::CliError;
 use crate::time;
@@ -27,6 +28,8 @@ pub(crate) fn run(app: &mut App, command: &Credential) -> Result<(), CliError> {
         Credential::Git(args) => git::run(app, &args.own),
         Credential::Docker(args) => docker::run(app, &args.own),
         Credential::Aws(args) => aws::run(app, &args.own),
+        Credential::Install(program) => install::run(app, Direction::Install, program),
+        Credential::Uninstall(program) => install::run(app, Direction::Uninstall, program),
     }
 }
 
