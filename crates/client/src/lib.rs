@@ -29,6 +29,8 @@
 //! - [`Session`]: what is kept, and what can be said about it without a network.
 //! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
 //! - [`Provider`]: metadata and keys of an authorization server, from cache where that is sound.
+//! - [`Derived`]: what somebody else gave for a token, kept with the session and gone with it.
+//! - [`Forwarder`]: requests of other programs passed on to one server, bodies as they come.
 //! - [`probe`]: a look at how things are, without signing anybody in.
 //! - [`Error`]: with a stable code, hints as data, and the exit category of the command line.
 //!

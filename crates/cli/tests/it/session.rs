@@ -26,6 +26,7 @@ fn a_cached_token_costs_no_request() {
         "token",
         "token -o json",
         "token --id-token",
+        "credential kubernetes",
         "status",
         "whoami",
     ] {
