@@ -31,6 +31,7 @@ mod issuer_keys;
 mod keys;
 mod layer;
 mod rejection;
+pub mod state;
 mod token;
 mod validator;
 
