@@ -180,13 +180,18 @@ impl Settings {
 
 /// Takes a profile's name as the name of its session.
 pub(crate) fn session_name(profile: &str) -> Result<SessionName, CliError> {
-    profile.parse().map_err(|error| {
-        CliError::usage(format!(
-            "a profile cannot be called {}",
-            shell_word(profile)
-        ))
-        .why(format!("{error}"))
-    })
+    let refused = |why: String| {
+        let what = format!("a profile cannot be called {}", shell_word(profile));
+        CliError::usage(what).why(why)
+    };
+    // After an `@` stands which account of the profile a session is of.
+    if profile.contains('@') {
+        let what = "the name has a character other than a-z, 0-9, '.', '_' and '-'";
+        return Err(refused(what.to_owned()));
+    }
+    profile
+        .parse()
+        .map_err(|error: countersign_client::InvalidSessionName| refused(error.to_string()))
 }
 
 /// The error for a profile that was named and is not there.

@@ -83,7 +83,8 @@ pub use countersign_oauth::{
     TransportError,
 };
 pub use countersign_store::{
-    AskPassphrase, Key as SessionName, PassphraseFor, SecretBytes, UnknownVault, VaultKind,
+    AskPassphrase, InvalidKey as InvalidSessionName, Key as SessionName, PassphraseFor,
+    SecretBytes, UnknownVault, VaultKind,
 };
 pub use derived::Derived;
 pub use environment::{Environment, Place, Reach};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// The name of a record: always a safe file name.
 ///
-/// One to 64 characters out of `a-z`, `0-9`, `.`, `_` and `-`, beginning with a letter or a digit.
+/// One to 64 characters out of `a-z`, `0-9`, `.`, `_`, `-` and `@`, beginning with a letter or a digit.
 /// There are no capitals because two names that differ only in case are one file on some systems,
 /// and so one session would answer for another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,8 +24,8 @@ pub enum InvalidKey {
     /// The first character is neither a lower-case letter nor a digit.
     #[error("the name does not begin with a lower-case letter or a digit")]
     BadStart,
-    /// A character other than `a-z`, `0-9`, `.`, `_` and `-`.
-    #[error("the name has a character other than a-z, 0-9, '.', '_' and '-'")]
+    /// A character other than `a-z`, `0-9`, `.`, `_`, `-` and `@`.
+    #[error("the name has a character other than a-z, 0-9, '.', '_', '-' and '@'")]
     BadCharacter,
 }
 
@@ -45,8 +45,9 @@ impl Key {
         if !first.is_ascii_lowercase() && !first.is_ascii_digit() {
             return Err(InvalidKey::BadStart);
         }
-        let allowed =
-            |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-');
+        let allowed = |b: u8| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-' | b'@')
+        };
         if !name.bytes().all(allowed) {
             return Err(InvalidKey::BadCharacter);
         }
@@ -79,7 +80,7 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_keys() {
-        for name in ["a", "0", "default", "prod.eu-1", "rs_ctl", "a..b"] {
+        for name in ["a", "0", "default", "prod.eu-1", "rs_ctl", "a..b", "a@b.c"] {
             assert_eq!(Key::new(name).unwrap().as_str(), name);
         }
         assert!(Key::new(&"k".repeat(64)).is_ok());
@@ -93,6 +94,7 @@ mod tests {
             ("..", InvalidKey::BadStart),
             (".hidden", InvalidKey::BadStart),
             ("-rf", InvalidKey::BadStart),
+            ("@ada", InvalidKey::BadStart),
             ("Prod", InvalidKey::BadStart),
             ("prOd", InvalidKey::BadCharacter),
             ("a/b", InvalidKey::BadCharacter),

@@ -98,6 +98,46 @@ fn the_access_token_is_read_from_one_file_whatever_became_of_the_vault() {
 }
 
 #[test]
+fn that_there_are_others_is_noted_without_the_vault_and_outlives_every_write() {
+    for kind in kinds() {
+        let desk = Desk::new();
+        let store = desk.store(kind);
+        assert!(!store.mark(&key(), true).unwrap(), "there is nothing yet");
+        store.begin(&key(), &login(0)).unwrap();
+        let marked = || store.load::<Login>(&key()).unwrap().unwrap().has_others;
+        let plain = everything_in(&desk.directory());
+        assert!(!marked() && !plain.contains("has_others"), "{kind}");
+
+        let used = desk.bank.keyring.used();
+        assert!(store.mark(&key(), true).unwrap());
+        assert!(store.mark(&key(), true).unwrap());
+        assert!(marked() && desk.bank.keyring.used() == used, "{kind}");
+        let opened = store.open::<Login>(&key()).unwrap().unwrap();
+        assert_eq!(opened.record, login(0), "{kind}");
+        store.update(&key(), &opened.origin, &login(1)).unwrap();
+        assert!(marked(), "a renewal keeps it");
+        store.begin(&key(), &login(2)).unwrap();
+        assert!(marked(), "a login keeps it");
+        assert!(store.mark(&key(), false).unwrap());
+        assert!(!marked());
+        assert_eq!(refresh_of(&store, &key()), login(2).refresh, "{kind}");
+    }
+}
+
+#[test]
+fn a_session_of_the_first_version_is_marked_as_it_stands() {
+    let desk = Desk::new();
+    let store = desk.store(VaultKind::File);
+    store.begin(&key(), &login(0)).unwrap();
+    let old = r#"{"version":1,"record":{"access":"a","refresh":"r"}}"#;
+    std::fs::write(store.path_of(&key()), old).unwrap();
+    assert!(store.mark(&key(), true).unwrap());
+    let text = std::fs::read_to_string(store.path_of(&key())).unwrap();
+    assert_eq!(text, old.replace("}}", "},\"has_others\":true}"));
+    assert_eq!(refresh_of(&store, &key()), Some("r".to_owned()));
+}
+
+#[test]
 fn the_refresh_token_is_in_no_file_unless_that_is_the_vault() {
     for kind in kinds() {
         let desk = Desk::new();

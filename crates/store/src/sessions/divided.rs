@@ -50,6 +50,8 @@ pub struct Loaded<T> {
     pub record: T,
     /// Where the secrets are; `None` when this version does not know the place.
     pub kept_in: Option<VaultKind>,
+    /// Whether [`mark`](crate::SessionStore::mark) has been told that there are others beside it.
+    pub has_others: bool,
 }
 
 /// A whole session.

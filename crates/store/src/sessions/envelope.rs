@@ -6,7 +6,7 @@
 //!  "secrets":{"vault":"keyring","store":"400e…","login":"8f2c…","generation":7,"receipt":{ … }}}
 //! ```
 //! `secrets` is missing from files that were written before there were vaults; their record holds
-//! everything.
+//! everything. `"has_others":true` follows where another session may be meant when this one is named.
 
 use ring::digest::{SHA256, digest};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -65,7 +65,15 @@ impl Clear {
 struct Written<'a> {
     version: u32,
     record: &'a RawValue,
-    secrets: &'a Header,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secrets: Option<&'a Header>,
+    #[serde(skip_serializing_if = "is_false")]
+    has_others: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The bytes of a file.
@@ -73,17 +81,42 @@ pub(super) fn bytes(
     version: u32,
     clear: &[u8],
     header: &Header,
+    has_others: bool,
 ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let unwritable = |_| StoreError::NotSerializable;
-    let record: &RawValue = serde_json::from_slice(clear).map_err(unwritable)?;
     let envelope = Written {
         version,
-        record,
-        secrets: header,
+        record: serde_json::from_slice(clear).map_err(unwritable)?,
+        secrets: Some(header),
+        has_others,
     };
     let room = clear.len() + header.receipt.json().len() + 512;
+    written(&envelope, room)
+}
+
+/// The same file, marked or not; `None` when it is so already.
+pub(super) fn marked(
+    bytes: &[u8],
+    has_others: bool,
+) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    let unwritable = |_| StoreError::NotSerializable;
+    let now: WithText<'_> = serde_json::from_slice(bytes).map_err(unwritable)?;
+    if now.has_others == has_others {
+        return Ok(None);
+    }
+    let envelope = Written {
+        version: now.version,
+        // The very bytes, to which the secrets are bound.
+        record: now.record,
+        secrets: now.secrets.as_ref(),
+        has_others,
+    };
+    written(&envelope, bytes.len() + 64).map(Some)
+}
+
+fn written(envelope: &Written<'_>, room: usize) -> Result<Zeroizing<Vec<u8>>, StoreError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    serde_json::to_writer(&mut *bytes, &envelope).map_err(unwritable)?;
+    serde_json::to_writer(&mut *bytes, envelope).map_err(|_| StoreError::NotSerializable)?;
     Ok(bytes)
 }
 
@@ -93,6 +126,8 @@ struct Glanced<T> {
     version: u32,
     record: T,
     secrets: Option<Where>,
+    #[serde(default)]
+    has_others: bool,
 }
 
 /// Enough of a header to say where the secrets are.
@@ -122,6 +157,7 @@ pub(super) fn clear<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<(u3
         Loaded {
             record: read.record,
             kept_in,
+            has_others: read.has_others,
         },
     ))
 }
@@ -133,6 +169,8 @@ struct WithText<'a> {
     #[serde(borrow)]
     record: &'a RawValue,
     secrets: Option<Header>,
+    #[serde(default)]
+    has_others: bool,
 }
 
 /// All that a file says.
@@ -159,4 +197,9 @@ pub(super) fn whole<T: Divided>(bytes: &[u8]) -> serde_json::Result<(u32, Read<T
 /// The header alone, whatever the record is.
 pub(super) fn header(bytes: &[u8]) -> Option<Header> {
     serde_json::from_slice::<WithText<'_>>(bytes).ok()?.secrets
+}
+
+/// Whether the file is marked.
+pub(super) fn has_others(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<WithText<'_>>(bytes).is_ok_and(|read| read.has_others)
 }

@@ -234,6 +234,24 @@ impl SessionStore {
         }))
     }
 
+    /// Notes in the file of a session whether there are others beside it, so that who reads it learns that
+    /// another may be meant. Later writes of the session keep the note; no vault is touched for it.
+    ///
+    /// Whoever calls this holds the lock of the key. `false` when there is no session.
+    ///
+    /// # Errors
+    /// When the file cannot be understood, is not ours to replace, or cannot be written.
+    pub fn mark(&self, key: &Key, has_others: bool) -> Result<bool, StoreError> {
+        self.files.check_replaceable(key)?;
+        let Some(bytes) = self.files.peek(key) else {
+            return Ok(false);
+        };
+        if let Some(marked) = envelope::marked(&bytes, has_others)? {
+            self.files.replace(key, &marked, None)?;
+        }
+        Ok(true)
+    }
+
     /// Removes the session of `key`: its secrets from the vault, then its files.
     ///
     /// # Errors
@@ -360,7 +378,9 @@ impl SessionStore {
             generation: place.generation,
             receipt,
         };
-        let bytes = envelope::bytes(T::VERSION, &clear.text, &header)?;
+        let marked = self.files.peek(key);
+        let marked = marked.is_some_and(|bytes| envelope::has_others(&bytes));
+        let bytes = envelope::bytes(T::VERSION, &clear.text, &header, marked)?;
         self.files.replace(key, &bytes, reserved)
     }
 
