@@ -20,6 +20,8 @@
 //! | bind tokens to a key | [`DpopKey`] in [`Client`] | RFC 9449 |
 //! | know who it was | [`id_token::verify`] → [`IdToken`] | OpenID Connect Core, section 3.1.3.7 |
 //! | get the next access token | [`RefreshFlow`] → [`TokenResponse`] | RFC 6749, section 6 |
+//! | get one for another API | [`RefreshFlow::with`] a [`Target`] | RFC 8707, section 2.2 |
+//! | exchange one token for another | [`TokenExchangeFlow`] → [`ExchangedToken`] | RFC 8693 |
 //! | ask the server who it is | [`UserInfoFlow`] → [`UserInfo`] | OpenID Connect Core, section 5.3 |
 //! | end a token | [`RevocationFlow`] | RFC 7009 |
 //! | end a browser session | [`Metadata::end_session_url`] | OpenID Connect RP-Initiated Logout |
@@ -173,8 +175,10 @@ mod refresh;
 mod revocation;
 mod scope;
 pub mod secret;
+mod target;
 pub mod text;
 mod token;
+mod token_exchange;
 mod userinfo;
 
 pub use countersign_jose::Timestamp;
@@ -202,5 +206,9 @@ pub use refresh::RefreshFlow;
 pub use revocation::{RevocationFlow, TokenTypeHint};
 pub use scope::{InvalidScope, ScopeSet};
 pub use secret::Secret;
+pub use target::{InvalidResource, Target};
 pub use token::{TokenResponse, TokenType};
+pub use token_exchange::{
+    ExchangedToken, ShownToken, TokenExchange, TokenExchangeFlow, TokenTypeId,
+};
 pub use userinfo::{SubjectCheck, UserInfo, UserInfoFlow};

@@ -27,8 +27,9 @@ use std::fmt;
 pub use meaning::Meaning;
 pub use parts::{PartName, PartUse, Parts, PartsError};
 pub use quirks::{
-    AccessTokenForm, ApiChoice, DevicePkce, IdentitySource, MetadataSource, Quirks, Redirect,
-    RedirectPorts, RefreshTokens, Revocation, ScopeSeparator, SecretUse, UserClaims,
+    AccessTokenForm, ApiChoice, DevicePkce, EndSession, IdentitySource, MetadataSource, OtherApi,
+    Quirks, Redirect, RedirectPorts, RefreshTokens, Revocation, ScopeSeparator, SecretUse,
+    UserClaims,
 };
 
 use crate::{Issuer, Metadata, Refusal};

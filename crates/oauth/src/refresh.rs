@@ -9,7 +9,7 @@ use crate::exchange::Exchange;
 use crate::flow::Once;
 use crate::http::Form;
 use crate::{
-    Client, DpopKey, Error, ErrorCode, Flow, HttpResponse, Metadata, ScopeSet, Secret, Step,
+    Client, DpopKey, Error, ErrorCode, Flow, HttpResponse, Metadata, Secret, Step, Target,
     TokenResponse, TransportError, grant,
 };
 
@@ -37,11 +37,11 @@ impl RefreshFlow {
         client: &Client,
         refresh_token: &Secret,
     ) -> Result<Self, Error> {
-        Self::with(metadata, client, refresh_token, &ScopeSet::new(), &[])
+        Self::with(metadata, client, refresh_token, &Target::default())
     }
 
-    /// A refresh that narrows the scope (RFC 6749, section 6) or names resources (RFC 8707,
-    /// section 2.2). Empty means as granted.
+    /// A refresh that narrows the scope (RFC 6749, section 6) or names the API that the access token is
+    /// to be for (RFC 8707, section 2.2). Empty means as granted.
     ///
     /// # Errors
     /// [`Error::EndpointMissing`] if the server names no token endpoint.
@@ -49,18 +49,12 @@ impl RefreshFlow {
         metadata: &Metadata,
         client: &Client,
         refresh_token: &Secret,
-        scopes: &ScopeSet,
-        resources: &[String],
+        target: &Target,
     ) -> Result<Self, Error> {
         let mut form = Form::default();
         form.add("grant_type", grant::REFRESH_TOKEN);
         form.add("refresh_token", refresh_token.expose());
-        if !scopes.is_empty() {
-            form.add("scope", scopes.to_string());
-        }
-        for resource in resources {
-            form.add("resource", resource);
-        }
+        target.add_to(&mut form);
         let exchange = Exchange::form(metadata, Endpoint::Token, client, form, &[refresh_token])?;
         Ok(Self {
             dpop: client.dpop.clone(),

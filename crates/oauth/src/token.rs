@@ -55,6 +55,37 @@ impl TokenType {
             .into_iter()
             .find(|known| known.as_str().eq_ignore_ascii_case(name))
     }
+
+    fn read(object: &Object, name: &str) -> Result<Self, Error> {
+        Self::from_name(name).ok_or_else(|| {
+            let received = crate::text::printable(name);
+            object.fail(PeerMisbehaved::UnsupportedTokenType { received })
+        })
+    }
+
+    /// The type that an answer to a client with this key, or none, names.
+    pub(crate) fn of_answer(
+        object: &Object,
+        name: &str,
+        dpop: Option<&DpopKey>,
+    ) -> Result<Self, Error> {
+        let token_type = Self::read(object, name)?;
+        token_type.suits(dpop)?;
+        Ok(token_type)
+    }
+
+    /// Whether a client with this key, or none, can use such a token, and need not insist on another
+    /// (RFC 9449, section 5).
+    fn suits(self, dpop: Option<&DpopKey>) -> Result<(), Error> {
+        let what = match (self, dpop) {
+            (Self::Bearer, Some(key)) if !key.accepts_bearer() => PeerMisbehaved::TokenNotBound,
+            (Self::Dpop, None) => PeerMisbehaved::UnsupportedTokenType {
+                received: Self::Dpop.as_str().to_owned(),
+            },
+            _ => return Ok(()),
+        };
+        Err(Error::peer(Endpoint::Token, what))
+    }
 }
 
 impl TokenResponse {
@@ -72,25 +103,13 @@ impl TokenResponse {
     /// use and insists on (RFC 9449, section 5).
     pub(crate) fn bound(response: &HttpResponse, dpop: Option<&DpopKey>) -> Result<Self, Error> {
         let tokens = Self::from_response(response)?;
-        let what = match (tokens.token_type, dpop) {
-            (TokenType::Bearer, Some(key)) if !key.accepts_bearer() => {
-                PeerMisbehaved::TokenNotBound
-            }
-            (TokenType::Dpop, None) => PeerMisbehaved::UnsupportedTokenType {
-                received: TokenType::Dpop.as_str().to_owned(),
-            },
-            _ => return Ok(tokens),
-        };
-        Err(Error::peer(Endpoint::Token, what))
+        tokens.token_type.suits(dpop)?;
+        Ok(tokens)
     }
 
     pub(crate) fn from_object(object: &Object) -> Result<Self, Error> {
         let access_token = object.required_token("access_token")?;
-        let name = object.required_str("token_type")?;
-        let token_type = TokenType::from_name(name).ok_or_else(|| {
-            let received = crate::text::printable(name);
-            object.fail(PeerMisbehaved::UnsupportedTokenType { received })
-        })?;
+        let token_type = TokenType::read(object, object.required_str("token_type")?)?;
         Ok(Self {
             access_token,
             token_type,

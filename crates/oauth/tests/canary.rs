@@ -14,8 +14,8 @@ use countersign_jose::{Algorithm, SigningKey};
 use countersign_oauth::{
     AuthorizationRequest, Client, ClientAuthentication, ClientCredentialsFlow, ClientKey, CodeFlow,
     DeviceFlow, DpopKey, Error, Flow, HttpResponse, IntrospectionFlow, Push, RefreshFlow,
-    RevocationFlow, ScopeSet, Secret, Step, SubjectCheck, TokenResponse, TokenTypeHint,
-    UserInfoFlow, id_token,
+    RevocationFlow, ScopeSet, Secret, ShownToken, Step, SubjectCheck, Target, TokenExchange,
+    TokenExchangeFlow, TokenResponse, TokenTypeHint, TokenTypeId, UserInfoFlow, id_token,
 };
 
 const CANARY: &str = "canary-7f3a91c2-canary-7f3a91c2-canary-7f3a91c2";
@@ -134,6 +134,20 @@ fn no_exchange_shows_a_secret_whatever_the_server_answers() {
             let hint = TokenTypeHint::RefreshToken;
             search(
                 RevocationFlow::new(&metadata, client, &canary(), hint).unwrap(),
+                &response,
+            );
+            let shown = |kind| ShownToken {
+                token: canary(),
+                kind,
+            };
+            let exchange = TokenExchange {
+                subject: shown(TokenTypeId::JWT),
+                actor: Some(shown(TokenTypeId::ACCESS_TOKEN)),
+                requested: None,
+                target: Target::default(),
+            };
+            search(
+                TokenExchangeFlow::new(&metadata, client, &exchange).unwrap(),
                 &response,
             );
             search(

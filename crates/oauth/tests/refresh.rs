@@ -9,7 +9,7 @@
 mod common;
 
 use common::*;
-use countersign_oauth::{Error, Flow, RefreshFlow, ScopeSet, Secret, TransportError};
+use countersign_oauth::{Error, Flow, RefreshFlow, ScopeSet, Secret, Target, TransportError};
 
 #[test]
 fn a_refresh_sends_the_token_and_asks_for_the_scope_as_granted() {
@@ -23,22 +23,18 @@ fn a_refresh_sends_the_token_and_asks_for_the_scope_as_granted() {
 
 #[test]
 fn a_refresh_may_narrow_the_scope_and_name_resources() {
-    let scopes = ScopeSet::parse("a b").unwrap();
-    let resources = ["https://a.example".to_owned()];
-    let mut flow = RefreshFlow::with(
-        &metadata(),
-        &client(),
-        &Secret::new("rt"),
-        &scopes,
-        &resources,
-    )
-    .unwrap();
+    let target = Target {
+        scopes: ScopeSet::parse("a b").unwrap(),
+        resources: vec!["https://a.example".to_owned()],
+        audiences: vec!["stock".to_owned()],
+    };
+    let mut flow = RefreshFlow::with(&metadata(), &client(), &Secret::new("rt"), &target).unwrap();
     assert!(
         sent(&mut flow)
             .body
             .unwrap()
             .expose()
-            .contains("&scope=a+b&resource=https%3A%2F%2Fa.example&")
+            .contains("&scope=a+b&resource=https%3A%2F%2Fa.example&audience=stock&")
     );
 }
 

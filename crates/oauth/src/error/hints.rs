@@ -91,6 +91,11 @@ fn misbehaved(endpoint: Endpoint, what: &PeerMisbehaved) -> Vec<String> {
                     .to_owned(),
             ]
         }
+        PeerMisbehaved::OtherAudience { .. } => vec![
+            "ask the administrator to allow this application the API; until then, sign in for it \
+             under a profile of its own"
+                .to_owned(),
+        ],
         PeerMisbehaved::SubjectMismatch => vec![
             "do not trust this answer; sign out and sign in again".to_owned(),
             ask(),

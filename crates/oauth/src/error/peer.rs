@@ -119,6 +119,27 @@ pub enum PeerMisbehaved {
         name: &'static str,
     },
 
+    // --- token exchange (RFC 8693, section 2.2.1) --------------------------------------------
+    /// The token is of another type than the one that was asked for.
+    #[error("`issued_token_type` is {received}, expected {requested}")]
+    OtherTokenType {
+        /// `requested_token_type`.
+        requested: String,
+        /// What the server said.
+        received: String,
+    },
+
+    // --- another API (RFC 8707, section 2.2; RFC 9068, section 3) -----------------------------
+    /// The token is for another API than the one that was asked for: the server knows nothing of
+    /// `resource`, or of this one, and does not say so.
+    #[error("the token is for {received}, expected {expected}")]
+    OtherAudience {
+        /// What was asked for.
+        expected: String,
+        /// `aud`.
+        received: String,
+    },
+
     // --- DPoP (RFC 9449) --------------------------------------------------------------------
     /// The client asked for a token that is bound to its key, and got one that anybody can use
     /// (section 5).
@@ -185,6 +206,8 @@ impl PeerMisbehaved {
             Self::NoTimeToPoll { .. } => "no_time_to_poll",
             Self::UnsupportedTokenType { .. } => "unsupported_token_type",
             Self::UnusableToken { .. } => "unusable_token",
+            Self::OtherTokenType { .. } => "other_token_type",
+            Self::OtherAudience { .. } => "other_audience",
             Self::TokenNotBound => "token_not_bound",
             Self::DpopNonceMissing => "dpop_nonce_missing",
             Self::MixedUp { .. } => "issuer_mixed_up",

@@ -3,7 +3,8 @@
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
 use super::quirks::{
-    AccessTokenForm, ApiChoice, PROPOSED_PORTS, Quirks, Redirect, RedirectPorts, SecretUse,
+    AccessTokenForm, ApiChoice, OtherApi, PROPOSED_PORTS, Quirks, Redirect, RedirectPorts,
+    SecretUse,
 };
 use super::{Flows, IssuerForm, Offer, Preset};
 
@@ -38,6 +39,8 @@ pub(super) static PRESET: Preset = Preset {
             RedirectPorts::Registered(PROPOSED_PORTS),
         ),
         api: ApiChoice::Audience,
+        // Multi-resource refresh tokens, which have to be configured for the application.
+        other_api: OtherApi::Audience,
         access_token: AccessTokenForm::JwtForNamedApi,
         offline_access_needs_consent: false,
         ..Quirks::NONE

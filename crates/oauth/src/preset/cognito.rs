@@ -4,7 +4,8 @@
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError, malformed};
 use super::quirks::{
-    AccessTokenForm, ApiChoice, PROPOSED_PORTS, Quirks, Redirect, RedirectPorts, RefreshTokens,
+    AccessTokenForm, ApiChoice, EndSession, OtherApi, PROPOSED_PORTS, Quirks, Redirect,
+    RedirectPorts, RefreshTokens,
 };
 use super::{Flows, IssuerForm, Offer, Preset};
 
@@ -30,6 +31,13 @@ pub(super) static PRESET: Preset = Preset {
         ),
         refresh: RefreshTokens::Always,
         api: ApiChoice::Scope,
+        other_api: OtherApi::No(
+            "Cognito puts all scopes of the login into each token; sign in with the scopes of both.",
+        ),
+        end_session: EndSession::ByPerson(
+            "Cognito ends a session only on the way to a registered address; close the browser, or \
+             sign in as somebody else.",
+        ),
         access_token: AccessTokenForm::JwtWithoutAudience,
         advertises_pkce: false,
         verification_uri_complete: false,

@@ -3,7 +3,9 @@
 
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
-use super::quirks::{AccessTokenForm, ApiChoice, Quirks, Redirect, RedirectPorts, Revocation};
+use super::quirks::{
+    AccessTokenForm, ApiChoice, OtherApi, Quirks, Redirect, RedirectPorts, Revocation,
+};
 use super::{Flows, IssuerForm, Offer, Preset};
 use crate::AssertionAudience;
 
@@ -32,6 +34,7 @@ pub(super) static PRESET: Preset = Preset {
     quirks: Quirks {
         redirect: Redirect::new("localhost", "", RedirectPorts::Any),
         api: ApiChoice::Scope,
+        other_api: OtherApi::Scope,
         access_token: AccessTokenForm::ElseForProvider,
         assertion_audience: AssertionAudience::Endpoint,
         revocation: Revocation::ByPerson(

@@ -6,8 +6,8 @@ use url::Url;
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
 use super::quirks::{
-    AccessTokenForm, ApiChoice, IdentitySource, MetadataSource, Quirks, Redirect, RedirectPorts,
-    RefreshTokens, Revocation, ScopeSeparator, SecretUse, UserClaims,
+    AccessTokenForm, ApiChoice, IdentitySource, MetadataSource, OtherApi, Quirks, Redirect,
+    RedirectPorts, RefreshTokens, Revocation, ScopeSeparator, SecretUse, UserClaims,
 };
 use super::{Flows, IssuerForm, Offer, Preset};
 use crate::{Issuer, Metadata};
@@ -34,6 +34,10 @@ pub(super) static PRESET: Preset = Preset {
         redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         refresh: RefreshTokens::Always,
         api: ApiChoice::None,
+        other_api: OtherApi::No(
+            "GitHub's access tokens are for its own API; what they may do there, the scopes of the \
+             login say.",
+        ),
         access_token: AccessTokenForm::Opaque,
         revocation: Revocation::ByPerson(
             "GitHub keeps the authorization until you revoke it under Settings, Applications.",

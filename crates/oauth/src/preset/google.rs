@@ -3,7 +3,7 @@
 
 use super::meaning::Rule;
 use super::quirks::{
-    AccessTokenForm, ApiChoice, Quirks, Redirect, RedirectPorts, RefreshTokens, SecretUse,
+    AccessTokenForm, ApiChoice, OtherApi, Quirks, Redirect, RedirectPorts, RefreshTokens, SecretUse,
 };
 use super::{Flows, IssuerForm, Offer, Preset};
 
@@ -22,6 +22,9 @@ pub(super) static PRESET: Preset = Preset {
         redirect: Redirect::new("127.0.0.1", "", RedirectPorts::AnyUnregistered),
         refresh: RefreshTokens::Parameters(&[("access_type", "offline"), ("prompt", "consent")]),
         api: ApiChoice::None,
+        other_api: OtherApi::No(
+            "Google's access tokens are for its own APIs; which of them, the scopes of the login say.",
+        ),
         access_token: AccessTokenForm::Opaque,
         verification_uri_complete: false,
         ..Quirks::NONE

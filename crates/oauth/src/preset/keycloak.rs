@@ -2,7 +2,9 @@
 
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
-use super::quirks::{AccessTokenForm, ApiChoice, DevicePkce, Quirks, Redirect, RedirectPorts};
+use super::quirks::{
+    AccessTokenForm, ApiChoice, DevicePkce, OtherApi, Quirks, Redirect, RedirectPorts,
+};
 use super::{Flows, IssuerForm, Offer, Preset};
 
 pub(super) static PRESET: Preset = Preset {
@@ -27,6 +29,10 @@ pub(super) static PRESET: Preset = Preset {
     quirks: Quirks {
         redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         api: ApiChoice::AtServer,
+        other_api: OtherApi::No(
+            "Keycloak puts the audiences of a client into all of its tokens; have the audience \
+             mapped for this client, or exchange the token.",
+        ),
         access_token: AccessTokenForm::Jwt,
         offline_access_needs_consent: false,
         device_pkce: DevicePkce::Taken,

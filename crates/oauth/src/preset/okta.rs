@@ -3,7 +3,10 @@
 
 use super::meaning::Rule;
 use super::parts::{PartName, PartUse, Parts, PartsError};
-use super::quirks::{AccessTokenForm, ApiChoice, PROPOSED_PORTS, Quirks, Redirect, RedirectPorts};
+use super::quirks::{
+    AccessTokenForm, ApiChoice, EndSession, OtherApi, PROPOSED_PORTS, Quirks, Redirect,
+    RedirectPorts,
+};
 use super::{Flows, IssuerForm, Offer, Preset};
 use crate::AssertionAudience;
 
@@ -43,6 +46,13 @@ pub(super) static PRESET: Preset = Preset {
             RedirectPorts::Registered(PROPOSED_PORTS),
         ),
         api: ApiChoice::AtServer,
+        other_api: OtherApi::No(
+            "An Okta authorization server has one audience; sign in at the other server, under a \
+             profile of its own.",
+        ),
+        end_session: EndSession::ByPerson(
+            "Okta wants the ID token in the address; sign out on its dashboard instead.",
+        ),
         access_token: AccessTokenForm::Jwt,
         assertion_audience: AssertionAudience::Endpoint,
         offline_access_needs_consent: false,

@@ -1,6 +1,6 @@
 //! Where providers differ, each difference under its own name.
 
-use crate::{AssertionAudience, Issuer, Metadata, ScopeSet};
+use crate::{AssertionAudience, Issuer, Metadata, ScopeSet, Target};
 
 /// Where a provider departs from the specifications, or leaves a choice that has to be made.
 ///
@@ -23,12 +23,16 @@ pub struct Quirks {
     pub offline_access_needs_consent: bool,
     /// How the API is named that the access token is for.
     pub api: ApiChoice,
+    /// How a session gets a token for another API.
+    pub other_api: OtherApi,
     /// What the access token is.
     pub access_token: AccessTokenForm,
     /// Whom a client assertion is addressed to (RFC 7523, section 3).
     pub assertion_audience: AssertionAudience,
     /// Whether tokens can be ended at the server.
     pub revocation: Revocation,
+    /// Whether a browser can be sent to end its session there.
+    pub end_session: EndSession,
     /// What stands between the scopes of a token response.
     pub scope_separator: ScopeSeparator,
     /// Whether the metadata mentions PKCE. It is used in any case.
@@ -219,6 +223,66 @@ pub enum ApiChoice {
     None,
 }
 
+/// How a session gets a token for another API than the one that was signed in for, by a refresh request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OtherApi {
+    /// Each as it was named: by `resource` (RFC 8707, section 2.2) or by `audience`.
+    Named,
+    /// By `audience`, whatever it was named.
+    Audience,
+    /// By `scope`, each of the API in full; `/.default` after its name stands for all that the
+    /// application may do there.
+    Scope,
+    /// Not at all. What to do instead, as a sentence.
+    No(&'static str),
+}
+
+impl OtherApi {
+    /// The same API in the provider's own words. `offline` says whether the next refresh token has to
+    /// be asked for.
+    ///
+    /// # Errors
+    /// What to do instead, as a sentence, where the provider has no way.
+    pub fn spelled(self, target: &Target, offline: bool) -> Result<Target, &'static str> {
+        let mut spelled = target.clone();
+        match self {
+            Self::Named => {}
+            Self::Audience => {
+                let resources = std::mem::take(&mut spelled.resources);
+                spelled.audiences.splice(0..0, resources);
+            }
+            Self::Scope => {
+                let names: Vec<String> = target
+                    .names()
+                    .map(|name| format!("{name}/.default"))
+                    .collect();
+                let wanted = if target.scopes.is_empty() {
+                    names
+                } else {
+                    Vec::new()
+                };
+                for scope in wanted
+                    .into_iter()
+                    .chain(offline.then(|| "offline_access".to_owned()))
+                {
+                    // A name that is no scope token names nothing there.
+                    let _ = spelled.scopes.insert(scope);
+                }
+                spelled.resources.clear();
+                spelled.audiences.clear();
+            }
+            Self::No(instead) => return Err(instead),
+        }
+        Ok(spelled)
+    }
+
+    /// Whether the token that comes back names the API as it was asked for, in its `aud`.
+    pub fn is_repeated(self) -> bool {
+        !matches!(self, Self::Scope)
+    }
+}
+
 /// What the access token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -257,6 +321,18 @@ pub enum Revocation {
     ByPerson(&'static str),
 }
 
+/// Whether a browser can be sent to end its session at the server, with no more than the client's name in
+/// the address (OpenID Connect RP-Initiated Logout 1.0, section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndSession {
+    /// It can, where the metadata names the page.
+    Page,
+    /// The page wants more than a program can put into an address that others may read. How a person
+    /// does it, as a sentence.
+    ByPerson(&'static str),
+}
+
 /// What stands between the scopes of a token response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -290,9 +366,11 @@ impl Quirks {
         refresh: RefreshTokens::OfflineAccess,
         offline_access_needs_consent: true,
         api: ApiChoice::Resource,
+        other_api: OtherApi::Named,
         access_token: AccessTokenForm::Unknown,
         assertion_audience: AssertionAudience::Issuer,
         revocation: Revocation::Rfc7009,
+        end_session: EndSession::Page,
         scope_separator: ScopeSeparator::Space,
         advertises_pkce: true,
         device_pkce: DevicePkce::Unknown,

@@ -1,7 +1,9 @@
 //! What holds for every preset: texts that can be read aloud, scopes that exist, meanings that help.
 
-use countersign_oauth::preset::{MetadataSource, Offer, Preset, RefreshTokens};
-use countersign_oauth::{Issuer, ScopeSet};
+use countersign_oauth::preset::{
+    EndSession, MetadataSource, Offer, OtherApi, Preset, RefreshTokens,
+};
+use countersign_oauth::{Issuer, ScopeSet, Target};
 
 fn is_sentence(text: &str) -> bool {
     text.chars().next().is_some_and(char::is_uppercase) && text.ends_with('.')
@@ -82,5 +84,73 @@ fn the_codes_of_the_specifications_are_explained_at_any_provider() {
             "{}",
             preset.name
         );
+    }
+}
+
+#[test]
+fn what_cannot_be_done_says_in_a_sentence_what_can() {
+    for preset in Preset::ALL {
+        let mut texts = Vec::new();
+        if let OtherApi::No(text) = preset.quirks.other_api {
+            texts.push(text);
+        }
+        if let EndSession::ByPerson(text) = preset.quirks.end_session {
+            texts.push(text);
+        }
+        for text in texts {
+            assert!(
+                is_sentence(text) && text.is_ascii(),
+                "{}: {text}",
+                preset.name
+            );
+        }
+    }
+}
+
+/// Auth0, "Multi-Resource Refresh Token"; Microsoft identity platform, "Refresh the access token".
+#[test]
+fn another_api_is_named_as_the_provider_wants_it() {
+    let asked = Target {
+        resources: vec!["https://api.example.com".to_owned()],
+        ..Target::default()
+    };
+    let spelled = |name: &str, target: &Target| {
+        let quirks = Preset::by_name(name).unwrap().quirks;
+        let spelled = quirks.other_api.spelled(target, true);
+        spelled.map(
+            |Target {
+                 resources,
+                 audiences,
+                 scopes,
+             }| {
+                format!(
+                    "{} | {} | {scopes}",
+                    resources.join(" "),
+                    audiences.join(" ")
+                )
+            },
+        )
+    };
+    let answer = |text: &str| Ok(text.to_owned());
+    assert_eq!(
+        spelled("oidc", &asked),
+        answer("https://api.example.com |  | ")
+    );
+    assert_eq!(
+        spelled("auth0", &asked),
+        answer(" | https://api.example.com | ")
+    );
+    let default = " |  | https://api.example.com/.default offline_access";
+    assert_eq!(spelled("entra", &asked), answer(default));
+    let scopes = Target {
+        scopes: ScopeSet::parse("api://1/read").unwrap(),
+        ..asked.clone()
+    };
+    assert_eq!(
+        spelled("entra", &scopes),
+        answer(" |  | api://1/read offline_access")
+    );
+    for none in ["okta", "keycloak", "cognito", "google", "github"] {
+        assert!(spelled(none, &asked).is_err(), "{none}");
     }
 }
