@@ -24,6 +24,28 @@ pub enum Error {
     #[error("the required scope cannot be used")]
     Scope(#[source] InvalidScope),
 
+    /// No signature algorithm is left.
+    #[error("no signature algorithm is allowed")]
+    NoAlgorithm,
+
+    /// The same issuer is trusted twice. Which of the two sets of rules a token
+    /// had to satisfy would be a guess.
+    #[error("the issuer {0} is trusted twice")]
+    IssuerTwice(String),
+
+    /// An authentication context class cannot stand in a challenge (RFC 9470,
+    /// section 3).
+    #[error("{0:?} cannot be asked for as an acr value")]
+    Acr(String),
+
+    /// A sign-in may be older than a year.
+    #[error("a max_age of {0} seconds is longer than a year")]
+    MaxAge(u64),
+
+    /// The address of the resource metadata is not one (RFC 9728, section 3).
+    #[error("{0:?} cannot be the address of resource metadata")]
+    ResourceMetadata(String),
+
     /// The leeway is longer than the five minutes that any clock needs.
     #[error("a leeway of {0} seconds is more than the 300 that are allowed")]
     Leeway(u64),
@@ -52,6 +74,11 @@ impl Error {
             Self::Issuer(_) => "invalid_issuer",
             Self::NoAudience => "audience_missing",
             Self::Scope(_) => "invalid_scope",
+            Self::NoAlgorithm => "algorithm_missing",
+            Self::IssuerTwice(_) => "issuer_twice",
+            Self::Acr(_) => "invalid_acr",
+            Self::MaxAge(_) => "max_age_too_long",
+            Self::ResourceMetadata(_) => "invalid_resource_metadata",
             Self::Leeway(_) => "leeway_too_long",
             Self::CaCertificate(_) => "ca_certificate_unusable",
             Self::Tls(_) => "tls_configuration",

@@ -116,6 +116,19 @@ pub struct KeyStatus {
     pub last_error: Option<Arc<Error>>,
 }
 
+impl KeyStatus {
+    /// That there are no keys.
+    pub(crate) fn none() -> Self {
+        Self {
+            ready: false,
+            fetched_at: None,
+            keys: 0,
+            skipped: Vec::new(),
+            last_error: None,
+        }
+    }
+}
+
 impl KeyCache {
     pub(crate) fn new(
         fetcher: Box<dyn FetchKeys>,

@@ -12,19 +12,19 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::credentials::bearer_token;
-use crate::{Caller, Rejection, Validator};
+use crate::{Demands, Presented, Rejection, Validator};
 
 type RejectionHook = Arc<dyn Fn(&Rejection) + Send + Sync>;
 
 /// Refuses every request without a good token, and gives the others a
-/// [`Caller`] in their extensions.
+/// [`Caller`](crate::Caller) in their extensions.
 ///
 /// Works with any service over `http` types whose response body has a
 /// `Default`, which stands for "empty": axum, hyper, tonic.
 #[derive(Clone)]
 pub struct ValidatorLayer {
     validator: Validator,
+    demands: Arc<Demands>,
     on_rejection: Option<RejectionHook>,
 }
 
@@ -33,8 +33,16 @@ impl ValidatorLayer {
     pub fn new(validator: Validator) -> Self {
         Self {
             validator,
+            demands: Arc::default(),
             on_rejection: None,
         }
+    }
+
+    /// Asks for this beyond what the validator asks of every token.
+    #[must_use]
+    pub fn demands(mut self, demands: Demands) -> Self {
+        self.demands = Arc::new(demands);
+        self
     }
 
     /// Calls `hook` for every refused request, to log or count it. It runs on
@@ -97,20 +105,20 @@ where
             // Taken apart so that only the head is borrowed while we wait: the
             // body need not be `Sync`.
             let (mut head, body) = request.into_parts();
-            let verdict = match bearer_token(&head.headers, &head.uri) {
-                Ok(token) => layer.validator.validate(token).await,
-                Err(rejection) => Err(rejection),
+            let verdict = {
+                let presented = Presented::head(&head);
+                layer.validator.check(&presented, &layer.demands).await
             };
             match verdict {
-                Ok(token) => {
-                    head.extensions.insert(Caller::from(token));
+                Ok(caller) => {
+                    head.extensions.insert(caller);
                     inner.call(Request::from_parts(head, body)).await
                 }
                 Err(rejection) => {
                     if let Some(hook) = &layer.on_rejection {
                         hook(&rejection);
                     }
-                    Ok(rejection.response())
+                    Ok(rejection.response(layer.validator.advice()))
                 }
             }
         })

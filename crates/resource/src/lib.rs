@@ -22,29 +22,39 @@
 //! sender-constrained tokens (they are refused), nor for what a caller may do
 //! beyond the scopes that are asked for.
 
+mod advice;
 mod caller;
 mod clock;
 mod credentials;
+mod demands;
 mod error;
 mod http_client;
 mod issuer_keys;
 mod keys;
 mod layer;
+mod presented;
+mod profile;
 mod rejection;
 pub mod state;
 mod token;
+mod trust;
 mod validator;
 
 #[cfg(test)]
 mod testing;
 
-pub use caller::Caller;
+pub use advice::Advice;
+pub use caller::{Caller, Presentation};
 pub use clock::{Clock, SystemClock};
-pub use countersign_jose::{Timestamp, Verified};
+pub use countersign_jose::{Algorithm, Claims, Timestamp};
 pub use countersign_oauth::{FetchedKeys, ScopeSet};
+pub use demands::{Demands, DemandsBuilder};
 pub use error::Error;
 pub use keys::{FetchFuture, FetchKeys, KeyStatus};
 pub use layer::{ValidatorLayer, ValidatorService};
+pub use presented::Presented;
+pub use profile::TokenProfile;
 pub use rejection::Rejection;
-pub use token::AccessToken;
+pub use token::{AccessToken, Confirmation};
+pub use trust::Trust;
 pub use validator::{Validator, ValidatorBuilder};

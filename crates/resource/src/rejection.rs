@@ -12,12 +12,12 @@ use countersign_jose as jose;
 use countersign_oauth::challenge::BearerChallenge;
 use countersign_oauth::{ErrorCode, ScopeSet};
 use http::header::{CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::Error;
+use crate::{Advice, Error};
 
 /// Why a request was refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
     /// No bearer token in the `Authorization` header.
@@ -46,10 +46,15 @@ pub enum Rejection {
         found: String,
     },
 
-    /// `iss` is not the configured issuer.
+    /// A claim says that this is another kind of token, or lacks what tells an
+    /// access token of this provider from its other tokens.
+    #[error("the token is not an access token, as its {0} claim says")]
+    OtherKind(&'static str),
+
+    /// `iss` is not a configured issuer.
     #[error("the token is from the issuer {found:?}, not {expected:?}")]
     WrongIssuer {
-        /// The configured issuer.
+        /// The configured issuers, separated by spaces.
         expected: String,
         /// What the token says; not verified.
         found: String,
@@ -122,6 +127,52 @@ pub enum Rejection {
     #[error("the token is bound to a key and came without proof of it")]
     SenderConstrained,
 
+    /// The proof of possession is missing or wrong (RFC 9449, section 4.3).
+    #[error("the proof of possession is not good")]
+    InvalidProof(#[source] jose::dpop::ProofError),
+
+    /// The proof has to hold a nonce of ours (RFC 9449, section 9).
+    #[error("the proof of possession lacks a nonce of ours")]
+    ProofNonce {
+        /// The nonce to use.
+        nonce: String,
+    },
+
+    /// The proof has been seen before (RFC 9449, section 11.1).
+    #[error("the proof of possession was used before")]
+    ProofReplayed,
+
+    /// The token is bound to a certificate (RFC 8705, section 3) that is not the
+    /// one of this connection.
+    #[error("the token is bound to another client certificate")]
+    CertificateMismatch,
+
+    /// The route wants a token that is bound to its sender, and this one is not.
+    #[error("the token is not bound to its sender")]
+    NotSenderConstrained,
+
+    /// The token, its session or its subject is on the deny list, or its issuer
+    /// says that it is not active (RFC 7662, section 2.2).
+    #[error("the token has been revoked")]
+    Revoked,
+
+    /// What must be remembered or looked up cannot be now. The token is neither
+    /// good nor bad.
+    #[error("the shared state cannot be reached")]
+    StateUnavailable {
+        /// When it makes sense to try again.
+        retry_after: Duration,
+    },
+
+    /// The person signed in too weakly or too long ago (RFC 9470, section 3).
+    #[error("the sign-in behind the token is too weak or too old")]
+    InsufficientUserAuthentication {
+        /// The authentication context classes that will do; empty when any.
+        acr_values: Vec<String>,
+        /// How long ago the person may have signed in.
+        max_age: Option<Duration>,
+    },
+
     /// The token is good but does not reach far enough.
     #[error("the token lacks the scope {missing}")]
     InsufficientScope {
@@ -156,6 +207,7 @@ impl Rejection {
             Self::MalformedCredentials => "malformed_credentials",
             Self::MalformedToken(_) => "malformed_token",
             Self::WrongType { .. } => "wrong_type",
+            Self::OtherKind(_) => "other_kind",
             Self::WrongIssuer { .. } => "wrong_issuer",
             Self::UnknownKey => "unknown_key",
             Self::KeysUnavailable { .. } => "keys_unavailable",
@@ -168,6 +220,14 @@ impl Rejection {
             Self::NotYetValid { .. } => "not_yet_valid",
             Self::IssuedInFuture { .. } => "issued_in_future",
             Self::SenderConstrained => "sender_constrained",
+            Self::InvalidProof(_) => "invalid_proof",
+            Self::ProofNonce { .. } => "proof_nonce",
+            Self::ProofReplayed => "proof_replayed",
+            Self::CertificateMismatch => "certificate_mismatch",
+            Self::NotSenderConstrained => "not_sender_constrained",
+            Self::Revoked => "revoked",
+            Self::StateUnavailable { .. } => "state_unavailable",
+            Self::InsufficientUserAuthentication { .. } => "insufficient_user_authentication",
             Self::InsufficientScope { .. } => "insufficient_scope",
         }
     }
@@ -179,7 +239,9 @@ impl Rejection {
             Self::InsufficientScope { .. } => StatusCode::FORBIDDEN,
             // The token may well be good, so neither 401, after which a client
             // would log in again, nor anything that lets it in.
-            Self::KeysUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysUnavailable { .. } | Self::StateUnavailable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::UNAUTHORIZED,
         }
     }
@@ -187,13 +249,20 @@ impl Rejection {
     /// What the caller is told, as a sentence for the client's developer.
     /// Nothing, when no credentials were sent (RFC 6750, section 3.1).
     fn told(&self) -> Option<(ErrorCode, &'static str)> {
-        use ErrorCode::{InsufficientScope, InvalidRequest, InvalidToken};
+        use ErrorCode::{
+            InsufficientScope, InsufficientUserAuthentication, InvalidDpopProof, InvalidRequest,
+            InvalidToken, UseDpopNonce,
+        };
         Some(match self {
-            Self::NoCredentials | Self::KeysUnavailable { .. } => return None,
+            Self::NoCredentials | Self::KeysUnavailable { .. } | Self::StateUnavailable { .. } => {
+                return None;
+            }
             Self::SeveralCredentials => (InvalidRequest, "more than one credential was sent"),
             Self::MalformedCredentials => (InvalidRequest, "the authorization header is malformed"),
             Self::MalformedToken(_) => (InvalidToken, "the token is malformed"),
-            Self::WrongType { .. } => (InvalidToken, "the token is not an access token"),
+            Self::WrongType { .. } | Self::OtherKind(_) => {
+                (InvalidToken, "the token is not an access token")
+            }
             Self::WrongIssuer { .. } => (InvalidToken, "the token is from another issuer"),
             Self::UnknownKey => (InvalidToken, "the token is signed by an unknown key"),
             Self::UnfitKey(_) => (InvalidToken, "the key does not fit the token"),
@@ -205,40 +274,103 @@ impl Rejection {
             Self::NotYetValid { .. } => (InvalidToken, "the token is not valid yet"),
             Self::IssuedInFuture { .. } => (InvalidToken, "the token was issued in the future"),
             Self::SenderConstrained => (InvalidToken, "the token needs proof of possession"),
+            Self::InvalidProof(_) => (InvalidDpopProof, "the proof of possession is not good"),
+            Self::ProofNonce { .. } => (UseDpopNonce, "the proof needs the nonce of this answer"),
+            Self::ProofReplayed => (InvalidDpopProof, "the proof was used before"),
+            Self::CertificateMismatch => (InvalidToken, "the client certificate is another one"),
+            Self::NotSenderConstrained => (InvalidToken, "the token is not bound to its sender"),
+            Self::Revoked => (InvalidToken, "the token has been revoked"),
+            Self::InsufficientUserAuthentication { .. } => (
+                InsufficientUserAuthentication,
+                "a stronger or more recent sign-in is needed",
+            ),
             Self::InsufficientScope { .. } => (InsufficientScope, "the token lacks a scope"),
         })
     }
 
-    /// The value of the `WWW-Authenticate` header (RFC 6750, section 3), or
-    /// none when credentials are not what is wrong.
-    pub fn challenge(&self) -> Option<String> {
-        if matches!(self, Self::KeysUnavailable { .. }) {
-            return None;
+    /// The values of the `WWW-Authenticate` headers (RFC 6750, section 3; RFC
+    /// 9449, section 7.1; RFC 9728, section 5.1), one for each scheme that is
+    /// offered; none when credentials are not what is wrong.
+    pub fn challenges(&self, advice: &Advice) -> Vec<String> {
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            return Vec::new();
         }
-        let mut challenge = BearerChallenge::default();
+        let mut challenge = BearerChallenge {
+            realm: advice.realm_text().map(str::to_owned),
+            ..BearerChallenge::default()
+        };
         if let Some((error, description)) = self.told() {
             challenge.error = Some(error);
             challenge.error_description = Some(description.to_owned());
         }
-        if let Self::InsufficientScope { required, .. } = self {
-            challenge.scope = Some(required.clone());
+        let mut extra = |name: &str, value: String| challenge.extra.push((name.to_owned(), value));
+        match self {
+            Self::InsufficientUserAuthentication {
+                acr_values,
+                max_age,
+            } => {
+                if !acr_values.is_empty() {
+                    extra("acr_values", acr_values.join(" "));
+                }
+                if let Some(max_age) = max_age {
+                    extra("max_age", max_age.as_secs().to_string());
+                }
+            }
+            Self::InsufficientScope { required, .. } => challenge.scope = Some(required.clone()),
+            _ => {}
         }
-        Some(challenge.header_value())
+        if let Some(url) = advice.metadata_url() {
+            let url = url.to_owned();
+            challenge.extra.push(("resource_metadata".to_owned(), url));
+        }
+        let bearer = challenge.header_value();
+        let Some(algorithms) = advice.offers_dpop() else {
+            return vec![bearer];
+        };
+        let algs = ("algs".to_owned(), algorithms.to_owned());
+        challenge.extra.push(algs);
+        let proof = challenge.header_value();
+        let proof = proof.strip_prefix("Bearer").unwrap_or_default();
+        let proof = format!("DPoP{proof}");
+        // What is wrong with a proof can be put right by another proof alone.
+        if self.is_of_proof() {
+            vec![proof]
+        } else {
+            vec![bearer, proof]
+        }
     }
 
-    /// The whole answer: status, challenge, an empty body, and nothing that a
+    /// Whether it is the proof, or the lack of one, that is refused.
+    fn is_of_proof(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidProof(_) | Self::ProofNonce { .. } | Self::ProofReplayed
+        )
+    }
+
+    /// The whole answer: status, challenges, an empty body, and nothing that a
     /// cache would keep.
-    pub fn response<B: Default>(&self) -> Response<B> {
+    pub fn response<B: Default>(&self, advice: &Advice) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        if let Some(challenge) = self.challenge().and_then(|text| text.try_into().ok()) {
-            headers.insert(WWW_AUTHENTICATE, challenge);
+        for challenge in self.challenges(advice) {
+            if let Ok(value) = challenge.try_into() {
+                headers.append(WWW_AUTHENTICATE, value);
+            }
         }
-        if let Self::KeysUnavailable { retry_after, .. } = self {
-            let rounded_up = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, rounded_up.into());
+        match self {
+            Self::KeysUnavailable { retry_after, .. } | Self::StateUnavailable { retry_after } => {
+                let rounded_up = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+                headers.insert(RETRY_AFTER, rounded_up.into());
+            }
+            Self::ProofNonce { nonce } => {
+                if let Ok(nonce) = nonce.try_into() {
+                    headers.insert(HeaderName::from_static("dpop-nonce"), nonce);
+                }
+            }
+            _ => {}
         }
         response
     }
@@ -262,6 +394,7 @@ mod tests {
                 expected: String::new(),
                 found: String::new(),
             },
+            Rejection::OtherKind("token_use"),
             Rejection::UnknownKey,
             Rejection::KeysUnavailable {
                 retry_after: Duration::from_millis(1),
@@ -285,6 +418,21 @@ mod tests {
                 ahead: Duration::from_secs(61),
             },
             Rejection::SenderConstrained,
+            Rejection::InvalidProof(jose::dpop::ProofError::WrongType),
+            Rejection::ProofNonce {
+                nonce: "n".to_owned(),
+            },
+            Rejection::ProofReplayed,
+            Rejection::CertificateMismatch,
+            Rejection::NotSenderConstrained,
+            Rejection::Revoked,
+            Rejection::StateUnavailable {
+                retry_after: Duration::from_secs(1),
+            },
+            Rejection::InsufficientUserAuthentication {
+                acr_values: vec!["mfa".to_owned()],
+                max_age: None,
+            },
             Rejection::InsufficientScope {
                 required: scope("a b"),
                 missing: scope("b"),
@@ -297,14 +445,13 @@ mod tests {
     fn the_status_belongs_to_the_error_that_is_told() {
         for rejection in all() {
             let code = rejection.code();
-            let challenge = rejection
-                .challenge()
-                .map(|text| BearerChallenge::find([&*text]).expect(code));
+            let challenge = rejection.challenges(&Advice::none());
+            let challenge = BearerChallenge::find(challenge.iter().map(String::as_str));
             let status = rejection.status();
             match challenge {
                 None => assert_eq!(
-                    (code, status),
-                    ("keys_unavailable", StatusCode::SERVICE_UNAVAILABLE)
+                    (code.ends_with("_unavailable"), status),
+                    (true, StatusCode::SERVICE_UNAVAILABLE)
                 ),
                 Some(BearerChallenge { error: None, .. }) => {
                     assert_eq!((code, status), ("no_credentials", StatusCode::UNAUTHORIZED));
@@ -316,15 +463,69 @@ mod tests {
                 }) => {
                     let expected = match error {
                         ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
-                        ErrorCode::InvalidToken => StatusCode::UNAUTHORIZED,
+                        // RFC 9449, section 7.1; RFC 9470, section 3.
+                        ErrorCode::InvalidToken
+                        | ErrorCode::InvalidDpopProof
+                        | ErrorCode::UseDpopNonce
+                        | ErrorCode::InsufficientUserAuthentication => StatusCode::UNAUTHORIZED,
                         ErrorCode::InsufficientScope => StatusCode::FORBIDDEN,
-                        other => panic!("{other:?} is none of RFC 6750"),
+                        other => panic!("{other:?} is no error of a resource server"),
                     };
                     assert_eq!(status, expected, "{code}");
                     assert!(error_description.is_some(), "{code}");
                 }
             }
         }
+    }
+
+    fn told(rejection: &Rejection, advice: &Advice) -> Vec<String> {
+        let response: Response<()> = rejection.response(advice);
+        let values = response.headers().get_all(WWW_AUTHENTICATE).iter();
+        values
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// RFC 9728, section 5.1 and RFC 9449, section 7.1.
+    #[test]
+    fn every_challenge_says_where_the_metadata_are_and_which_schemes_do() {
+        let url = "https://api.example.com/.well-known/oauth-protected-resource";
+        let advice = Advice::none().realm("a \"stock\"");
+        let advice = advice
+            .dpop_algorithms("ES256")
+            .resource_metadata(url)
+            .unwrap();
+        assert_eq!(
+            told(&Rejection::NoCredentials, &advice),
+            [
+                format!(r#"Bearer realm="a \"stock\"", resource_metadata="{url}""#),
+                format!(r#"DPoP realm="a \"stock\"", resource_metadata="{url}", algs="ES256""#),
+            ]
+        );
+        let nonce = Rejection::ProofNonce {
+            nonce: "n-1".to_owned(),
+        };
+        let [challenge] = &told(&nonce, &advice)[..] else {
+            panic!("one challenge")
+        };
+        assert!(challenge.starts_with("DPoP ") && challenge.contains("use_dpop_nonce"));
+        let response: Response<()> = nonce.response(&advice);
+        assert_eq!(response.headers()["dpop-nonce"], "n-1");
+    }
+
+    /// RFC 9470, section 3.
+    #[test]
+    fn a_weak_sign_in_is_told_what_would_do() {
+        let rejection = Rejection::InsufficientUserAuthentication {
+            acr_values: vec!["phr".to_owned(), "mfa".to_owned()],
+            max_age: Some(Duration::from_secs(300)),
+        };
+        let challenge = told(&rejection, &Advice::none()).remove(0);
+        assert!(
+            challenge.contains(r#"error="insufficient_user_authentication""#)
+                && challenge.ends_with(r#", acr_values="phr mfa", max_age="300""#),
+            "{challenge}"
+        );
     }
 
     #[test]

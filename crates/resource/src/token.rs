@@ -1,31 +1,66 @@
-//! The access token of RFC 9068, and the rules for its claims.
+//! The access token, and the rules for its claims.
 //!
 //! Pure: no key, no clock, no network. The signature has been verified before
 //! anything here looks at a claim.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_jose::{Claims, Timestamp};
+use countersign_oauth::ScopeSet;
 use countersign_oauth::text::printable;
-use countersign_oauth::{Issuer, ScopeSet};
 
 use crate::Rejection;
+use crate::profile::{Audience, Scope, Shape};
 
-/// The claims of a JWT access token (RFC 9068, section 2.2).
+/// The claims of a verified access token (RFC 9068, section 2.2), or what
+/// stands for them at providers that have others.
 ///
-/// Seen from outside only as `Verified<AccessToken>`, so whoever holds one
-/// knows that its signature and every configured rule have been checked.
-#[derive(Debug)]
+/// Nobody can make one but a validator, so whoever holds one knows that its
+/// signature and every configured rule have been checked.
+#[derive(Debug, Clone)]
 pub struct AccessToken {
-    issuer: String,
-    subject: String,
-    client_id: String,
-    audiences: Vec<String>,
-    scope: ScopeSet,
-    jwt_id: String,
+    claims: Claims,
+    issuer: Arc<str>,
+    shape: &'static Shape,
     issued_at: Timestamp,
     expires_at: Timestamp,
-    claims: Claims,
+    auth_time: Option<Timestamp>,
+    confirmation: Option<Box<Confirmation>>,
+}
+
+/// What a token is bound to (`cnf`, RFC 7800). Whoever presents it must prove
+/// everything that is named here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Confirmation {
+    /// The thumbprint of a key: `jkt` (RFC 9449, section 6.1).
+    pub dpop_key: Option<String>,
+    /// The digest of a certificate: `x5t#S256` (RFC 8705, section 3.1).
+    pub certificate: Option<String>,
+    /// Whether it names something else, or nothing, or is not of its form: then
+    /// nobody can prove it.
+    pub unprovable: bool,
+}
+
+impl Confirmation {
+    fn read(claims: &Claims) -> Option<Self> {
+        if !claims.contains("cnf") {
+            return None;
+        }
+        let mut read = Self::default();
+        let members = claims.get("cnf").and_then(|cnf| cnf.as_object());
+        for (name, value) in members.into_iter().flatten() {
+            let value = value.as_str().filter(|value| !value.is_empty());
+            match (name.as_str(), value) {
+                ("jkt", Some(value)) => read.dpop_key = Some(value.to_owned()),
+                ("x5t#S256", Some(value)) => read.certificate = Some(value.to_owned()),
+                _ => read.unprovable = true,
+            }
+        }
+        read.unprovable |= read.dpop_key.is_none() && read.certificate.is_none();
+        Some(read)
+    }
 }
 
 impl AccessToken {
@@ -37,27 +72,64 @@ impl AccessToken {
     /// `sub`: the person, or the client itself when it acts for nobody. Unique
     /// within the issuer, and the only claim fit to be a key in a database.
     pub fn subject(&self) -> &str {
-        &self.subject
+        self.text("sub").unwrap_or_default()
     }
 
-    /// `client_id`: the program that the token was issued to.
-    pub fn client_id(&self) -> &str {
-        &self.client_id
+    /// `client_id`, or what the provider has instead: the program that the
+    /// token was issued to.
+    pub fn client_id(&self) -> Option<&str> {
+        self.text(self.shape.client_id)
     }
 
-    /// `aud`: every API that the token is for; this one is among them.
-    pub fn audiences(&self) -> &[String] {
-        &self.audiences
+    /// `aud`: every API that the token is for; this one is among them, unless
+    /// the provider's tokens have no audience.
+    pub fn audiences(&self) -> Vec<&str> {
+        self.claims.string_or_array("aud").unwrap_or_default()
     }
 
-    /// `scope`: what the caller may ask for; empty when the token has none.
-    pub fn scope(&self) -> &ScopeSet {
-        &self.scope
+    /// Whether the caller may ask for this scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes().any(|held| held == scope)
     }
 
-    /// `jti`: unique for this token.
-    pub fn jwt_id(&self) -> &str {
-        &self.jwt_id
+    /// What the caller may ask for, in the order of the token.
+    pub fn scopes(&self) -> impl Iterator<Item = &str> {
+        let (text, list) = match self.shape.scope {
+            Scope::Text(claim) => (self.text(claim), Vec::new()),
+            Scope::List(claim) => (None, self.claims.string_or_array(claim).unwrap_or_default()),
+        };
+        let text = text.unwrap_or_default().split(' ');
+        text.filter(|scope| !scope.is_empty()).chain(list)
+    }
+
+    /// What the caller may ask for, as a set; empty when the token has none.
+    pub fn scope(&self) -> ScopeSet {
+        let mut set = ScopeSet::new();
+        for scope in self.scopes() {
+            // Each was read as a scope token before this token was made.
+            let _ = set.insert(scope);
+        }
+        set
+    }
+
+    /// `jti`, or what the provider has instead: unique for this token.
+    pub fn jwt_id(&self) -> Option<&str> {
+        self.text(self.shape.jwt_id?)
+    }
+
+    /// `sid`: the session at the issuer that the token belongs to.
+    pub fn session_id(&self) -> Option<&str> {
+        self.text("sid")
+    }
+
+    /// `acr`: how the person signed in (RFC 9470, section 6.1).
+    pub fn acr(&self) -> Option<&str> {
+        self.text("acr")
+    }
+
+    /// `auth_time`: when the person signed in (RFC 9470, section 6.1).
+    pub fn auth_time(&self) -> Option<Timestamp> {
+        self.auth_time
     }
 
     /// `iat`: when the token was issued.
@@ -70,53 +142,83 @@ impl AccessToken {
         self.expires_at
     }
 
+    /// `cnf`: what the token is bound to; nothing for a bearer token.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.confirmation.as_deref()
+    }
+
     /// All claims, for those that have no accessor here. Their values are the
     /// issuer's word; text in them is not safe to print.
     pub fn claims(&self) -> &Claims {
         &self.claims
     }
+
+    fn text(&self, claim: &str) -> Option<&str> {
+        self.claims.str(claim).ok().flatten()
+    }
 }
 
-/// What a token must satisfy; the configuration of one validator.
+/// What the tokens of one issuer must satisfy.
 #[derive(Debug)]
 pub(crate) struct Rules {
-    pub(crate) issuer: Issuer,
+    pub(crate) issuer: Arc<str>,
     pub(crate) audiences: Vec<String>,
-    pub(crate) required_scope: ScopeSet,
+    pub(crate) shape: &'static Shape,
     pub(crate) leeway: Duration,
 }
 
 impl Rules {
     /// Makes an access token of verified claims, or says which rule they break.
     ///
-    /// The order is that of RFC 9068, section 4, with the scope last: a token
-    /// that is not for us must not be told what it lacks.
+    /// The order is that of RFC 9068, section 4. What is asked for beyond a good
+    /// token is not decided here: a token that is not for us must not be told
+    /// what it lacks.
     pub(crate) fn check(&self, claims: Claims, now: Timestamp) -> Result<AccessToken, Rejection> {
+        let shape = self.shape;
         let issuer = required(&claims, "iss")?;
-        if issuer != self.issuer.as_str() {
+        if issuer != &*self.issuer {
             return Err(self.wrong_issuer(issuer));
         }
-        let audiences = self.check_audience(&claims)?;
-        let (issued_at, expires_at) = self.check_times(&claims, now)?;
-        let subject = required(&claims, "sub")?.to_owned();
-        let client_id = required(&claims, "client_id")?.to_owned();
-        let jwt_id = required(&claims, "jti")?.to_owned();
-        // RFC 7800, section 3.1: whoever presents the token must prove that the
-        // key is theirs. Nothing here can check a proof yet, so no such token is
-        // let in, whatever form its `cnf` has.
-        if claims.get("cnf").is_some() {
-            return Err(Rejection::SenderConstrained);
+        if let Some(mark) = shape.mark_of_another(&claims) {
+            return Err(Rejection::OtherKind(mark));
         }
-        let scope = self.check_scope(&claims)?;
+        for (claim, values) in shape.fixed {
+            let found = required(&claims, claim)?;
+            if !values.contains(&found) {
+                return Err(Rejection::OtherKind(claim));
+            }
+        }
+        let client_id = required(&claims, shape.client_id)?;
+        self.check_audience(&claims, client_id)?;
+        let (issued_at, expires_at) = self.check_times(&claims, now)?;
+        required(&claims, "sub")?;
+        if let Some(claim) = shape.jwt_id
+            && !required(&claims, claim)?.starts_with(shape.jwt_id_prefix)
+        {
+            return Err(Rejection::OtherKind(claim));
+        }
+        for claim in shape.required {
+            required(&claims, claim)?;
+        }
+        if let [first, ..] = shape.one_of
+            && !shape.one_of.iter().any(|claim| claims.contains(claim))
+        {
+            return Err(Rejection::MissingClaim(first));
+        }
+        check_scope(&claims, shape.scope)?;
+        // Not needed by everyone, but nobody may find them of another type.
+        for claim in ["acr", "sid"] {
+            claims
+                .str(claim)
+                .map_err(|_| Rejection::MalformedClaim(claim))?;
+        }
         Ok(AccessToken {
-            issuer: self.issuer.to_string(),
-            subject,
-            client_id,
-            audiences,
-            scope,
-            jwt_id,
+            issuer: Arc::clone(&self.issuer),
+            shape,
             issued_at,
             expires_at,
+            auth_time: date(&claims, "auth_time")?,
+            confirmation: Confirmation::read(&claims).map(Box::new),
             claims,
         })
     }
@@ -128,18 +230,25 @@ impl Rules {
         }
     }
 
-    fn check_audience(&self, claims: &Claims) -> Result<Vec<String>, Rejection> {
+    fn check_audience(&self, claims: &Claims, client_id: &str) -> Result<(), Rejection> {
         let found = claims
             .string_or_array("aud")
             .map_err(|_| Rejection::MalformedClaim("aud"))?;
-        if found.is_empty() {
-            return Err(Rejection::MissingClaim("aud"));
+        let found = match (&*found, self.shape.audience) {
+            // An empty list is for nobody; only a claim that is not there lets
+            // the client stand for it.
+            ([], Audience::OrClient) if !claims.contains("aud") => vec![client_id],
+            ([], _) => return Err(Rejection::MissingClaim("aud")),
+            _ => found,
+        };
+        if !self.shape.may_be_for_its_client && found.contains(&client_id) {
+            return Err(Rejection::OtherKind("aud"));
         }
         if found
             .iter()
             .any(|audience| self.audiences.iter().any(|ours| ours == audience))
         {
-            Ok(found.into_iter().map(str::to_owned).collect())
+            Ok(())
         } else {
             Err(Rejection::WrongAudience {
                 expected: self.audiences.clone(),
@@ -177,27 +286,32 @@ impl Rules {
         }
         Ok((issued_at, expires_at))
     }
+}
 
-    fn check_scope(&self, claims: &Claims) -> Result<ScopeSet, Rejection> {
-        let malformed = || Rejection::MalformedClaim("scope");
-        let mut held = ScopeSet::new();
-        for scope in claims.scope().map_err(|_| malformed())? {
-            // A scope that is written twice makes one wonder what else its
-            // writer lets others put there.
-            if !held.insert(scope).is_ok_and(|new| new) {
-                return Err(malformed());
-            }
-        }
-        let missing = self.required_scope.difference(&held);
-        if missing.is_empty() {
-            Ok(held)
-        } else {
-            Err(Rejection::InsufficientScope {
-                required: self.required_scope.clone(),
-                missing,
-            })
-        }
+/// Every scope once, and each of them a scope token (RFC 6749, section 3.3).
+fn check_scope(claims: &Claims, scope: Scope) -> Result<(), Rejection> {
+    let malformed = || Rejection::MalformedClaim(scope.claim());
+    let mut scopes = match scope {
+        Scope::Text(claim) => match claims.str(claim) {
+            Ok(None | Some("")) => Vec::new(),
+            Ok(Some(text)) => text.split(' ').collect(),
+            Err(_) => return Err(malformed()),
+        },
+        // One string would be read as one scope, whatever spaces it has.
+        Scope::List(claim) => claims.string_or_array(claim).map_err(|_| malformed())?,
+    };
+    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    let is_token = |scope: &&str| !scope.is_empty() && scope.bytes().all(allowed);
+    if !scopes.iter().all(is_token) {
+        return Err(malformed());
     }
+    // A scope that is written twice makes one wonder what else its writer lets
+    // others put there.
+    scopes.sort_unstable();
+    if scopes.windows(2).any(|pair| pair.first() == pair.get(1)) {
+        return Err(malformed());
+    }
+    Ok(())
 }
 
 /// A string claim that must be there and not be empty: an empty `sub` names

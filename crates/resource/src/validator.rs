@@ -1,45 +1,27 @@
-//! The validator: one issuer, one API, and what a token must be to pass.
+//! The validator: the issuers that are trusted, and what a request must present to pass.
 //!
-//! Not responsible for where the token was found in the request, nor for the
-//! answer to it.
+//! Not responsible for the answer to a request that is refused, nor for what a caller may do beyond
+//! what is demanded.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_jose::{Algorithm, Header, KeySet, Unverified, Verified};
+use countersign_jose::{Header, KeySet, Unverified};
 use countersign_oauth::text::printable;
-use countersign_oauth::{Issuer, ScopeSet};
 
-use crate::issuer_keys::IssuerKeys;
-use crate::keys::KeyCache;
-use crate::token::Rules;
-use crate::{AccessToken, Clock, Error, FetchKeys, KeyStatus, Rejection, SystemClock};
+use crate::credentials::bearer_token;
+use crate::trust::{Trust, Trusted};
+use crate::{
+    AccessToken, Advice, Caller, Clock, Demands, DemandsBuilder, Error, FetchKeys, KeyStatus,
+    Presentation, Presented, Rejection, SystemClock, TokenProfile,
+};
 
 /// The clocks of two well-kept machines differ by less.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
-/// How long keys are trusted beyond their life while the issuer is down.
-const DEFAULT_STALENESS: Duration = Duration::from_secs(24 * 60 * 60);
-const LONGEST_STALENESS: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// Every signature that `jose` knows is good for an access token. What a key
-/// may verify is fixed by the key, so a token cannot choose among these.
-const ALGORITHMS: &[Algorithm] = &[
-    Algorithm::Rs256,
-    Algorithm::Rs384,
-    Algorithm::Rs512,
-    Algorithm::Ps256,
-    Algorithm::Ps384,
-    Algorithm::Ps512,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::Es512,
-    Algorithm::EdDsa,
-];
-
-/// Decides whether an access token may be used at this API.
+/// Decides whether a request, or an access token alone, may pass at this API.
 ///
 /// Cloning is cheap, and clones share the keys. Must be used inside a Tokio
 /// runtime, because keys are fetched in a task of their own.
@@ -49,8 +31,11 @@ pub struct Validator {
 }
 
 struct Inner {
-    rules: Rules,
-    keys: Arc<KeyCache>,
+    trusted: Vec<Trusted>,
+    /// What is asked of every token, whatever the route.
+    demands: Demands,
+    advice: Advice,
+    leeway: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -59,63 +44,151 @@ impl Validator {
     /// exactly as it writes its own name.
     pub fn builder(issuer: impl Into<String>) -> ValidatorBuilder {
         ValidatorBuilder {
-            issuer: issuer.into(),
-            audiences: Vec::new(),
-            required_scopes: Vec::new(),
+            first: Trust::issuer(issuer),
+            others: Vec::new(),
+            demands: Demands::builder(),
+            advice: Advice::none(),
             leeway: DEFAULT_LEEWAY,
-            longest_staleness: DEFAULT_STALENESS,
-            ca_certificates: Vec::new(),
-            fetcher: None,
             clock: None,
         }
     }
 
-    /// Verifies a token and checks it against every rule (RFC 9068, section 4).
+    /// Verifies a bearer token and checks it against every rule (RFC 9068,
+    /// section 4), for those who have no more than the string.
     ///
     /// The checks go from cheap to expensive, and nothing is sent for a token
-    /// that cannot be good: only a well-formed access token that claims our
-    /// issuer, and whose key is not known, can lead to a fetch, and that under
-    /// a cooldown. Waits for at most one fetch of the keys.
+    /// that cannot be good: only a well-formed access token that claims a
+    /// trusted issuer, and whose key is not known, can lead to a fetch, and that
+    /// under a cooldown. Waits for at most one fetch of the keys.
     ///
     /// # Errors
     ///
-    /// The [`Rejection`] that says which rule the token breaks.
-    pub async fn validate(&self, token: &str) -> Result<Verified<AccessToken>, Rejection> {
-        let Inner { rules, keys, clock } = &*self.inner;
+    /// The [`Rejection`] that says which rule the token breaks. A token that is
+    /// bound to a key or a certificate (`cnf`) is refused: without the request,
+    /// nobody can say whether it was stolen.
+    pub async fn validate(&self, token: &str) -> Result<Caller, Rejection> {
+        let token = self.verified(token).await?;
+        let caller = as_bearer(token)?;
+        self.meets(&caller, &self.inner.demands)?;
+        Ok(caller)
+    }
+
+    /// Finds the credentials of a request, verifies them, and compares them with
+    /// what is demanded of every token and on this route.
+    ///
+    /// # Errors
+    ///
+    /// The [`Rejection`] that says what is missing or wrong.
+    pub async fn check(
+        &self,
+        request: &Presented<'_>,
+        demands: &Demands,
+    ) -> Result<Caller, Rejection> {
+        let token = bearer_token(request.headers, request.uri)?;
+        let token = self.verified(token).await?;
+        let caller = as_bearer(token)?;
+        self.meets(&caller, &self.inner.demands)?;
+        self.meets(&caller, demands)?;
+        Ok(caller)
+    }
+
+    /// A token whose signature and claims are good. Whether it is used by whom
+    /// it was given to is a question to the request.
+    async fn verified(&self, token: &str) -> Result<Arc<AccessToken>, Rejection> {
         let token = Unverified::<AccessToken>::parse(token).map_err(Rejection::of_token)?;
-        if !token.header().is_type("at+jwt") {
+        // Not yet believed, only good enough to choose the keys and to refuse
+        // early; it is compared again among the verified claims.
+        let issuer = token.unverified_issuer().map_err(Rejection::of_token)?;
+        let trusted = self.trusted(issuer)?;
+        if !trusted.rules.shape.takes_type(token.header()) {
             return Err(Rejection::WrongType {
                 found: printable(token.header().typ().unwrap_or_default()),
             });
         }
-        // Not yet believed, only good enough to refuse early; it is compared
-        // again among the verified claims.
-        let issuer = token.unverified_issuer().map_err(Rejection::of_token)?;
-        if issuer != rules.issuer.as_str() {
-            return Err(rules.wrong_issuer(issuer));
-        }
-        let keys = keys.holding(|keys| knows(keys, token.header())).await?;
+        let keys = trusted
+            .keys
+            .holding(|keys| knows(keys, token.header()))
+            .await?;
+        let now = self.inner.clock.now();
         token
-            .verify(&keys, ALGORITHMS)
+            .verify(&keys, &trusted.algorithms)
             .map_err(Rejection::of_token)?
-            .check(|_, claims| rules.check(claims, clock.now()))
+            .check(|_, claims| trusted.rules.check(claims, now))
+            .map(|token| Arc::new(token.into_inner()))
     }
 
-    /// Fetches the keys now, if there are none: a service that does this before
-    /// it listens keeps its first caller from waiting.
+    fn trusted(&self, issuer: &str) -> Result<&Trusted, Rejection> {
+        let mut trusted = self.inner.trusted.iter();
+        trusted
+            .find(|trusted| &*trusted.rules.issuer == issuer)
+            .ok_or_else(|| {
+                let known = self.inner.trusted.iter();
+                let known: Vec<&str> = known.map(|trusted| &*trusted.rules.issuer).collect();
+                Rejection::WrongIssuer {
+                    expected: known.join(" "),
+                    found: printable(issuer),
+                }
+            })
+    }
+
+    /// Compares a verified caller with demands, for handlers that ask for more than their route.
     ///
     /// # Errors
     ///
-    /// [`Rejection::KeysUnavailable`]. It is safe to listen all the same: the
-    /// keys are fetched again when a token comes.
-    pub async fn load_keys(&self) -> Result<(), Rejection> {
-        self.inner.keys.holding(|_| true).await.map(|_| ())
+    /// The [`Rejection`] that says what is missing.
+    pub fn meets(&self, caller: &Caller, demands: &Demands) -> Result<(), Rejection> {
+        demands.check(
+            caller,
+            caller.presentation(),
+            self.inner.clock.now(),
+            self.inner.leeway,
+        )
     }
 
-    /// What is known of the keys, for a readiness check.
-    pub fn key_status(&self) -> KeyStatus {
-        self.inner.keys.status()
+    /// What every challenge says about this API; needed to answer a [`Rejection`].
+    pub fn advice(&self) -> &Advice {
+        &self.inner.advice
     }
+
+    /// Fetches the keys of every issuer now, where there are none: a service
+    /// that does this before it listens keeps its first caller from waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::KeysUnavailable`] when an issuer could not be reached; the
+    /// others have been asked all the same. It is safe to listen: the keys are
+    /// fetched again when a token comes.
+    pub async fn load_keys(&self) -> Result<(), Rejection> {
+        let mut outcome = Ok(());
+        for trusted in &self.inner.trusted {
+            let loaded = trusted.keys.holding(|_| true).await;
+            outcome = outcome.and(loaded.map(|_| ()));
+        }
+        outcome
+    }
+
+    /// What is known of the keys of the first issuer, for a readiness check.
+    pub fn key_status(&self) -> KeyStatus {
+        let first = self.inner.trusted.first();
+        // There is always one: `build` puts it there.
+        first.map_or_else(KeyStatus::none, |trusted| trusted.keys.status())
+    }
+
+    /// What is known of the keys of each issuer, for a service that trusts several.
+    pub fn key_statuses(&self) -> Vec<(&str, KeyStatus)> {
+        let trusted = self.inner.trusted.iter();
+        trusted
+            .map(|trusted| (&*trusted.rules.issuer, trusted.keys.status()))
+            .collect()
+    }
+}
+
+/// A token that is bound to something is no bearer token, whatever it is bound to.
+fn as_bearer(token: Arc<AccessToken>) -> Result<Caller, Rejection> {
+    if token.confirmation().is_some() {
+        return Err(Rejection::SenderConstrained);
+    }
+    Ok(Caller::new(token, Presentation::Bearer))
 }
 
 /// Whether the set says anything about the key that a header names; if it does,
@@ -133,8 +206,8 @@ fn knows(keys: &KeySet, header: &Header) -> bool {
 impl fmt::Debug for Validator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Validator")
-            .field("rules", &self.inner.rules)
-            .field("keys", &self.inner.keys)
+            .field("trusted", &self.inner.trusted)
+            .field("demands", &self.inner.demands)
             .finish_non_exhaustive()
     }
 }
@@ -142,13 +215,11 @@ impl fmt::Debug for Validator {
 /// A validator being put together; see [`Validator::builder`].
 #[must_use]
 pub struct ValidatorBuilder {
-    issuer: String,
-    audiences: Vec<String>,
-    required_scopes: Vec<String>,
+    first: Trust,
+    others: Vec<Trust>,
+    demands: DemandsBuilder,
+    advice: Advice,
     leeway: Duration,
-    longest_staleness: Duration,
-    ca_certificates: Vec<Vec<u8>>,
-    fetcher: Option<Box<dyn FetchKeys>>,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -156,43 +227,59 @@ impl ValidatorBuilder {
     /// Accepts tokens whose `aud` has this value (RFC 9068, section 4). Needed
     /// at least once; when given more than once, any of them will do.
     pub fn audience(mut self, audience: impl Into<String>) -> Self {
-        self.audiences.push(audience.into());
+        self.first = self.first.audience(audience);
+        self
+    }
+
+    /// What the issuer's access tokens look like, if not as RFC 9068 has it.
+    pub fn profile(mut self, profile: TokenProfile) -> Self {
+        self.first = self.first.profile(profile);
+        self
+    }
+
+    /// Takes the tokens of another issuer as well, by rules of its own.
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.others.push(trust);
         self
     }
 
     /// Asks for this scope in every token; when given more than once, for all
     /// of them.
     pub fn required_scope(mut self, scope: impl Into<String>) -> Self {
-        self.required_scopes.push(scope.into());
+        self.demands = self.demands.scope(scope);
         self
     }
 
-    /// How far the issuer's clock and ours may be apart: 60 seconds unless said
+    /// What this API says about itself when it refuses a request.
+    pub fn advice(mut self, advice: Advice) -> Self {
+        self.advice = advice;
+        self
+    }
+
+    /// How far the issuers' clocks and ours may be apart: 60 seconds unless said
     /// otherwise, 300 at most.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// How long keys are trusted beyond their life while no newer ones can be
-    /// fetched: 24 hours unless said otherwise, 7 days at most. Longer means
-    /// that an outage of the issuer is felt later, and so is the withdrawal of
-    /// a key during one.
+    /// How long the first issuer's keys are trusted beyond their life while no newer ones can be
+    /// fetched; see [`Trust::longest_staleness`].
     pub fn longest_staleness(mut self, staleness: Duration) -> Self {
-        self.longest_staleness = staleness.min(LONGEST_STALENESS);
+        self.first = self.first.longest_staleness(staleness);
         self
     }
 
-    /// Trusts these certificates (PEM, one or several) for TLS to the issuer,
-    /// besides those of the platform.
+    /// Trusts these certificates (PEM, one or several) for TLS to the first
+    /// issuer, besides those of the platform.
     pub fn add_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.ca_certificates.push(pem.into());
+        self.first = self.first.add_ca_pem(pem);
         self
     }
 
-    /// Gets the keys in another way than from the issuer's metadata.
+    /// Gets the first issuer's keys in another way than from its metadata.
     pub fn key_fetcher(mut self, fetcher: impl FetchKeys) -> Self {
-        self.fetcher = Some(Box::new(fetcher));
+        self.first = self.first.key_fetcher(fetcher);
         self
     }
 
@@ -206,37 +293,31 @@ impl ValidatorBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Issuer`], [`Error::NoAudience`], [`Error::Scope`],
-    /// [`Error::Leeway`], [`Error::CaCertificate`] or [`Error::Tls`].
+    /// [`Error::Issuer`], [`Error::IssuerTwice`], [`Error::NoAudience`],
+    /// [`Error::NoAlgorithm`], [`Error::Scope`], [`Error::Leeway`],
+    /// [`Error::CaCertificate`] or [`Error::Tls`].
     pub fn build(self) -> Result<Validator, Error> {
-        if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
-            return Err(Error::NoAudience);
-        }
-        let issuer = Issuer::parse(&self.issuer).map_err(Error::Issuer)?;
-        let mut required_scope = ScopeSet::new();
-        for scope in self.required_scopes {
-            required_scope.insert(scope).map_err(Error::Scope)?;
-        }
         if self.leeway > LONGEST_LEEWAY {
             return Err(Error::Leeway(self.leeway.as_secs()));
         }
         let clock = self
             .clock
             .unwrap_or_else(|| Arc::new(SystemClock::default()));
-        let fetcher = match self.fetcher {
-            Some(fetcher) => fetcher,
-            None => Box::new(IssuerKeys::new(issuer.clone(), &self.ca_certificates)?),
-        };
-        let keys = KeyCache::new(fetcher, Arc::clone(&clock), self.longest_staleness);
+        let mut trusted: Vec<Trusted> = Vec::new();
+        for trust in std::iter::once(self.first).chain(self.others) {
+            let trust = trust.build(self.leeway, &clock)?;
+            let issuer = &trust.rules.issuer;
+            if trusted.iter().any(|other| other.rules.issuer == *issuer) {
+                return Err(Error::IssuerTwice(issuer.to_string()));
+            }
+            trusted.push(trust);
+        }
         Ok(Validator {
             inner: Arc::new(Inner {
-                rules: Rules {
-                    issuer,
-                    audiences: self.audiences,
-                    required_scope,
-                    leeway: self.leeway,
-                },
-                keys: Arc::new(keys),
+                trusted,
+                demands: self.demands.build()?,
+                advice: self.advice,
+                leeway: self.leeway,
                 clock,
             }),
         })
@@ -246,9 +327,9 @@ impl ValidatorBuilder {
 impl fmt::Debug for ValidatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ValidatorBuilder")
-            .field("issuer", &self.issuer)
-            .field("audiences", &self.audiences)
-            .field("required_scopes", &self.required_scopes)
+            .field("first", &self.first)
+            .field("others", &self.others)
+            .field("demands", &self.demands)
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Caller;
 use crate::testing::{
     Answer, FakeClock, FakeIssuer, START, claims_with, good_claims, signed, validator,
 };
