@@ -16,7 +16,7 @@ use crate::refresh::wait_for_lock;
 use crate::session::{KeyFile, Made, assertion_audience};
 use crate::{
     Context, Dpop, Environment, Error, Identity, Login, Notice, Prompt, Provider, Redirect,
-    Session, SessionName, SignIn, client_key, userinfo,
+    Session, SessionName, SignIn, client_key, logout, userinfo,
 };
 
 /// How long a renewal that is under way may delay the keeping of a finished login.
@@ -266,12 +266,20 @@ impl<'a> Attempt<'a> {
     }
 
     fn keep(&self, session: Session) -> Result<Session, Error> {
+        let name = match self.login.placing().map(|placing| placing.place(&session)) {
+            None => self.name.clone(),
+            Some(Ok(name)) => name,
+            Some(Err(error)) => {
+                // Nobody is going to use what the server has just issued.
+                logout::take_back(self.context, &session);
+                return Err(error);
+            }
+        };
         // A renewal of the session that is being replaced must not write after us. But a login that
         // somebody has just approved is not given up for a process that hangs: without the lock, then.
-        let _renewals =
-            wait_for_lock(self.context, self.name, Purpose::Refresh, RENEWAL_LIMIT).ok();
+        let _renewals = wait_for_lock(self.context, &name, Purpose::Refresh, RENEWAL_LIMIT).ok();
         let store = self.context.store();
-        let saved = store.begin(self.name, &session).map_err(Error::Storage)?;
+        let saved = store.begin(&name, &session).map_err(Error::Storage)?;
         Ok(session.was_in(Some(saved.origin.kept_in())))
     }
 }

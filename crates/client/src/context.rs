@@ -157,7 +157,10 @@ impl Context {
     /// The session called `name`, as it is on disk; `None` when there is none.
     pub fn session(&self, name: &SessionName) -> Result<Option<Session>, Error> {
         let loaded = self.store().load::<Session>(name).map_err(Error::Storage)?;
-        Ok(loaded.map(|loaded| loaded.record.was_in(loaded.kept_in)))
+        Ok(loaded.map(|loaded| {
+            let session = loaded.record.was_in(loaded.kept_in);
+            session.beside_others(loaded.has_others)
+        }))
     }
 
     /// The same with its secrets. Who means to write it again holds the lock, and says so.

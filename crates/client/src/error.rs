@@ -9,7 +9,7 @@ use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, Refusal, Tr
 use countersign_store::StoreError;
 
 pub use self::more::{AnotherWay, Explained};
-use crate::{Obstacle, SignIn};
+use crate::{Obstacle, OtherPerson, SignIn};
 
 /// What the command line exits with; other programs can use it to decide what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +124,9 @@ pub enum Error {
     /// The listener that the browser comes back to could not be set up.
     #[error("cannot listen on this computer for the browser to come back")]
     Listener(#[source] io::Error),
+    /// Somebody else has signed in than was to.
+    #[error(transparent)]
+    OtherPerson(#[from] Box<OtherPerson>),
     /// Something that was handed to this crate cannot be used.
     #[error("the {what} cannot be used: {why}")]
     Configuration {
@@ -170,6 +173,7 @@ impl Error {
             Self::Explained(explained) => explained.error().code(),
             Self::PortsInUse { .. } => "port_in_use",
             Self::Listener(_) => "listener_failed",
+            Self::OtherPerson(_) => "other_person",
             Self::Configuration { .. } => "configuration",
             Self::Exchange(source) => source.code(),
             Self::Token(source) => source.code(),
@@ -203,6 +207,7 @@ impl Error {
             | Self::NoWayToSignIn { .. }
             | Self::WayClosed { .. }
             | Self::Listener(_)
+            | Self::OtherPerson(_)
             | Self::ForeignToken { .. }
             | Self::Configuration { .. } => Vec::new(),
         }
@@ -220,6 +225,7 @@ impl Error {
             }
             Self::WayClosed { obstacle, .. } => closed_category(obstacle.is_of_the_place()),
             Self::AnotherWay(closed) => closed.error.exit_category(),
+            Self::OtherPerson(_) => ExitCategory::Denied,
             Self::Explained(explained) => explained.error().exit_category(),
             Self::PortsInUse { .. } | Self::Configuration { .. } => ExitCategory::Configuration,
             Self::Exchange(source) => exchange_category(source),

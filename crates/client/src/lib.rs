@@ -27,6 +27,7 @@
 //!   comes back to, [`Browser`]: which one is opened.
 //! - [`TokenSource`]: a token when one is asked for. A cached token costs one small file read.
 //! - [`Session`]: what is kept, and what can be said about it without a network.
+//! - [`Accounts`]: several people signed in under one name, and which of them is meant.
 //! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
 //! - [`Provider`]: metadata and keys of an authorization server, from cache where that is sound.
 //! - [`Derived`]: what somebody else gave for a token, kept with the session and gone with it.
@@ -38,6 +39,7 @@
 //! widgets (the caller draws), asynchronous runtimes (everything blocks, on the caller's thread; one
 //! more lives while a browser that has come back waits for the result).
 
+mod accounts;
 mod attempt;
 mod browser;
 mod cache;
@@ -72,6 +74,7 @@ mod transport;
 mod userinfo;
 mod vaults;
 
+pub use accounts::{Account, Accounts, Found, OtherPerson, SignedIn};
 pub use browser::{Browser, BrowserOutcome};
 pub use clock::{Clock, SystemClock};
 pub use context::{Context, Directories};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use countersign_oauth::{EndpointOverrides, Issuer};
 use countersign_store::StoreError;
 
+use crate::accounts::Placing;
 use crate::{
     Browser, Context, Environment, Error, LoginRequired, Prompt, Redirect, Secret, Session,
     SessionName, SignIn, TokenSource, run,
@@ -56,6 +57,8 @@ pub struct Login {
     browser: Browser,
     time_limit: Option<Duration>,
     command: Option<String>,
+    /// Where the session is kept, if that depends on who it is.
+    placing: Option<Placing>,
 }
 
 impl Login {
@@ -103,6 +106,7 @@ impl Login {
             browser: Browser::Auto,
             time_limit: None,
             command: None,
+            placing: None,
         })
     }
 

@@ -14,6 +14,8 @@ use crate::{Context, Error, Provider, Secret, Session, SessionName};
 
 /// How long a renewal that is under way may delay a logout, at most.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(5);
+/// How long revoking may take where nobody asked for it.
+const TAKING_BACK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What became of one token at the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +102,11 @@ pub fn logout(
         left_behind: removed.left_behind.map(|why| why.to_string()),
         by_person: kept.as_ref().and_then(by_person),
     })
+}
+
+/// Revokes what a login has brought that is not kept, as far as the server allows in a short time.
+pub(crate) fn take_back(context: &Context, session: &Session) {
+    let _ = revoke(&context.hurried(TAKING_BACK_LIMIT), session);
 }
 
 fn revoke(context: &Context, session: &Session) -> (Revocation, Revocation) {

@@ -113,6 +113,9 @@ pub struct Session {
     /// Where the secrets were when this was read.
     #[serde(skip)]
     kept_in: Option<VaultKind>,
+    /// Whether another session may be meant when this one is named.
+    #[serde(skip)]
+    has_others: bool,
 }
 
 impl Request {
@@ -218,6 +221,7 @@ impl Session {
             identity: Identity::default(),
             apart: None,
             kept_in: None,
+            has_others: false,
         };
         session.renew(tokens, id_token, sent);
         session
@@ -362,6 +366,17 @@ impl Session {
 
     pub(crate) fn was_in(mut self, kind: Option<VaultKind>) -> Self {
         self.kept_in = kind;
+        self
+    }
+
+    /// Whether the session was read from where other accounts are beside it, so that it need not be the one
+    /// that is meant: [`Accounts`](crate::Accounts) know.
+    pub fn has_others(&self) -> bool {
+        self.has_others
+    }
+
+    pub(crate) fn beside_others(mut self, has_others: bool) -> Self {
+        self.has_others = has_others;
         self
     }
 

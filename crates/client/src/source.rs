@@ -185,6 +185,11 @@ impl TokenSource {
         self.current().session.is_bound()
     }
 
+    /// Whether there are other accounts beside it, as [`Session::has_others`] says. Without the copy.
+    pub fn has_others(&self) -> bool {
+        self.current().session.has_others()
+    }
+
     /// The name of the session.
     pub fn name(&self) -> &SessionName {
         &self.name

@@ -8,6 +8,7 @@ use countersign_oauth::{AuthorizationRequest, EndpointOverrides, Issuer, ScopeSe
 use url::Url;
 
 use super::{Dpop, Login};
+use crate::accounts::Placing;
 use crate::cache::hash;
 use crate::session::{KeyFile, Request};
 use crate::{
@@ -125,6 +126,33 @@ impl Login {
             extra: self.parameters.clone(),
             ..AuthorizationRequest::default()
         })
+    }
+
+    /// Who is about to sign in, unless the caller has said so.
+    pub(crate) fn hinted(mut self, hint: Option<&str>) -> Self {
+        self.hint = self.hint.or_else(|| hint.map(str::to_owned));
+        self
+    }
+
+    /// Whether the server is to let somebody sign in beside who is signed in there, unless the caller has
+    /// said what it is to ask.
+    pub(crate) fn beside_another(mut self, beside: bool) -> Self {
+        if beside && self.prompt.is_none() {
+            let preset = self.preset.as_deref().and_then(Preset::by_name);
+            let prompt = preset.map_or("login", |preset| preset.quirks.another_account);
+            self.prompt = Some(prompt.to_owned());
+        }
+        self
+    }
+
+    /// Has `placing` decide where the session is kept.
+    pub(crate) fn placed_by(mut self, placing: Placing) -> Self {
+        self.placing = Some(placing);
+        self
+    }
+
+    pub(crate) fn placing(&self) -> Option<&Placing> {
+        self.placing.as_ref()
     }
 
     /// Where the browser is sent back to: as the caller says, as the provider can, or as anybody can.

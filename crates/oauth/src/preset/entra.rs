@@ -33,6 +33,7 @@ pub(super) static PRESET: Preset = Preset {
     },
     quirks: Quirks {
         redirect: Redirect::new("localhost", "", RedirectPorts::Any),
+        another_account: "select_account",
         api: ApiChoice::Scope,
         other_api: OtherApi::Scope,
         access_token: AccessTokenForm::ElseForProvider,

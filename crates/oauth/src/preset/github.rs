@@ -33,6 +33,7 @@ pub(super) static PRESET: Preset = Preset {
         secret: SecretUse::ForCodeOnly,
         redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         refresh: RefreshTokens::Always,
+        another_account: "select_account",
         api: ApiChoice::None,
         other_api: OtherApi::No(
             "GitHub's access tokens are for its own API; what they may do there, the scopes of the \

@@ -21,6 +21,8 @@ pub(super) static PRESET: Preset = Preset {
         secret: SecretUse::OfInstalledApplication,
         redirect: Redirect::new("127.0.0.1", "", RedirectPorts::AnyUnregistered),
         refresh: RefreshTokens::Parameters(&[("access_type", "offline"), ("prompt", "consent")]),
+        // It knows no `login`, and without `consent` there is no refresh token.
+        another_account: "consent select_account",
         api: ApiChoice::None,
         other_api: OtherApi::No(
             "Google's access tokens are for its own APIs; which of them, the scopes of the login say.",

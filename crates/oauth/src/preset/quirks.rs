@@ -21,6 +21,9 @@ pub struct Quirks {
     /// Whether `offline_access` counts only if the person is asked to consent (`prompt`; OpenID Connect
     /// Core 1.0, section 11). Providers that give refresh tokens without it would only bother people.
     pub offline_access_needs_consent: bool,
+    /// The `prompt` (OpenID Connect Core 1.0, section 3.1.2.1) that lets somebody sign in beside who is
+    /// signed in there.
+    pub another_account: &'static str,
     /// How the API is named that the access token is for.
     pub api: ApiChoice,
     /// How a session gets a token for another API.
@@ -365,6 +368,7 @@ impl Quirks {
         redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         refresh: RefreshTokens::OfflineAccess,
         offline_access_needs_consent: true,
+        another_account: "login",
         api: ApiChoice::Resource,
         other_api: OtherApi::Named,
         access_token: AccessTokenForm::Unknown,

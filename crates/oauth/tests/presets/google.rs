@@ -120,6 +120,9 @@ fn refresh_tokens_come_by_parameters_and_not_by_scope() {
     };
     assert!(parameters.contains(&("access_type", "offline")));
     assert!(parameters.contains(&("prompt", "consent")));
+    // It knows no `login`, and a second account needs its refresh token as well.
+    let another = google.preset.quirks.another_account;
+    assert_eq!(another, "consent select_account");
 }
 
 #[test]
