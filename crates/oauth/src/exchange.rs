@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::challenge::BearerChallenge;
 use crate::error::Endpoint;
-use crate::http::{Form, bare};
+use crate::http::{Form, HeaderValue, bare};
 use crate::{
     Client, DpopKey, Error, ErrorCode, HttpRequest, HttpResponse, Issuer, Metadata, PeerMisbehaved,
     Secret, answer,
@@ -28,8 +28,8 @@ pub(crate) struct Exchange {
 }
 
 enum Question {
-    /// What anybody may read.
-    Document,
+    /// What anybody may read, unless it is still what this entity-tag stands for.
+    Document { known_as: Option<String> },
     /// What only this client may ask.
     Form {
         client: Client,
@@ -46,7 +46,8 @@ enum Question {
 impl Exchange {
     /// A `GET` without credentials.
     pub(crate) fn document(metadata: &Metadata, endpoint: Endpoint) -> Result<Self, Error> {
-        Self::new(metadata, endpoint, Question::Document, Vec::new())
+        let question = Question::Document { known_as: None };
+        Self::new(metadata, endpoint, question, Vec::new())
     }
 
     /// A `POST` of `form` as `client`. `own` are the secrets in the form.
@@ -100,6 +101,13 @@ impl Exchange {
         }
     }
 
+    /// Asks for a document only if it is no longer the one with this entity-tag.
+    pub(crate) fn unless_matches(&mut self, etag: &str) {
+        if let Question::Document { known_as } = &mut self.question {
+            *known_as = Some(etag.to_owned());
+        }
+    }
+
     /// Adds a parameter to a form.
     pub(crate) fn add(&mut self, name: &str, value: impl Into<String>) {
         if let Question::Form { form, .. } = &mut self.question {
@@ -114,7 +122,14 @@ impl Exchange {
     /// The request as it is sent now.
     pub(crate) fn request(&self, now: Timestamp) -> Result<HttpRequest, Error> {
         match &self.question {
-            Question::Document => Ok(HttpRequest::get(self.url.clone())),
+            Question::Document { known_as } => {
+                let mut request = HttpRequest::get(self.url.clone());
+                if let Some(etag) = known_as {
+                    let value = HeaderValue::Plain(etag.clone());
+                    request.headers.push(("if-none-match", value));
+                }
+                Ok(request)
+            }
             Question::Form {
                 client,
                 issuer,
@@ -133,7 +148,7 @@ impl Exchange {
 
     fn dpop(&self) -> Option<&DpopKey> {
         match &self.question {
-            Question::Document => None,
+            Question::Document { .. } => None,
             Question::Form { client, .. } => client.dpop.as_ref(),
             Question::Protected { dpop, .. } => dpop.as_ref(),
         }

@@ -2,6 +2,7 @@
 //!
 //! Not responsible for: carrying them. What a driver must do is listed at [`HttpRequest`].
 
+mod date;
 mod form;
 mod transport;
 
@@ -21,6 +22,9 @@ use crate::{DpopKey, Error, Secret};
 ///
 /// Honest answers are a few kilobytes; the largest seen are key sets of some tens.
 pub const MAX_BODY: usize = 1024 * 1024;
+
+/// The longest entity-tag that is sent back; honest ones are digests.
+const MAX_ETAG: usize = 256;
 
 /// The two HTTP methods a client of an authorization server needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,6 +257,32 @@ impl HttpResponse {
         }
         age
     }
+
+    /// How much longer the answer is fresh (RFC 9111, section 4.2): `max-age`, or else `Expires` less
+    /// `Date`, both by the server's own clock; less the `Age` that a cache on the way has added.
+    pub fn freshness(&self) -> Option<Duration> {
+        let lifetime = self.max_age().or_else(|| {
+            let expires = self.header("expires")?;
+            // "A cache recipient MUST interpret invalid date formats, especially the value "0", as
+            // representing a time in the past" (RFC 9111, section 5.3).
+            let Some(expires) = date::parse(expires) else {
+                return Some(Duration::ZERO);
+            };
+            Some(expires.since(date::parse(self.header("date")?)?))
+        })?;
+        let age = self.header("age").and_then(|age| age.trim().parse().ok());
+        Some(lifetime.saturating_sub(Duration::from_secs(age.unwrap_or_default())))
+    }
+
+    /// The validator of the answer, to ask with later whether it is still so (RFC 9110, section 8.8.3);
+    /// `None` when it is not an entity-tag of reasonable length.
+    pub fn etag(&self) -> Option<&str> {
+        let etag = self.header("etag")?.trim();
+        let opaque = etag.strip_prefix("W/").unwrap_or(etag);
+        let inner = opaque.strip_prefix('"')?.strip_suffix('"')?;
+        let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+        (etag.len() <= MAX_ETAG && inner.bytes().all(allowed)).then_some(etag)
+    }
 }
 
 /// Shows the status and sizes; bodies and headers of answers hold tokens and cookies.
@@ -325,6 +355,48 @@ mod tests {
         assert_eq!(age("max-age=x, s-maxage=5"), None);
         let fields = [("Cache-Control", "public"), ("Cache-Control", "max-age=5")];
         assert_eq!(answer(&fields, "").max_age(), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn freshness_is_what_the_server_says_less_what_has_passed_on_the_way() {
+        let date = ("Date", "Thu, 26 Nov 2026 01:00:00 GMT");
+        let expires = ("Expires", "Thu, 26 Nov 2026 01:10:00 GMT");
+        let fresh = |headers: &[_]| answer(headers, "").freshness().map(|d| d.as_secs());
+        assert_eq!(fresh(&[date, expires]), Some(600));
+        assert_eq!(fresh(&[date, expires, ("Age", "90")]), Some(510));
+        assert_eq!(fresh(&[date, expires, ("Age", "x")]), Some(600));
+        assert_eq!(
+            fresh(&[date, expires, ("Cache-Control", "max-age=5")]),
+            Some(5)
+        );
+        assert_eq!(
+            fresh(&[("Cache-Control", "max-age=5"), ("Age", "9")]),
+            Some(0)
+        );
+        assert_eq!(fresh(&[date, ("Expires", "0")]), Some(0));
+        assert_eq!(fresh(&[("Expires", "Thu, 26 Nov 2026 01:00:00 GMT")]), None);
+        assert_eq!(fresh(&[date]), None);
+    }
+
+    #[test]
+    fn an_entity_tag_is_kept_as_it_stands_or_not_at_all() {
+        let tag = |text| answer(&[("ETag", text)], "").etag().map(str::to_owned);
+        for text in ["\"a\"", "W/\"a\"", "\"\""] {
+            assert_eq!(tag(text).as_deref(), Some(text));
+        }
+        let long = format!("\"{}\"", "x".repeat(256));
+        for text in [
+            "",
+            "a",
+            "\"a b\"",
+            "\"a",
+            "w/\"a\"",
+            "\"a\"b\"",
+            "\"\u{e9}\"",
+            &long,
+        ] {
+            assert_eq!(tag(text), None, "{text:?}");
+        }
     }
 
     #[test]

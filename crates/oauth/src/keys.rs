@@ -20,6 +20,8 @@ pub struct FetchedKeys {
     pub json: Vec<u8>,
     /// How long the server allows it to be kept, if it says.
     pub max_age: Option<Duration>,
+    /// What to ask with later whether it is still so; see [`KeysFlow::unless_still`].
+    pub etag: Option<String>,
 }
 
 /// The machine that fetches the key set. One request; a caller that has older keys goes on with
@@ -27,7 +29,15 @@ pub struct FetchedKeys {
 #[derive(Debug)]
 pub struct KeysFlow {
     provider: &'static CryptoProvider,
+    known: Option<Known>,
     state: Once<FetchedKeys>,
+}
+
+/// The document that the server may confirm instead of sending it again.
+#[derive(Debug)]
+struct Known {
+    etag: String,
+    json: Vec<u8>,
 }
 
 impl KeysFlow {
@@ -38,8 +48,21 @@ impl KeysFlow {
     pub fn new(metadata: &Metadata, provider: &'static CryptoProvider) -> Result<Self, Error> {
         Ok(Self {
             provider,
+            known: None,
             state: Once::new(Exchange::document(metadata, Endpoint::Keys)?),
         })
+    }
+
+    /// Lets the server answer that the set is still this one (`If-None-Match`, RFC 9110, section
+    /// 13.1.2). `etag` and `json` are those of an earlier answer from the same address.
+    #[must_use]
+    pub fn unless_still(mut self, etag: &str, json: &[u8]) -> Self {
+        self.state.exchange_mut().unless_matches(etag);
+        self.known = Some(Known {
+            etag: etag.to_owned(),
+            json: json.to_owned(),
+        });
+        self
     }
 }
 
@@ -51,14 +74,23 @@ impl Flow for KeysFlow {
     }
 
     fn handle(&mut self, response: &HttpResponse, _now: Timestamp) -> Result<(), Error> {
-        let provider = self.provider;
-        self.state.handle(response, || {
-            let json = answer::body(Endpoint::Keys, response)?;
+        let Self {
+            provider,
+            known,
+            state,
+        } = self;
+        state.handle(response, || {
+            let (json, etag) = match known {
+                Some(known) if response.status == 304 => (&*known.json, Some(&*known.etag)),
+                // Whoever was not asked whether something has changed cannot say that it has not.
+                _ => (answer::body(Endpoint::Keys, response)?, response.etag()),
+            };
             let keys = KeySet::from_json(json, provider).map_err(Error::Keys)?;
             Ok(FetchedKeys {
                 keys,
                 json: json.to_owned(),
-                max_age: response.max_age(),
+                max_age: response.freshness(),
+                etag: etag.map(str::to_owned),
             })
         })
     }

@@ -335,6 +335,32 @@ fn what_is_no_key_set_is_named() {
     }
 }
 
+/// RFC 9110, section 13.1.2.
+#[test]
+fn a_server_may_confirm_the_keys_it_was_asked_about_and_no_others() {
+    let flow = || KeysFlow::new(&metadata(), ring::provider()).unwrap();
+    let not_modified = with_header(empty(304), "Cache-Control", "max-age=60");
+    let known = br#"{"keys":[{"kty":"oct","k":"AA"}]}"#;
+
+    let mut asking = flow().unless_still("W/\"7\"", known);
+    let Step::Send(request) = asking.poll(T0).unwrap() else {
+        panic!("nothing is sent")
+    };
+    let asked = request.headers.iter().find(|h| h.0 == "if-none-match");
+    assert_eq!(asked.unwrap().1.expose(), "W/\"7\"");
+    let same = exchange(flow().unless_still("W/\"7\"", known), &not_modified).unwrap();
+    assert_eq!(same.json, known);
+    assert_eq!(same.etag.as_deref(), Some("W/\"7\""));
+    assert_eq!(same.max_age, Some(secs(60)));
+
+    let newer = with_header(json(200, r#"{"keys":[]}"#), "ETag", "\"8\"");
+    let newer = exchange(flow().unless_still("W/\"7\"", known), &newer).unwrap();
+    assert_eq!(newer.json, br#"{"keys":[]}"#);
+    assert_eq!(newer.etag.as_deref(), Some("\"8\""));
+
+    assert!(keys(&not_modified).is_err());
+}
+
 // --- all of them ------------------------------------------------------------------------------
 
 #[test]

@@ -3,6 +3,7 @@
 //! The checks themselves read no clock; they are handed `now`. This is the one
 //! place of the crate that asks the system.
 
+use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use countersign_jose::Timestamp;
@@ -17,6 +18,12 @@ pub trait Clock: Send + Sync + 'static {
     /// cooldowns are measured: setting the time of day must neither lengthen
     /// nor shorten one.
     fn monotonic(&self) -> Duration;
+
+    /// Waits until so much time has passed, or about that: whoever sleeps
+    /// looks at the clock again.
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
 
 /// The clock of the machine.

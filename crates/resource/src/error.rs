@@ -4,6 +4,7 @@
 //! What a request did wrong is a [`Rejection`](crate::Rejection).
 
 use std::error::Error as StdError;
+use std::io;
 
 use countersign_oauth::{Error as OAuthError, InvalidIssuer, InvalidScope};
 
@@ -65,6 +66,11 @@ pub enum Error {
     /// The issuer's key set holds no key that can verify a token.
     #[error("the issuer's key set holds no usable key")]
     NoUsableKey,
+
+    /// The file of the issuer's last good keys cannot be used or written. Keys
+    /// are fetched all the same; only a start without the issuer fails.
+    #[error("the file of the issuer's keys cannot be used")]
+    KeyFile(#[source] io::Error),
 }
 
 impl Error {
@@ -84,6 +90,7 @@ impl Error {
             Self::Tls(_) => "tls_configuration",
             Self::Fetch(error) => error.code(),
             Self::NoUsableKey => "no_usable_key",
+            Self::KeyFile(_) => "key_file_unusable",
         }
     }
 

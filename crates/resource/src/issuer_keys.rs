@@ -4,8 +4,10 @@
 //! The rules (issuer equality, safe URLs, limits of the documents) are those of
 //! the machines in `countersign-oauth`; this is their driver. The metadata are
 //! asked for each time, so that a `jwks_uri` that has moved is found: fetches
-//! are rare, and one that relies on an old address fails when it matters.
+//! are rare, and one that relies on an old address fails when it matters. The
+//! key set is asked for with the entity-tag of the last one from that address.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_jose::crypto;
@@ -13,6 +15,8 @@ use countersign_oauth::{
     Discovery, Endpoint, Error as OAuthError, FetchedKeys, Flow, Issuer, KeysFlow, Step,
     TransportError,
 };
+
+use url::Url;
 
 use crate::http_client::HttpClient;
 use crate::{Clock, Error, FetchFuture, FetchKeys, SystemClock};
@@ -24,6 +28,15 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct IssuerKeys {
     issuer: Issuer,
     http: HttpClient,
+    last: Mutex<Option<Last>>,
+}
+
+/// What an issuer need not send again.
+#[derive(Debug)]
+struct Last {
+    from: Url,
+    etag: String,
+    json: Vec<u8>,
 }
 
 impl IssuerKeys {
@@ -34,13 +47,33 @@ impl IssuerKeys {
     /// [`Error::CaCertificate`], [`Error::Tls`].
     pub(crate) fn new(issuer: Issuer, added_ca_pem: &[Vec<u8>]) -> Result<Self, Error> {
         let http = HttpClient::new(&issuer, added_ca_pem)?;
-        Ok(Self { issuer, http })
+        Ok(Self {
+            issuer,
+            http,
+            last: Mutex::default(),
+        })
     }
 
     async fn fetch_keys(&self) -> Result<FetchedKeys, OAuthError> {
         let metadata = self.drive(Discovery::new(&self.issuer)).await?;
-        self.drive(KeysFlow::new(&metadata, crypto::aws_lc::provider())?)
-            .await
+        let mut flow = KeysFlow::new(&metadata, crypto::aws_lc::provider())?;
+        // Taken out: should this fail, the next one asks for everything.
+        let last = self
+            .last
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(last) = last.filter(|last| metadata.jwks_uri.as_ref() == Some(&last.from)) {
+            flow = flow.unless_still(&last.etag, &last.json);
+        }
+        let fetched = self.drive(flow).await?;
+        if let (Some(from), Some(etag)) = (metadata.jwks_uri, &fetched.etag) {
+            let etag = etag.clone();
+            let json = fetched.json.clone();
+            let last = Last { from, etag, json };
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        }
+        Ok(fetched)
     }
 
     async fn drive<F: Flow>(&self, mut flow: F) -> Result<F::Output, OAuthError> {

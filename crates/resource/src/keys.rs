@@ -7,20 +7,33 @@
 //! - A token that names a key we do not hold may start one fetch; then a
 //!   cooldown runs, by time alone, claimed before the fetch starts. A flood of
 //!   junk therefore costs one fetch per cooldown, whatever the issuer answers.
-//! - The periodic refresh has a budget of its own, which junk cannot use up.
+//! - A name that was asked for in vain waits longer each time, so that a token
+//!   of a withdrawn key does not stand in the way of a new one.
+//! - The periodic refresh has a budget of its own, which junk cannot use up. It
+//!   needs no request to come, and missing keys are asked for without one, too:
+//!   nobody sends requests to a service that is not ready.
 //! - A failed fetch, or an answer without a usable key, never takes away the
 //!   keys that are held; only their age does, in the end.
 
+mod absent;
+mod file;
+
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use absent::AbsentKeys;
 use countersign_jose::{KeySet, SkippedKey, Timestamp};
 use countersign_oauth::text::printable;
 use countersign_oauth::{Error as OAuthError, FetchedKeys};
+use file::KeyFile;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::{Clock, Error, Rejection};
 
@@ -39,6 +52,10 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// … nor less often than this.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest time that the background task does not look at the clock: the
+/// time of day may have moved on while the machine slept.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5 * 60);
 
 /// The future of [`FetchKeys::fetch`].
 pub type FetchFuture<'a> =
@@ -59,6 +76,8 @@ pub(crate) struct KeyCache {
     fetcher: Box<dyn FetchKeys>,
     clock: Arc<dyn Clock>,
     longest_staleness: Duration,
+    file: Option<KeyFile>,
+    generation: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -69,20 +88,28 @@ struct State {
     flight: Option<watch::Receiver<()>>,
     /// When (by the monotonic clock) an unknown key last claimed a fetch.
     unknown_key_claimed: Option<Duration>,
+    absent: AbsentKeys,
     /// Before this moment of the monotonic clock no load or refresh starts.
     load_not_before: Duration,
     failures_in_a_row: u32,
     last_error: Option<Arc<Error>>,
+    file_error: Option<Arc<Error>>,
+    /// The task that refreshes the keys when no request does.
+    background: Option<JoinHandle<()>>,
 }
 
 /// The last good set.
 struct Held {
     keys: Arc<KeySet>,
+    /// The document, to see whether the next one is another.
+    json: Vec<u8>,
     /// How long the issuer allows them to be kept, within our limits.
     life: Duration,
     fetched_at: Timestamp,
     /// The same moment by the monotonic clock.
     fetched_when: Duration,
+    /// The age at which they are fetched again.
+    due: Duration,
 }
 
 impl Held {
@@ -94,10 +121,17 @@ impl Held {
         clock.now().since(self.fetched_at).max(by_monotonic)
     }
 
-    /// Early enough that newer keys are there before these have run out.
     fn is_due(&self, clock: &dyn Clock) -> bool {
-        self.age(clock) >= self.life / 5 * 4
+        self.age(clock) >= self.due
     }
+}
+
+/// Between four and four and a half fifths of a life: early enough that newer
+/// keys are there before these have run out, and not for all replicas at once.
+fn due(life: Duration) -> Duration {
+    let chance = RandomState::new().hash_one(()) % 1000;
+    let jitter = life.as_secs().saturating_mul(chance) / 10_000;
+    life / 5 * 4 + Duration::from_secs(jitter)
 }
 
 /// A picture of the keys at one moment, for readiness checks and logs.
@@ -110,10 +144,14 @@ pub struct KeyStatus {
     pub fetched_at: Option<Timestamp>,
     /// How many usable keys are held.
     pub keys: usize,
+    /// Changes whenever the keys do.
+    pub generation: u64,
     /// Keys of the set that cannot be used, each as "kid: reason".
     pub skipped: Vec<String>,
     /// Why the last fetch failed, unless it succeeded.
     pub last_error: Option<Arc<Error>>,
+    /// Why the file of the last good set could not be used or written.
+    pub file_error: Option<Arc<Error>>,
 }
 
 impl KeyStatus {
@@ -123,8 +161,10 @@ impl KeyStatus {
             ready: false,
             fetched_at: None,
             keys: 0,
+            generation: 0,
             skipped: Vec::new(),
             last_error: None,
+            file_error: None,
         }
     }
 }
@@ -139,14 +179,48 @@ impl KeyCache {
             fetcher,
             clock,
             longest_staleness,
+            file: None,
+            generation: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
 
+    /// The same cache, with the last good set kept in a file. Reads it at once:
+    /// what is in there and still young enough is trusted from the start.
+    pub(crate) fn kept_in(mut self, path: PathBuf, issuer: String) -> Self {
+        let file = KeyFile::new(path, issuer);
+        let now = self.clock.now();
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        match file.load(now) {
+            Ok(None) => {}
+            Ok(Some(kept)) => {
+                let life = kept.life.clamp(SHORTEST_LIFE, LONGEST_LIFE);
+                state.held = Some(Held {
+                    keys: Arc::new(kept.keys),
+                    json: kept.json,
+                    life,
+                    fetched_at: kept.fetched_at,
+                    fetched_when: self.clock.monotonic(),
+                    due: due(life),
+                });
+            }
+            Err(error) => state.file_error = Some(Arc::new(Error::KeyFile(error))),
+        }
+        self.file = Some(file);
+        self
+    }
+
+    /// A number that changes whenever the keys do: what was verified under
+    /// another number must be verified again.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// The keys, once they hold what is `wanted`.
     ///
-    /// Waits for at most one fetch. A token whose key is not in the set that
-    /// this fetch brought is refused, so no request can wait for longer.
+    /// `name` is the one that the wanted key has, if it has any. Waits for at
+    /// most one fetch. A token whose key is not in the set that this fetch
+    /// brought is refused, so no request can wait for longer.
     ///
     /// # Errors
     ///
@@ -154,10 +228,12 @@ impl KeyCache {
     /// [`Rejection::KeysUnavailable`] when there are none to trust.
     pub(crate) async fn holding(
         self: &Arc<Self>,
+        name: Option<&str>,
         wanted: impl Fn(&KeySet) -> bool,
     ) -> Result<Arc<KeySet>, Rejection> {
         let mut flight = {
             let mut state = self.state();
+            self.keep_fresh(&mut state);
             match self.usable(&state) {
                 Some(keys) if wanted(&keys) => {
                     self.refresh_when_due(&mut state);
@@ -165,7 +241,7 @@ impl KeyCache {
                 }
                 Some(_) => state
                     .flight_under_way()
-                    .or_else(|| self.fetch_for_unknown_key(&mut state))
+                    .or_else(|| self.fetch_for_unknown_key(name, &mut state))
                     .ok_or(Rejection::UnknownKey)?,
                 None => match state.flight_under_way().or_else(|| self.load(&mut state)) {
                     Some(flight) => flight,
@@ -192,12 +268,14 @@ impl KeyCache {
             ready: keys.is_some(),
             fetched_at: state.held.as_ref().map(|held| held.fetched_at),
             keys: keys.as_ref().map_or(0, |keys| keys.keys().len()),
+            generation: self.generation(),
             skipped: keys
                 .iter()
                 .flat_map(|keys| keys.skipped())
                 .map(reason_to_skip)
                 .collect(),
             last_error: state.last_error.clone(),
+            file_error: state.file_error.clone(),
         }
     }
 
@@ -245,15 +323,22 @@ impl KeyCache {
         Some(self.start_fetch(state))
     }
 
-    fn fetch_for_unknown_key(self: &Arc<Self>, state: &mut State) -> Option<watch::Receiver<()>> {
+    fn fetch_for_unknown_key(
+        self: &Arc<Self>,
+        name: Option<&str>,
+        state: &mut State,
+    ) -> Option<watch::Receiver<()>> {
         let now = self.clock.monotonic();
         let cooling = state
             .unknown_key_claimed
             .is_some_and(|claimed| now < claimed.saturating_add(UNKNOWN_KEY_COOLDOWN));
-        if cooling {
+        if cooling || name.is_some_and(|name| state.absent.must_wait(name, now)) {
             return None;
         }
         state.unknown_key_claimed = Some(now);
+        if let Some(name) = name {
+            state.absent.asked_for(name, now, UNKNOWN_KEY_COOLDOWN);
+        }
         Some(self.start_fetch(state))
     }
 
@@ -264,14 +349,20 @@ impl KeyCache {
         state.flight = Some(flight.clone());
         let cache = Arc::clone(self);
         tokio::spawn(async move {
-            let _under_way = under_way;
             let outcome = cache.fetcher.fetch().await;
-            cache.keep(outcome);
+            let kept = cache.keep(outcome);
+            // Nobody waits for the disk.
+            drop(under_way);
+            if kept {
+                cache.save().await;
+            }
         });
         flight
     }
 
-    fn keep(&self, outcome: Result<FetchedKeys, OAuthError>) {
+    /// Takes the keys over, if they are better than those at hand; whether they
+    /// were.
+    fn keep(&self, outcome: Result<FetchedKeys, OAuthError>) -> bool {
         let outcome = match outcome {
             Ok(fetched) if fetched.keys.keys().is_empty() => Err(Error::NoUsableKey),
             Ok(fetched) => Ok(fetched),
@@ -281,19 +372,104 @@ impl KeyCache {
         match outcome {
             Ok(fetched) => {
                 let life = fetched.max_age.unwrap_or(DEFAULT_LIFE);
+                let life = life.clamp(SHORTEST_LIFE, LONGEST_LIFE);
+                let keys = match state.held.take() {
+                    Some(held) if held.json == fetched.json => held.keys,
+                    _ => {
+                        state.absent.forget();
+                        self.generation.fetch_add(1, Ordering::AcqRel);
+                        Arc::new(fetched.keys)
+                    }
+                };
                 state.held = Some(Held {
-                    keys: Arc::new(fetched.keys),
-                    life: life.clamp(SHORTEST_LIFE, LONGEST_LIFE),
+                    keys,
+                    json: fetched.json,
+                    life,
                     fetched_at: self.clock.now(),
                     fetched_when: self.clock.monotonic(),
+                    due: due(life),
                 });
                 state.failures_in_a_row = 0;
                 state.last_error = None;
+                true
             }
             Err(error) => {
                 state.failures_in_a_row = state.failures_in_a_row.saturating_add(1);
                 state.last_error = Some(Arc::new(error));
+                false
             }
+        }
+    }
+
+    /// Writes the set at hand to the file, if there is one, on a thread that
+    /// may wait for the disk.
+    async fn save(self: &Arc<Self>) {
+        if self.file.is_none() {
+            return;
+        }
+        let cache = Arc::clone(self);
+        let saved = tokio::task::spawn_blocking(move || {
+            let (json, life, fetched_at) = match &cache.state().held {
+                Some(held) => (held.json.clone(), held.life, held.fetched_at),
+                None => return Ok(()),
+            };
+            let file = cache.file.as_ref();
+            file.map_or(Ok(()), |file| file.save(&json, life, fetched_at))
+        });
+        // A runtime that is shutting down runs no more such threads.
+        if let Ok(saved) = saved.await {
+            let error = saved.err().map(|error| Arc::new(Error::KeyFile(error)));
+            self.state().file_error = error;
+        }
+    }
+
+    /// Starts the task that refreshes the keys when no request does, unless it
+    /// runs. It does not keep the cache alive, and ends with it.
+    fn keep_fresh(self: &Arc<Self>, state: &mut State) {
+        // Not only the first time: a runtime that ended took its tasks along.
+        if state
+            .background
+            .as_ref()
+            .is_none_or(JoinHandle::is_finished)
+        {
+            let cache = Arc::downgrade(self);
+            let clock = Arc::clone(&self.clock);
+            state.background = Some(tokio::spawn(refresh(cache, clock)));
+        }
+    }
+
+    /// Starts a fetch, if one is due that nobody has asked for, and says how
+    /// long there is nothing to do.
+    fn look_after(self: &Arc<Self>) -> Duration {
+        let mut state = self.state();
+        let wait = match (&state.held, self.usable(&state)) {
+            (Some(held), Some(_)) => held.due.saturating_sub(held.age(&*self.clock)),
+            _ => Duration::ZERO,
+        };
+        if wait.is_zero() && state.flight_under_way().is_none() {
+            // Nobody waits for it.
+            let _ = self.load(&mut state);
+        }
+        let pause = state.load_not_before.saturating_sub(self.clock.monotonic());
+        wait.max(pause).clamp(Duration::from_secs(1), LONGEST_SLEEP)
+    }
+}
+
+async fn refresh(cache: Weak<KeyCache>, clock: Arc<dyn Clock>) {
+    loop {
+        // Not kept over the sleep: the keys end with the validator.
+        let Some(wait) = cache.upgrade().map(|cache| cache.look_after()) else {
+            return;
+        };
+        clock.sleep(wait).await;
+    }
+}
+
+impl Drop for KeyCache {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(background) = &state.background {
+            background.abort();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A clock that only moves when it is told to, and an issuer without sockets.
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use countersign_jose::{KeySet, Timestamp, crypto};
 use countersign_oauth::{Endpoint, Error as OAuthError, TransportError};
 use countersign_testkit::{Key, Signature};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{Clock, FetchFuture, FetchKeys, FetchedKeys, Validator, ValidatorBuilder};
 
@@ -21,7 +22,7 @@ pub(crate) const START: i64 = 1_795_219_200;
 
 /// Shows the same time in every clone.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FakeClock(Arc<Mutex<Hands>>);
+pub(crate) struct FakeClock(Arc<Mutex<Hands>>, Arc<Notify>);
 
 #[derive(Debug, Default)]
 struct Hands {
@@ -34,6 +35,7 @@ struct Hands {
 impl FakeClock {
     pub(crate) fn advance(&self, by: Duration) {
         self.0.lock().unwrap().passed += by;
+        self.1.notify_waiters();
     }
 
     /// Somebody sets the time of day back.
@@ -55,6 +57,21 @@ impl Clock for FakeClock {
 
     fn monotonic(&self) -> Duration {
         self.0.lock().unwrap().passed
+    }
+
+    fn sleep(&self, time: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let until = self.monotonic() + time;
+        let clock = self.clone();
+        Box::pin(async move {
+            loop {
+                let mut moved = std::pin::pin!(clock.1.notified());
+                moved.as_mut().enable();
+                if clock.monotonic() >= until {
+                    return;
+                }
+                moved.await;
+            }
+        })
     }
 }
 
@@ -130,6 +147,7 @@ impl FetchKeys for FakeIssuer {
                         keys,
                         json,
                         max_age,
+                        etag: None,
                     })
                 }
                 Answer::Down => Err(OAuthError::Transport {

@@ -1,6 +1,7 @@
 //! One authorization server that is trusted, and what its tokens must be.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub struct Trust {
     longest_staleness: Duration,
     pub(crate) ca_certificates: Vec<Vec<u8>>,
     fetcher: Option<Box<dyn FetchKeys>>,
+    key_file: Option<PathBuf>,
 }
 
 impl Trust {
@@ -44,6 +46,7 @@ impl Trust {
             longest_staleness: DEFAULT_STALENESS,
             ca_certificates: Vec::new(),
             fetcher: None,
+            key_file: None,
         }
     }
 
@@ -83,6 +86,15 @@ impl Trust {
         self
     }
 
+    /// Keeps the last good keys in this file, so that a restart while the
+    /// issuer is down begins with them; they age as if there had been none. The
+    /// directory has to be there, and nobody else may write to it: who writes
+    /// the file decides which tokens are good.
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key_file = Some(path.into());
+        self
+    }
+
     /// Gets the keys in another way than from the issuer's metadata.
     pub fn key_fetcher(mut self, fetcher: impl FetchKeys) -> Self {
         self.fetcher = Some(Box::new(fetcher));
@@ -108,7 +120,10 @@ impl Trust {
             Some(fetcher) => fetcher,
             None => Box::new(IssuerKeys::new(issuer, &self.ca_certificates)?),
         };
-        let keys = KeyCache::new(fetcher, Arc::clone(clock), self.longest_staleness);
+        let mut keys = KeyCache::new(fetcher, Arc::clone(clock), self.longest_staleness);
+        if let Some(path) = self.key_file {
+            keys = keys.kept_in(path, name.to_string());
+        }
         Ok(Trusted {
             rules: Rules {
                 issuer: name,

@@ -4,6 +4,7 @@
 //! what is demanded.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +108,7 @@ impl Validator {
         }
         let keys = trusted
             .keys
-            .holding(|keys| knows(keys, token.header()))
+            .holding(token.header().kid(), |keys| knows(keys, token.header()))
             .await?;
         let now = self.inner.clock.now();
         token
@@ -161,7 +162,7 @@ impl Validator {
     pub async fn load_keys(&self) -> Result<(), Rejection> {
         let mut outcome = Ok(());
         for trusted in &self.inner.trusted {
-            let loaded = trusted.keys.holding(|_| true).await;
+            let loaded = trusted.keys.holding(None, |_| true).await;
             outcome = outcome.and(loaded.map(|_| ()));
         }
         outcome
@@ -274,6 +275,13 @@ impl ValidatorBuilder {
     /// issuer, besides those of the platform.
     pub fn add_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.first = self.first.add_ca_pem(pem);
+        self
+    }
+
+    /// Keeps the first issuer's last good keys in this file; see
+    /// [`Trust::key_file`].
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.first = self.first.key_file(path);
         self
     }
 

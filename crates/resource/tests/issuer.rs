@@ -116,6 +116,40 @@ async fn keys_on_another_machine_are_not_asked_for_in_the_clear() {
     );
 }
 
+/// RFC 9110, section 13.1.2: a set that has not changed is not sent again.
+#[tokio::test]
+async fn the_set_is_asked_for_with_the_entity_tag_of_the_last_one_from_that_address() {
+    for moved in [false, true] {
+        let issuer = Issuer::start();
+        let keys = json!({ "keys": [issuer.key.jwk()] });
+        issuer.publishes(Reply::json(200, &keys).with_header("ETag", "\"v1\""));
+        let validator = issuer.builder().build().unwrap();
+        validator.validate(&issuer.token()).await.unwrap();
+
+        let place = if moved { "/moved" } else { "/keys" };
+        let mut metadata = issuer.metadata();
+        metadata["jwks_uri"] = json!(issuer.server.url(place));
+        issuer.describes(OPENID, &metadata);
+        let answer = if moved {
+            Reply::json(200, &keys)
+        } else {
+            Reply::new(304)
+        };
+        issuer.server.on("GET", place, answer);
+        // An unknown key makes it ask again.
+        let stranger = token(&issuer.server.origin(), &Key::generate("k2"));
+        let rejection = validator.validate(&stranger).await.unwrap_err();
+        assert_eq!(rejection.code(), "unknown_key");
+
+        let requests = issuer.server.requests_to(place);
+        let last = requests.last().unwrap();
+        let expected = (!moved).then_some("\"v1\"");
+        assert_eq!(last.header("if-none-match"), expected, "{place}");
+        assert!(validator.key_status().last_error.is_none());
+        validator.validate(&issuer.token()).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
     let issuer = Issuer::start();

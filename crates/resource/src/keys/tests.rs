@@ -1,5 +1,6 @@
 //! When keys are fetched, and when not, without a socket and without waiting.
 
+use countersign_jose::base64url;
 use countersign_testkit::{Key, Signature};
 use serde_json::{Value, json};
 
@@ -49,7 +50,10 @@ impl Scene {
 
     /// A token of the right form with a key that nobody publishes.
     async fn try_junk(&self, kid: &str) -> &'static str {
-        self.try_key(&Key::generate(kid)).await
+        match self.validator.validate(&junk(kid)).await {
+            Ok(_) => "ok",
+            Err(rejection) => rejection.code(),
+        }
     }
 
     /// Lets tasks that need nobody's permission run to their end.
@@ -58,6 +62,14 @@ impl Scene {
             tokio::task::yield_now().await;
         }
     }
+}
+
+/// Such a token, without the effort of a signature.
+fn junk(kid: &str) -> String {
+    let part = |value: &Value| base64url::encode(value.to_string().as_bytes());
+    let header = json!({ "typ": "at+jwt", "alg": "ES256", "kid": kid });
+    let signature = base64url::encode(&[1; 64]);
+    format!("{}.{}.{signature}", part(&header), part(&ageless_claims()))
 }
 
 /// Good for as long as any test lasts.
@@ -128,7 +140,8 @@ async fn a_flood_of_junk_costs_one_fetch_per_cooldown() {
     for minute in 1..=3 {
         for second in 0..60 {
             for n in 0..3 {
-                assert_eq!(scene.try_junk(&format!("junk{n}")).await, "unknown_key");
+                let kid = format!("{minute} {second} {n}");
+                assert_eq!(scene.try_junk(&kid).await, "unknown_key");
             }
             // The good ones do not notice.
             assert_eq!(scene.try_known().await, "ok", "second {second}");
@@ -144,17 +157,17 @@ async fn the_cooldown_runs_by_time_alone_whatever_the_fetch_brought() {
         let scene = Scene::new();
         assert_eq!(scene.try_known().await, "ok");
         scene.issuer.answers(outcome);
-        for _ in 0..5 {
-            assert_eq!(scene.try_junk("junk").await, "unknown_key");
+        for n in 0..5 {
+            assert_eq!(scene.try_junk(&format!("junk {n}")).await, "unknown_key");
         }
         assert_eq!(scene.issuer.fetches(), 2);
         scene
             .clock
             .advance(UNKNOWN_KEY_COOLDOWN.saturating_sub(Duration::from_millis(1)));
-        assert_eq!(scene.try_junk("junk").await, "unknown_key");
+        assert_eq!(scene.try_junk("early").await, "unknown_key");
         assert_eq!(scene.issuer.fetches(), 2);
         scene.clock.advance(Duration::from_millis(1));
-        assert_eq!(scene.try_junk("junk").await, "unknown_key");
+        assert_eq!(scene.try_junk("in time").await, "unknown_key");
         assert_eq!(scene.issuer.fetches(), 3);
     }
 }
@@ -185,6 +198,55 @@ async fn a_bad_signature_under_a_known_key_never_leads_to_a_fetch() {
     assert_eq!(scene.issuer.fetches(), 1);
 }
 
+/// A client that keeps sending a token of a withdrawn key, and then a rotation.
+#[tokio::test]
+async fn a_name_asked_for_in_vain_does_not_take_every_turn() {
+    let scene = Scene::new();
+    assert_eq!(scene.try_known().await, "ok");
+    let mut asked_at = Vec::new();
+    for second in 0..900 {
+        let before = scene.issuer.fetches();
+        assert_eq!(scene.try_junk("withdrawn").await, "unknown_key");
+        if scene.issuer.fetches() > before {
+            asked_at.push(second);
+        }
+        scene.clock.advance(Duration::from_secs(1));
+    }
+    assert_eq!(asked_at, [0, 60, 180, 420, 720]);
+    // Another name is not held up by that …
+    let next = Key::generate("k2");
+    scene.issuer.answers(answer(&[&scene.key, &next], None));
+    assert_eq!(scene.try_key(&next).await, "ok");
+    // … and a set that has changed lets every name try again.
+    scene.clock.advance(UNKNOWN_KEY_COOLDOWN);
+    let fetches = scene.issuer.fetches();
+    assert_eq!(scene.try_junk("withdrawn").await, "unknown_key");
+    assert_eq!(scene.issuer.fetches(), fetches + 1);
+}
+
+/// The flood of the issue: every token of it names another key.
+#[tokio::test]
+async fn a_hundred_thousand_junk_tokens_cost_one_fetch_per_cooldown() {
+    let scene = Scene::new();
+    assert_eq!(scene.try_known().await, "ok");
+    let shape = junk("KID");
+    let (header, rest) = shape.split_once('.').unwrap();
+    let header = String::from_utf8(base64url::decode(header).unwrap()).unwrap();
+    let seconds = 100;
+    for second in 0..seconds {
+        for n in 0..1000 {
+            let header = header.replace("KID", &format!("{second}-{n}"));
+            let token = format!("{}.{rest}", base64url::encode(header.as_bytes()));
+            let rejection = scene.validator.validate(&token).await.unwrap_err();
+            assert_eq!(rejection.code(), "unknown_key");
+        }
+        assert_eq!(scene.try_known().await, "ok");
+        scene.clock.advance(Duration::from_secs(1));
+    }
+    let cooldowns = seconds / UNKNOWN_KEY_COOLDOWN.as_secs() + 1;
+    assert_eq!(scene.issuer.fetches() as u64, 1 + cooldowns);
+}
+
 #[tokio::test]
 async fn junk_cannot_use_up_the_periodic_refresh() {
     let scene = Scene::new();
@@ -192,7 +254,8 @@ async fn junk_cannot_use_up_the_periodic_refresh() {
         .issuer
         .answers(answer(&[&scene.key], Some(10 * MINUTE)));
     assert_eq!(scene.try_known().await, "ok");
-    scene.clock.advance(8 * MINUTE);
+    scene.settle().await;
+    scene.clock.advance(9 * MINUTE);
     // Junk claims its cooldown and gets nothing new …
     scene.issuer.answers_once(Answer::Down);
     assert_eq!(scene.try_junk("junk").await, "unknown_key");
@@ -203,20 +266,25 @@ async fn junk_cannot_use_up_the_periodic_refresh() {
     assert_eq!(scene.issuer.fetches(), 3);
 }
 
+/// Four fifths of a life, and the half of a fifth over which replicas spread.
+fn window(life: Duration) -> [Duration; 2] {
+    let early = (life / 5 * 4).saturating_sub(Duration::from_secs(1));
+    [early, life / 10 + Duration::from_secs(1)]
+}
+
 #[tokio::test]
-async fn keys_are_refreshed_behind_a_request_at_four_fifths_of_their_life() {
+async fn keys_are_refreshed_behind_a_request_after_four_fifths_of_their_life() {
     let scene = Scene::new();
     scene
         .issuer
         .answers(answer(&[&scene.key], Some(10 * MINUTE)));
     assert_eq!(scene.try_known().await, "ok");
-    scene
-        .clock
-        .advance((8 * MINUTE).saturating_sub(Duration::from_secs(1)));
+    let [early, jitter] = window(10 * MINUTE);
+    scene.clock.advance(early);
     assert_eq!(scene.try_known().await, "ok");
     assert_eq!(scene.issuer.fetches(), 1);
 
-    scene.clock.advance(Duration::from_secs(1));
+    scene.clock.advance(jitter);
     scene.issuer.hold();
     // Nobody waits: the fetch cannot end, and the request is answered.
     assert_eq!(scene.try_known().await, "ok");
@@ -229,19 +297,60 @@ async fn keys_are_refreshed_behind_a_request_at_four_fifths_of_their_life() {
 }
 
 #[tokio::test]
+async fn keys_are_refreshed_without_any_request_and_no_longer_than_there_is_a_validator() {
+    let scene = Scene::new();
+    assert_eq!(scene.try_known().await, "ok");
+    scene.settle().await;
+    for _ in 0..24 {
+        scene.clock.advance(LONGEST_SLEEP);
+        scene.settle().await;
+    }
+    // Two hours, each refresh after 48 to 54 minutes.
+    assert_eq!(scene.issuer.fetches(), 3);
+    let Scene {
+        clock,
+        issuer,
+        validator,
+        ..
+    } = scene;
+    let clones = (validator.clone(), validator);
+    drop(clones);
+    for _ in 0..48 {
+        clock.advance(LONGEST_SLEEP);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(issuer.fetches(), 3);
+}
+
+/// Nobody sends requests to a service that says it is not ready.
+#[tokio::test]
+async fn missing_keys_are_asked_for_again_without_any_request() {
+    let scene = Scene::new();
+    scene.issuer.answers(Answer::Down);
+    assert!(scene.validator.load_keys().await.is_err());
+    for _ in 0..60 {
+        scene.clock.advance(Duration::from_secs(1));
+        scene.settle().await;
+    }
+    let tries = scene.issuer.fetches();
+    assert!((3..=7).contains(&tries), "{tries} tries in a minute");
+    scene.issuer.answers(answer(&[&scene.key], None));
+    scene.clock.advance(LONGEST_RETRY);
+    scene.settle().await;
+    assert!(scene.validator.key_status().ready);
+}
+
+#[tokio::test]
 async fn cache_control_is_clamped_to_between_five_minutes_and_a_day() {
-    for (max_age, refreshed_after) in [
-        (Some(Duration::ZERO), 4 * MINUTE),
-        (Some(Duration::MAX), 24 * HOUR / 5 * 4),
-        (None, HOUR / 5 * 4),
+    for (max_age, life) in [
+        (Some(Duration::ZERO), 5 * MINUTE),
+        (Some(Duration::MAX), 24 * HOUR),
+        (None, HOUR),
     ] {
         let scene = Scene::new();
         scene.issuer.answers(answer(&[&scene.key], max_age));
         assert_eq!(scene.try_known().await, "ok");
-        for (advance, fetches) in [
-            (refreshed_after.saturating_sub(Duration::from_secs(1)), 1),
-            (Duration::from_secs(1), 2),
-        ] {
+        for (advance, fetches) in window(life).into_iter().zip(1..) {
             scene.clock.advance(advance);
             assert_eq!(scene.try_known().await, "ok");
             scene.settle().await;
@@ -254,11 +363,19 @@ async fn cache_control_is_clamped_to_between_five_minutes_and_a_day() {
 async fn a_withdrawn_key_is_refused_after_the_refresh() {
     let scene = Scene::new();
     assert_eq!(scene.try_known().await, "ok");
+    scene.settle().await;
+    let generation = || scene.validator.key_status().generation;
+    let before = generation();
+    scene.clock.advance(HOUR / 10 * 9);
+    scene.settle().await;
+    assert_eq!(scene.issuer.fetches(), 2);
+    assert_eq!(generation(), before, "the same document is the same set");
     let next = Key::generate("k2");
     scene.issuer.answers(answer(&[&next], None));
-    scene.clock.advance(HOUR / 5 * 4);
+    scene.clock.advance(HOUR / 10 * 9);
     assert_eq!(scene.try_known().await, "ok");
     scene.settle().await;
+    assert_ne!(generation(), before);
     assert_eq!(scene.try_known().await, "unknown_key");
     assert_eq!(scene.try_key(&next).await, "ok");
 }
@@ -376,4 +493,170 @@ async fn keys_can_be_loaded_before_the_first_request() {
     down.issuer.answers(Answer::Down);
     let rejection = down.validator.load_keys().await.unwrap_err();
     assert_eq!(rejection.code(), "keys_unavailable");
+}
+
+mod persisted {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A validator that keeps its keys in a file, of an issuer that can be down.
+    struct Kept {
+        scene: Scene,
+        directory: TempDir,
+    }
+
+    impl Kept {
+        /// After the keys were fetched once and written.
+        async fn new() -> Self {
+            let mut scene = Scene::new();
+            let directory = tempfile::tempdir().unwrap();
+            scene.validator = started(&scene, directory.path());
+            let kept = Self { scene, directory };
+            assert_eq!(kept.scene.try_known().await, "ok");
+            kept.written(1).await;
+            kept
+        }
+
+        fn file(&self) -> PathBuf {
+            self.directory.path().join("keys.json")
+        }
+
+        /// Waits for the thread that writes, which no fake clock covers.
+        async fn written(&self, files: usize) {
+            for _ in 0..1000 {
+                let names = fs::read_dir(self.directory.path()).unwrap();
+                let names: Vec<_> = names.map(|name| name.unwrap().file_name()).collect();
+                if names.len() == files && self.file().exists() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            panic!("the keys were not written");
+        }
+
+        /// The process ends and begins anew, while the issuer is down.
+        fn restart(&mut self) {
+            self.scene.issuer.answers(Answer::Down);
+            self.scene.validator = started(&self.scene, self.directory.path());
+        }
+
+        /// Why the file is not believed.
+        fn problem(&self) -> String {
+            let status = self.scene.validator.key_status();
+            let Some(error) = status.file_error else {
+                return "none".to_owned();
+            };
+            assert_eq!(error.code(), "key_file_unusable");
+            std::error::Error::source(&*error).unwrap().to_string()
+        }
+    }
+
+    fn started(scene: &Scene, directory: &Path) -> Validator {
+        validator(&scene.issuer, &scene.clock)
+            .key_file(directory.join("keys.json"))
+            .build()
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cold_start_without_the_issuer_begins_with_the_keys_of_before() {
+        let mut kept = Kept::new().await;
+        kept.restart();
+        let fetches = kept.scene.issuer.fetches();
+        assert!(kept.scene.validator.key_status().ready);
+        // An hour, in which the issuer stays down.
+        for _ in 0..60 {
+            assert_eq!(kept.scene.try_known().await, "ok");
+            kept.scene.clock.advance(MINUTE);
+            kept.scene.settle().await;
+        }
+        assert!(kept.scene.issuer.fetches() > fetches);
+        // Another key is asked for, and refused like any other time.
+        assert_eq!(kept.scene.try_junk("k9").await, "unknown_key");
+    }
+
+    #[tokio::test]
+    async fn keys_of_a_file_are_trusted_no_longer_than_others() {
+        let mut kept = Kept::new().await;
+        kept.scene.clock.advance(24 * HOUR + 59 * MINUTE);
+        kept.restart();
+        assert_eq!(kept.scene.try_known().await, "ok");
+        kept.scene.clock.advance(MINUTE);
+        assert_eq!(kept.scene.try_known().await, "keys_unavailable");
+        kept.restart();
+        assert_eq!(kept.scene.try_known().await, "keys_unavailable");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_file_is_private_and_one_that_others_may_write_is_not_believed() {
+        use std::os::unix::fs::PermissionsExt;
+        let mut kept = Kept::new().await;
+        let mode = fs::metadata(kept.file()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        for mode in [0o620, 0o602] {
+            fs::set_permissions(kept.file(), fs::Permissions::from_mode(mode)).unwrap();
+            kept.restart();
+            assert_eq!(kept.problem(), "others may write it");
+            assert_eq!(kept.scene.try_known().await, "keys_unavailable");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_ours_is_not_believed() {
+        let mut kept = Kept::new().await;
+        let good: Value = serde_json::from_slice(&fs::read(kept.file()).unwrap()).unwrap();
+        for (member, value, problem) in [
+            ("version", json!(2), "it is of another version"),
+            (
+                "issuer",
+                json!("https://id.example.com/"),
+                "it holds the keys of another issuer",
+            ),
+            (
+                "fetched_at",
+                json!((START + 1) * 1000),
+                "it is dated in the future",
+            ),
+            ("keys", json!("{\"keys\":[]}"), "it holds no usable key"),
+            ("keys", json!("<html>"), ""),
+            ("keys", json!(7), ""),
+        ] {
+            let mut bad = good.clone();
+            bad[member] = value;
+            fs::write(kept.file(), bad.to_string()).unwrap();
+            kept.restart();
+            assert!(kept.problem().starts_with(problem), "{}", kept.problem());
+            assert_ne!(kept.problem(), "none");
+            assert!(!kept.scene.validator.key_status().ready);
+        }
+        fs::write(kept.file(), vec![b' '; 2 * 1024 * 1024]).unwrap();
+        kept.restart();
+        assert_ne!(kept.problem(), "none");
+        // Whatever was there is replaced by what the issuer says.
+        let answer = answer(&[&kept.scene.key], None);
+        kept.scene.issuer.answers(answer);
+        kept.scene.clock.advance(LONGEST_RETRY);
+        assert_eq!(kept.scene.try_known().await, "ok");
+    }
+
+    #[tokio::test]
+    async fn a_place_that_cannot_be_written_is_reported_and_nothing_else() {
+        let mut scene = Scene::new();
+        let directory = tempfile::tempdir().unwrap();
+        let nowhere = directory.path().join("missing");
+        scene.validator = started(&scene, &nowhere);
+        assert_eq!(scene.try_known().await, "ok");
+        for _ in 0..1000 {
+            if scene.validator.key_status().file_error.is_some() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nothing was reported");
+    }
 }

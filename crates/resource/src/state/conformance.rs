@@ -1,5 +1,5 @@
 //! What every [`SharedState`] has to keep, as one suite that is run over each
-//! implementation: in memory here, over Redis and PostgreSQL in the gateway.
+//! implementation: in memory here, over the databases in the gateway.
 //!
 //! Its keys are new in every run, so it may run over a store that is in use.
 
