@@ -315,6 +315,8 @@ fn a_client_is_shown_in_the_words_of_rfc_7591() {
             "--jwks",
             keys,
             "--client-credentials",
+            "--serves",
+            "https://robot.example",
             "--scope",
             "api.read",
             "--audience",
@@ -339,11 +341,15 @@ fn a_client_is_shown_in_the_words_of_rfc_7591() {
         "client_name": "robot",
         "client_id_issued_at": null,
         "token_endpoint_auth_method": "private_key_jwt",
-        "grant_types": ["client_credentials", "authorization_code", "refresh_token"],
+        "grant_types": [
+            "client_credentials", "authorization_code", "refresh_token",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ],
         "redirect_uris": ["https://robot.example/callback", "http://127.0.0.1/callback"],
         "post_logout_redirect_uris": ["https://robot.example/"],
         "scope": "api.read",
         "audiences": ["https://api.example"],
+        "serves": ["https://robot.example"],
         "id_token_signed_response_alg": "ES256",
         "dpop_bound_access_tokens": true,
         "require_pushed_authorization_requests": true,
@@ -400,6 +406,11 @@ fn what_cannot_be_registered_is_answered_with_what_to_type() {
         (
             &["--client-credentials"],
             "error: a public client cannot get tokens in its own name\n\
+             hint: add --confidential, or --new-key FILE\n",
+        ),
+        (
+            &["--serves", "https://app.example"],
+            "error: a public client cannot exchange tokens that others send it\n\
              hint: add --confidential, or --new-key FILE\n",
         ),
         (

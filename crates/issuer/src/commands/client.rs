@@ -77,7 +77,7 @@ fn unknown(id: &str) -> Problem {
 }
 
 /// What a client is registered with, in the words of RFC 7591, section 2,
-/// RFC 9126, section 6 and RFC 9449, section 5.2; `audiences` is ours.
+/// RFC 9126, section 6 and RFC 9449, section 5.2; `audiences` and `serves` are ours.
 fn metadata(client: &Client) -> Value {
     let method = match client.authentication {
         ClientAuthentication::Public => "none",
@@ -103,6 +103,7 @@ fn metadata(client: &Client) -> Value {
         "post_logout_redirect_uris": client.post_logout_redirect_uris,
         "scope": client.scopes.to_string(),
         "audiences": audiences,
+        "serves": client.serves,
         "id_token_signed_response_alg": client.signing_algorithm.name(),
         "dpop_bound_access_tokens": client.dpop_bound,
         "require_pushed_authorization_requests": client.require_par,

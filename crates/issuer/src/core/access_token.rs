@@ -4,7 +4,7 @@ use countersign_jose::{Algorithm, Claims, Timestamp, Unverified};
 use countersign_oauth::ScopeSet;
 
 use super::token::{ACCESS_TOKEN_TYPE, grant_id};
-use super::{Account, Core, Grant, GrantId};
+use super::{Account, Actor, Core, Grant, GrantId, GrantType};
 use crate::storage::{Records, StorageError};
 
 const ALGORITHMS: [Algorithm; 2] = [Algorithm::Es256, Algorithm::Rs256];
@@ -20,6 +20,8 @@ pub(super) struct AccessToken {
     /// The thumbprint of the key that it is bound to.
     pub(super) key: Option<String>,
     pub(super) acr: Option<String>,
+    /// Who acts with it, if it was exchanged.
+    pub(super) act: Option<Actor>,
     pub(super) issued_at: Timestamp,
     pub(super) expires_at: Timestamp,
 }
@@ -62,6 +64,10 @@ impl Core {
             Some(cnf) => Some(cnf.get("jkt")?.as_str()?.to_owned()),
             None => None,
         };
+        let act = match claims.get("act") {
+            Some(act) => Some(Actor::read(act)?),
+            None => None,
+        };
         Some(AccessToken {
             grant,
             client_id: text("client_id")?.to_owned(),
@@ -75,6 +81,7 @@ impl Core {
             jti: text("jti")?.to_owned(),
             key,
             acr: text("acr").map(str::to_owned),
+            act,
             issued_at: time("iat")?,
             expires_at,
         })
@@ -100,6 +107,13 @@ impl AccessToken {
         let Some(grant) = records.grant(grant)?.filter(|grant| now < grant.expires_at) else {
             return Ok(None);
         };
+        if grant.client_id != self.client_id {
+            // Exchanged: good as long as whoever has it may do that.
+            let client = records.client(&self.client_id)?;
+            if client.is_none_or(|client| client.may_use(GrantType::TokenExchange).is_err()) {
+                return Ok(None);
+            }
+        }
         let account = records
             .account(&grant.account_id)?
             .filter(|account| !account.disabled);

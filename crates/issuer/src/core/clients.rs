@@ -35,6 +35,8 @@ pub struct NewClient {
     pub grant_types: Vec<GrantType>,
     /// The resource servers it may ask tokens for.
     pub audiences: Audiences,
+    /// The resource servers that it is.
+    pub serves: Vec<String>,
     /// Where a browser may be sent back to with a code.
     pub redirect_uris: Vec<String>,
     /// Where a browser may be sent on to after it was signed out.
@@ -59,6 +61,7 @@ impl NewClient {
             authentication: NewAuthentication::Public,
             grant_types: Vec::new(),
             audiences: Audiences::Listed(Vec::new()),
+            serves: Vec::new(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
             dpop_bound: false,
@@ -116,6 +119,7 @@ impl Core {
             authentication,
             grant_types: new.grant_types,
             audiences: new.audiences,
+            serves: new.serves,
             redirect_uris: new.redirect_uris,
             post_logout_redirect_uris: new.post_logout_redirect_uris,
             dpop_bound: new.dpop_bound,
@@ -143,6 +147,7 @@ impl Core {
             authentication: ClientAuthentication::Public,
             grant_types: GrantType::FOR_PEOPLE.to_vec(),
             audiences: Audiences::Any,
+            serves: Vec::new(),
             redirect_uris: DEFAULT_REDIRECT_URIS.map(str::to_owned).to_vec(),
             post_logout_redirect_uris: Vec::new(),
             dpop_bound: false,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::access_token::{AccessToken, Holder};
 use super::refresh::RefreshToken;
 use super::{
-    Audiences, Client, ClientAuthentication, ClientCredentials, Confirmation, Core, Failure,
+    Actor, Audiences, Client, ClientAuthentication, ClientCredentials, Confirmation, Core, Failure,
     TokenType,
 };
 
@@ -57,6 +57,9 @@ pub struct Introspection {
     /// How the person had signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,
+    /// Who acts for the person (RFC 8693, section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Actor>,
 }
 
 impl Core {
@@ -167,6 +170,7 @@ impl Core {
             jti: Some(token.jti),
             auth_time: auth_time.map(Timestamp::as_secs),
             acr: token.acr,
+            act: token.act,
         }
     }
 }
@@ -189,5 +193,5 @@ fn may_see(client: &Client, token_client: &str, token_audiences: &[String]) -> b
     };
     token_audiences
         .iter()
-        .any(|audience| own.contains(audience.as_str()))
+        .any(|audience| own.contains(audience.as_str()) || client.serves.contains(audience))
 }

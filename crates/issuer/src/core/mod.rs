@@ -12,6 +12,7 @@
 //! | `consent`, `code` | the request is approved or denied; the code redeemed |
 //! | `logout` | a client asks that its person be signed out |
 //! | `own_tokens` | a client gets a token in its own name |
+//! | `exchange` | one access token is exchanged for another |
 //! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
 //! | `token` | what tokens say |
 //! | `access_token`, `user_info`, `inspection` | tokens that come back: read, shown about a person, introspected, revoked |
@@ -35,6 +36,7 @@ mod consent;
 mod credentials;
 mod device;
 mod dpop;
+mod exchange;
 mod inspection;
 mod keys;
 mod limits;
@@ -84,6 +86,7 @@ pub use code::CodeRequest;
 pub use credentials::ClientCredentials;
 pub use device::{DeviceRequest, StartedDevice};
 pub use dpop::{DPOP_ALGORITHMS, DpopProof};
+pub use exchange::{Actor, ExchangeRequest};
 pub use inspection::Introspection;
 pub use keys::{KeyError, Keys, PublishedKeys};
 pub use limits::{Limit, Limits};

@@ -109,6 +109,9 @@ pub struct Client {
     pub grant_types: Vec<GrantType>,
     /// The resource servers it may ask tokens for.
     pub audiences: Audiences,
+    /// The resource servers that it is: whoever calls these has sent it a token
+    /// that it may exchange (RFC 8693) and ask about (RFC 7662).
+    pub serves: Vec<String>,
     /// Where a browser may be sent back to with a code.
     pub redirect_uris: Vec<String>,
     /// Where a browser may be sent on to after it was signed out.
@@ -140,7 +143,7 @@ pub enum ClientAuthentication {
     PrivateKeyJwt(String),
 }
 
-/// The grant types there are (RFC 6749 and RFC 8628).
+/// The grant types there are (RFC 6749, RFC 8628 and RFC 8693).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantType {
     /// `authorization_code`.
@@ -151,15 +154,18 @@ pub enum GrantType {
     DeviceCode,
     /// `refresh_token`.
     RefreshToken,
+    /// `urn:ietf:params:oauth:grant-type:token-exchange`.
+    TokenExchange,
 }
 
 impl GrantType {
     /// All of them.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::AuthorizationCode,
         Self::ClientCredentials,
         Self::DeviceCode,
         Self::RefreshToken,
+        Self::TokenExchange,
     ];
 
     /// Those by which a client acts for a person, and what such a client has
@@ -177,6 +183,7 @@ impl GrantType {
             Self::ClientCredentials => "client_credentials",
             Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::RefreshToken => "refresh_token",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 

@@ -55,7 +55,7 @@ fn own_scopes(client: &Client, asked: Option<&str>) -> Result<ScopeSet, Refusal>
 /// What the client asks for, or else its one audience (RFC 9068, section 3). A
 /// client with several has to say which: a token that is good at all of them
 /// could be passed on by any.
-fn own_audiences(
+pub(super) fn own_audiences(
     client: &Client,
     resources: &[String],
     audiences: &[String],

@@ -45,6 +45,12 @@ pub enum ClientRejected {
     /// It wants tokens in its own name and proves it to nobody.
     #[error("a public client cannot get tokens in its own name")]
     PublicClientCredentials,
+    /// It is a resource server, and anybody can say to be it.
+    #[error("a public client cannot exchange tokens that others send it")]
+    PublicServes,
+    /// It is a resource server and may not exchange what it is sent.
+    #[error("what a client serves is for one that exchanges tokens")]
+    ServesWithoutUse,
     /// It has scopes of its own and no way to ask for them.
     #[error("scopes of its own are for a client that gets tokens in its own name")]
     ScopesWithoutUse,
@@ -125,6 +131,14 @@ pub(super) fn check(
     let acts_for_itself = client.grant_types.contains(&GrantType::ClientCredentials);
     if acts_for_itself && matches!(client.authentication, NewAuthentication::Public) {
         return Err(ClientRejected::PublicClientCredentials);
+    }
+    if !client.serves.is_empty() {
+        if matches!(client.authentication, NewAuthentication::Public) {
+            return Err(ClientRejected::PublicServes);
+        }
+        if !client.grant_types.contains(&GrantType::TokenExchange) {
+            return Err(ClientRejected::ServesWithoutUse);
+        }
     }
     if !acts_for_itself && !client.scopes.is_empty() {
         return Err(ClientRejected::ScopesWithoutUse);

@@ -8,11 +8,11 @@
 use std::time::Duration;
 
 use countersign_jose::{Timestamp, base64url};
-use countersign_oauth::{ScopeSet, Secret};
+use countersign_oauth::{ScopeSet, Secret, TokenTypeId};
 use serde::Serialize;
 
 use super::refresh::RefreshToken;
-use super::{Account, Client, Core, Error, Grant, GrantId};
+use super::{Account, Actor, Client, Core, Error, Grant, GrantId};
 
 /// The `acr` of a sign-in by password: a single factor.
 pub const ACR_PASSWORD: &str = "1";
@@ -75,6 +75,8 @@ pub struct Tokens {
     pub id_token: Option<Secret>,
     /// The `scope` of the access token.
     pub scope: String,
+    /// The `issued_token_type`, of an exchange alone (RFC 8693, section 2.2.1).
+    pub issued_token_type: Option<TokenTypeId>,
 }
 
 /// Whom and what an answer's tokens are about.
@@ -91,6 +93,20 @@ pub(super) struct Subject {
     pub(super) nonce: Option<String>,
     /// The thumbprint of the key that this access token is bound to.
     pub(super) key: Option<String>,
+}
+
+/// Whom and what an exchanged token is about.
+pub(super) struct Delegated {
+    /// The login of the token that it was exchanged for.
+    pub(super) grant: Grant,
+    pub(super) account: Account,
+    pub(super) client: Client,
+    pub(super) scopes: ScopeSet,
+    pub(super) audiences: Vec<String>,
+    pub(super) act: Option<Actor>,
+    pub(super) key: Option<String>,
+    /// When the token that it was exchanged for ends.
+    pub(super) until: Timestamp,
 }
 
 /// The claims about a person that scopes give access to (`OpenID` Connect Core
@@ -137,6 +153,10 @@ struct AccessTokenClaims<'a> {
     jti: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation>,
+    /// Who acts for the person, if not the person's own client (RFC 8693,
+    /// section 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<&'a Actor>,
     /// Absent from what a client gets in its own name.
     #[serde(flatten)]
     login: Option<LoginClaims<'a>>,
@@ -221,6 +241,7 @@ impl Core {
                 exp: exp.as_secs(),
                 jti: &base64url::encode(&jti),
                 cnf: confirmation(bound_key.as_ref()),
+                act: None,
                 login: Some(LoginClaims {
                     sid: &sid,
                     auth_time: grant.auth_time.as_secs(),
@@ -263,6 +284,7 @@ impl Core {
             refresh_token,
             id_token,
             scope,
+            issued_token_type: None,
         })
     }
 
@@ -292,6 +314,7 @@ impl Core {
                 exp: (now + self.lifetimes.access_token).as_secs(),
                 jti: &base64url::encode(&jti),
                 cnf: confirmation(bound_key),
+                act: None,
                 login: None,
             },
         )?;
@@ -302,6 +325,61 @@ impl Core {
             refresh_token: None,
             id_token: None,
             scope,
+            issued_token_type: None,
+        })
+    }
+
+    /// Signs the one token that another was exchanged for. It lasts no longer
+    /// than that one: otherwise a token could be renewed without a refresh
+    /// token, for ever.
+    pub(super) fn issue_delegated(
+        &self,
+        delegated: &Delegated,
+        now: Timestamp,
+    ) -> Result<Tokens, Error> {
+        let Delegated {
+            grant,
+            account,
+            client,
+            scopes,
+            ..
+        } = delegated;
+        let keys = self.keys();
+        let key = keys.signing_key(client.signing_algorithm)?;
+        let scope = scopes.to_string();
+        let mut jti = [0_u8; 16];
+        self.provider.fill_random(&mut jti)?;
+        let exp = delegated.until.min(now + self.lifetimes.access_token);
+        let access_token = key.sign(
+            ACCESS_TOKEN_TYPE,
+            &AccessTokenClaims {
+                iss: self.issuer.as_str(),
+                sub: &account.id,
+                aud: self.audience(&delegated.audiences),
+                client_id: &client.id,
+                scope: &scope,
+                iat: now.as_secs(),
+                exp: exp.as_secs(),
+                jti: &base64url::encode(&jti),
+                cnf: confirmation(delegated.key.as_ref()),
+                act: delegated.act.as_ref(),
+                login: Some(LoginClaims {
+                    sid: &sid(&grant.id),
+                    auth_time: grant.auth_time.as_secs(),
+                    acr: ACR_PASSWORD,
+                    amr: AMR_PASSWORD,
+                    person: &PersonClaims::new(account, scopes),
+                }),
+            },
+        )?;
+        Ok(Tokens {
+            access_token: Secret::from(access_token),
+            expires_in: exp.since(now),
+            token_type: TokenType::of(delegated.key.as_ref()),
+            refresh_token: None,
+            id_token: None,
+            scope,
+            issued_token_type: Some(TokenTypeId::ACCESS_TOKEN),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use countersign_oauth::Secret;
+use countersign_oauth::{Secret, TokenTypeId};
 use http::StatusCode;
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::dpop::with_next_nonce;
 use super::errors::{failure, private_json};
 use super::form::Form;
 use super::{AppState, paths};
-use crate::core::{CodeRequest, Failure, GrantType, Refusal, Tokens};
+use crate::core::{CodeRequest, ExchangeRequest, Failure, GrantType, Refusal, Tokens};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -23,6 +23,8 @@ struct Body<'a> {
     refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'a str>,
 }
 
 pub(super) async fn token(State(state): State<AppState>, form: Form) -> Response {
@@ -70,10 +72,29 @@ async fn grant(state: &AppState, form: &Form) -> Result<Tokens, Failure> {
         GrantType::RefreshToken => {
             let token = form.required("refresh_token", "refresh_token is missing")?;
             let scope = form.optional("scope");
+            // Whoever has asked for an API by its name narrows by it, too.
+            let apis = [resources, form.all("audience")].concat();
             state
                 .core
-                .refresh(&credentials, token, scope, &resources, now)
+                .refresh(&credentials, token, scope, &apis, now)
                 .await
+        }
+        GrantType::TokenExchange => {
+            let text = |name| form.optional(name).map(str::to_owned);
+            let subject = form.required("subject_token", "subject_token is missing")?;
+            let kind = form.required("subject_token_type", "subject_token_type is missing")?;
+            let request = ExchangeRequest {
+                credentials,
+                subject_token: Secret::new(subject),
+                subject_token_type: kind.to_owned(),
+                actor_token: form.optional("actor_token").map(Secret::new),
+                actor_token_type: text("actor_token_type"),
+                requested_token_type: text("requested_token_type"),
+                scope: text("scope"),
+                resources,
+                audiences: form.all("audience"),
+            };
+            state.core.exchange(request, now).await
         }
     }
 }
@@ -86,6 +107,7 @@ fn answer(tokens: &Tokens) -> Response {
         scope: &tokens.scope,
         refresh_token: tokens.refresh_token.as_ref().map(Secret::expose),
         id_token: tokens.id_token.as_ref().map(Secret::expose),
+        issued_token_type: tokens.issued_token_type.as_ref().map(TokenTypeId::as_str),
     };
     private_json(StatusCode::OK, &body)
 }

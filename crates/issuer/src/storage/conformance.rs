@@ -38,6 +38,7 @@ fn client(id: &str) -> Client {
         authentication: ClientAuthentication::Secret([9; 32]),
         grant_types: GrantType::ALL.to_vec(),
         audiences: Audiences::Listed(vec!["https://api.example".to_owned()]),
+        serves: vec!["https://served.example".to_owned()],
         redirect_uris: vec!["http://127.0.0.1/cb".to_owned()],
         post_logout_redirect_uris: vec!["https://app.example/?a=\"b\"".to_owned()],
         dpop_bound: true,

@@ -47,6 +47,7 @@ async fn both_documents_are_the_same_and_everything_in_them_is_served() {
                 "client_credentials",
                 "urn:ietf:params:oauth:grant-type:device_code",
                 "refresh_token",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
             ],
         ),
         ("token_endpoint_auth_methods_supported", AUTHENTICATION),

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use countersign_issuer::core::{
-    Audiences, BrowserSession, Core, Decision, Keys, NewAccount, NewAuthentication, NewClient,
-    Policy, SignIn,
+    Audiences, BrowserSession, Core, Decision, GrantType, Keys, NewAccount, NewAuthentication,
+    NewClient, Policy, SignIn,
 };
 use countersign_issuer::http::{AppState, Peer, Settings, router};
 use countersign_issuer::storage::Memory;
@@ -218,6 +218,32 @@ impl Fixture {
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.assert_private();
         answer.json()
+    }
+
+    /// A login for an API.
+    pub(crate) async fn log_in_for(&self, scope: &str, resource: &str) -> Value {
+        let fields = [
+            ("client_id", "cli"),
+            ("scope", scope),
+            ("resource", resource),
+        ];
+        let started = self.post("/device_authorization", &fields).await.json();
+        self.approve(&started).await;
+        self.poll(&started).await.json()
+    }
+
+    /// A service that is an API and may call another; its secret.
+    pub(crate) async fn add_exchanger(&self, id: &str, serves: &str) -> String {
+        let new = NewClient {
+            authentication: NewAuthentication::Secret,
+            grant_types: vec![GrantType::TokenExchange],
+            audiences: Audiences::Listed(vec!["https://stock.example".to_owned()]),
+            serves: vec![serves.to_owned()],
+            ..NewClient::new(id)
+        };
+        let registered = self.core.put_client(new, self.now()).await;
+        let secret = registered.unwrap().unwrap().secret.unwrap();
+        secret.expose().to_owned()
     }
 
     pub(crate) async fn add_client(&self, id: &str, confidential: bool) -> Option<String> {

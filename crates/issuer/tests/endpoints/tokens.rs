@@ -347,3 +347,38 @@ async fn a_client_for_rs256_waits_for_its_key() {
     // The approval was not used up by the wait.
     assert_eq!(f.poll(&started).await.status, 200);
 }
+
+/// RFC 8693, section 2.2.1: what was issued is said; section 2.1: what has to be asked with.
+#[tokio::test]
+async fn an_exchange_names_the_type_of_what_it_issues() {
+    let f = Fixture::new().await;
+    let secret = f.add_exchanger("orders", "https://orders.example").await;
+    let tokens = f.log_in_for("openid read", "https://orders.example").await;
+    let access_token = tokens["access_token"].as_str().unwrap();
+    let kind = "urn:ietf:params:oauth:token-type:access_token";
+    let mut fields = vec![
+        (
+            "grant_type",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ),
+        ("client_id", "orders"),
+        ("client_secret", secret.as_str()),
+        ("subject_token", access_token),
+        ("subject_token_type", kind),
+    ];
+    let answer = f.post("/token", &fields).await;
+    answer.assert_private();
+    let exchanged = answer.json();
+    assert_eq!(
+        (&exchanged["issued_token_type"], &exchanged["token_type"]),
+        (&json!(kind), &json!("Bearer"))
+    );
+    assert!(exchanged.get("refresh_token").is_none() && exchanged.get("id_token").is_none());
+    // No other grant says so.
+    assert!(tokens.get("issued_token_type").is_none());
+    fields.pop();
+    assert_eq!(
+        f.post("/token", &fields).await.error(400),
+        "invalid_request"
+    );
+}

@@ -26,10 +26,10 @@ over_both!(
     userinfo_takes_a_bound_token_with_a_proof_for_it_alone,
 );
 
-struct Key(SigningKey);
+pub(crate) struct Key(SigningKey);
 
 impl Key {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(SigningKey::generate(Algorithm::Es256, aws_lc::provider()).unwrap())
     }
 
@@ -38,7 +38,7 @@ impl Key {
     }
 
     /// A proof for the token endpoint, as it should be.
-    fn proof(&self, f: &Fixture) -> DpopProof {
+    pub(crate) fn proof(&self, f: &Fixture) -> DpopProof {
         self.proof_with(f, None, 0)
     }
 

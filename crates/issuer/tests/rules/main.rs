@@ -14,6 +14,7 @@ mod code;
 mod code_flow;
 mod device;
 mod dpop;
+mod exchange;
 mod fixture;
 mod inspection;
 mod own_tokens;

@@ -57,6 +57,14 @@ pub(crate) struct Arguments {
     /// A scope it may have in its own name; may be given several times
     #[arg(long = "scope", value_name = "SCOPE", requires = "client_credentials")]
     scopes: Vec<String>,
+    /// Let it exchange its tokens for ones that are good for less (RFC 8693)
+    #[arg(long)]
+    token_exchange: bool,
+    /// An API that it is: let it exchange what it is sent there for a token of
+    /// an --audience; then it acts for people only with --redirect-uri; may be
+    /// given several times
+    #[arg(long = "serves", value_name = "URL")]
+    serves: Vec<String>,
     /// An API it may ask tokens for; may be given several times
     #[arg(long = "audience", value_name = "URL")]
     audiences: Vec<String>,
@@ -64,7 +72,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "audiences")]
     any_audience: bool,
     /// Let it do nothing but introspect and revoke
-    #[arg(long, conflicts_with_all = ["client_credentials", "redirect_uris"])]
+    #[arg(long, conflicts_with_all = ["client_credentials", "redirect_uris", "token_exchange", "serves"])]
     no_grants: bool,
     /// The algorithm of its tokens; RS256 for software that knows no other
     #[arg(long, value_enum, default_value_t = Signing::Es256)]
@@ -128,6 +136,7 @@ impl Arguments {
             } else {
                 Audiences::Listed(self.audiences)
             },
+            serves: self.serves,
             redirect_uris: self.redirect_uris,
             post_logout_redirect_uris: self.post_logout_redirect_uris,
             dpop_bound: self.dpop,
@@ -145,12 +154,18 @@ impl Arguments {
         if self.no_grants {
             return Vec::new();
         }
-        if !self.client_credentials {
-            return GrantType::FOR_PEOPLE.to_vec();
+        let is_service = self.client_credentials || !self.serves.is_empty();
+        let mut grant_types = Vec::new();
+        if self.client_credentials {
+            grant_types.push(GrantType::ClientCredentials);
         }
-        let mut grant_types = vec![GrantType::ClientCredentials];
-        if !self.redirect_uris.is_empty() {
+        if !is_service {
+            grant_types.extend(GrantType::FOR_PEOPLE);
+        } else if !self.redirect_uris.is_empty() {
             grant_types.extend([GrantType::AuthorizationCode, GrantType::RefreshToken]);
+        }
+        if self.token_exchange || !self.serves.is_empty() {
+            grant_types.push(GrantType::TokenExchange);
         }
         grant_types
     }
@@ -173,7 +188,9 @@ fn rejected(rejected: &ClientRejected) -> Problem {
         ClientRejected::Jwks(_) => {
             "a JWK set looks like {\"keys\": [{\"kty\": \"EC\", \"crv\": \"P-256\", \"x\": …, \"y\": …}]}"
         }
-        ClientRejected::PublicClientCredentials => "add --confidential, or --new-key FILE",
+        ClientRejected::PublicClientCredentials | ClientRejected::PublicServes => {
+            "add --confidential, or --new-key FILE"
+        }
         ClientRejected::ScopeOfAPerson(_) => "name scopes of your API, as in --scope api.read",
         _ => return problem(rejected),
     };

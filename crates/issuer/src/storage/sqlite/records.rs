@@ -211,10 +211,10 @@ impl Transaction for Rows<'_> {
             .collect();
         self.change(
             "INSERT OR REPLACE INTO clients
-             (id, name, secret, jwks, grant_types, audiences, redirect_uris,
+             (id, name, secret, jwks, grant_types, audiences, serves, redirect_uris,
               post_logout_redirect_uris, dpop_bound, require_par, scopes, signing_algorithm,
               created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 client.id,
                 client.name,
@@ -222,6 +222,7 @@ impl Transaction for Rows<'_> {
                 jwks,
                 List(grant_types),
                 audiences,
+                List(client.serves.clone()),
                 List(client.redirect_uris.clone()),
                 List(client.post_logout_redirect_uris.clone()),
                 client.dpop_bound,

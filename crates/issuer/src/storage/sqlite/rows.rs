@@ -43,6 +43,7 @@ pub(super) fn client(row: &Row<'_>) -> rusqlite::Result<Client> {
             None => Audiences::Any,
             Some(List(list)) => Audiences::Listed(list),
         },
+        serves: list(row, "serves")?,
         redirect_uris: list(row, "redirect_uris")?,
         post_logout_redirect_uris: list(row, "post_logout_redirect_uris")?,
         dpop_bound: row.get("dpop_bound")?,

@@ -10,7 +10,7 @@ use super::failed;
 use crate::storage::StorageError;
 
 /// One script per version; never changed once released, only added to.
-const MIGRATIONS: [&str; 2] = [DEVICE_LOGINS, BROWSER_LOGINS];
+const MIGRATIONS: [&str; 3] = [DEVICE_LOGINS, BROWSER_LOGINS, TOKEN_EXCHANGE];
 
 const DEVICE_LOGINS: &str = "
 CREATE TABLE accounts (
@@ -139,6 +139,11 @@ CREATE TABLE used_assertions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX used_assertions_by_end ON used_assertions (until);
 "#;
+
+const TOKEN_EXCHANGE: &str = "
+-- The resource servers that a client is.
+ALTER TABLE clients ADD COLUMN serves TEXT NOT NULL DEFAULT '[]';
+";
 
 /// Brings a file to this program's version; refuses one from the future.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StorageError> {

@@ -102,7 +102,7 @@ fn a_file_from_a_newer_version_is_refused_and_left_alone() {
             error,
             StorageError::Newer {
                 found: 99,
-                known: 2
+                known: 3
             }
         ),
         "{error}"
@@ -142,7 +142,7 @@ fn a_file_of_version_1_keeps_what_it_has_and_its_default_client_learns_the_brows
                 api.authentication,
                 ClientAuthentication::Secret(_)
             ));
-            assert!(!api.dpop_bound && !api.require_par);
+            assert!(!api.dpop_bound && !api.require_par && api.serves.is_empty());
             Ok(())
         })
         .unwrap();
@@ -151,7 +151,7 @@ fn a_file_of_version_1_keeps_what_it_has_and_its_default_client_learns_the_brows
         .unwrap()
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
 }
 
 #[tokio::test]
