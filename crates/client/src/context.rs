@@ -93,8 +93,8 @@ pub struct Context {
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
     known: Arc<KnownVaults>,
-    /// The vaults that stores are made with.
-    vaults: Vaults,
+    /// The vaults that stores are made with, if they are not all that are known.
+    vaults: Option<Vaults>,
 }
 
 impl Context {
@@ -104,7 +104,7 @@ impl Context {
         let known = KnownVaults::new(VaultOptions::new("countersign"));
         Self {
             directories,
-            vaults: known.all(),
+            vaults: None,
             known: Arc::new(known),
             transport: Arc::new(HttpTransport::new(http)),
             clock: Arc::new(SystemClock::new()),
@@ -128,9 +128,8 @@ impl Context {
     /// Keeps refresh tokens where `options` say instead.
     #[must_use]
     pub fn with_vaults(mut self, options: VaultOptions) -> Self {
-        let known = KnownVaults::new(options);
-        self.vaults = known.all();
-        self.known = Arc::new(known);
+        self.vaults = None;
+        self.known = Arc::new(KnownVaults::new(options));
         self
     }
 
@@ -156,7 +155,9 @@ impl Context {
 
     /// The session called `name`, as it is on disk; `None` when there is none.
     pub fn session(&self, name: &SessionName) -> Result<Option<Session>, Error> {
-        let loaded = self.store().load::<Session>(name).map_err(Error::Storage)?;
+        // Whatever vault its secrets are in, it is not looked at.
+        let store = self.store_with(Vaults::default());
+        let loaded = store.load::<Session>(name).map_err(Error::Storage)?;
         Ok(loaded.map(|loaded| {
             let session = loaded.record.was_in(loaded.kept_in);
             session.beside_others(loaded.has_others)
@@ -193,8 +194,13 @@ impl Context {
     }
 
     pub(crate) fn store(&self) -> SessionStore {
+        let vaults = self.vaults.clone();
+        self.store_with(vaults.unwrap_or_else(|| self.known.all()))
+    }
+
+    fn store_with(&self, vaults: Vaults) -> SessionStore {
         let path = self.directories.state.join("sessions");
-        SessionStore::new(&path, self.vaults.clone(), vaults::random())
+        SessionStore::new(&path, vaults, vaults::random())
     }
 
     pub(crate) fn known_vaults(&self) -> &KnownVaults {
@@ -203,7 +209,7 @@ impl Context {
 
     /// The same, and new sessions go where these say.
     pub(crate) fn using(mut self, vaults: Vaults) -> Self {
-        self.vaults = vaults;
+        self.vaults = Some(vaults);
         self
     }
 }

@@ -346,8 +346,7 @@ impl Login {
     pub fn token_source(&self) -> Result<TokenSource, Error> {
         let name = self.name()?;
         let tokens = TokenSource::open(&self.made_context()?, &name)?;
-        let session = tokens.session();
-        if session.issuer() != self.issuer.as_str() || session.client_id() != self.client_id {
+        if !tokens.is_for(self.issuer.as_str(), &self.client_id) {
             let reason = LoginRequired::NoSession;
             return Err(Error::LoginRequired {
                 session: name.to_string(),

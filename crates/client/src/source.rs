@@ -190,6 +190,13 @@ impl TokenSource {
         self.current().session.has_others()
     }
 
+    /// Whether the session is of this client at this issuer: the tokens of another are not for here.
+    /// Without the copy.
+    pub fn is_for(&self, issuer: &str, client_id: &str) -> bool {
+        let session = &self.current().session;
+        session.issuer() == issuer && session.client_id() == client_id
+    }
+
     /// The name of the session.
     pub fn name(&self) -> &SessionName {
         &self.name

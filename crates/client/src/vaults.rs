@@ -1,7 +1,7 @@
 //! Which vaults there are for the long-lived secrets of sessions, and which of them takes a new one.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use countersign_jose::crypto::ring;
 use countersign_store::{
@@ -60,20 +60,18 @@ impl fmt::Debug for VaultOptions {
 #[derive(Debug, Clone)]
 pub(crate) struct KnownVaults {
     options: VaultOptions,
-    /// Those of sessions that are there.
-    all: Vaults,
+    /// Those of sessions that are there, once they have been asked for: a cached token needs none.
+    all: OnceLock<Vaults>,
     /// One, because what it keeps is nowhere else.
     memory: MemoryVault,
 }
 
 impl KnownVaults {
     pub(crate) fn new(options: VaultOptions) -> Self {
-        let memory = MemoryVault::default();
-        let all = every(&options, &memory, false);
         Self {
             options,
-            all,
-            memory,
+            all: OnceLock::new(),
+            memory: MemoryVault::default(),
         }
     }
 
@@ -84,7 +82,8 @@ impl KnownVaults {
 
     /// For sessions that are there.
     pub(crate) fn all(&self) -> Vaults {
-        self.all.clone()
+        let make = || every(&self.options, &self.memory, false);
+        self.all.get_or_init(make).clone()
     }
 
     /// The same, with the vault that a new session goes into; and those that were passed over.
@@ -108,7 +107,7 @@ impl KnownVaults {
             let why = passed_over.into_iter().next().map(|first| first.why);
             return Err(why.map_or_else(not_allowed, |why| Error::Storage(why.into())));
         };
-        Ok((self.all.prefer(Arc::clone(chosen.chosen())), passed_over))
+        Ok((self.all().prefer(Arc::clone(chosen.chosen())), passed_over))
     }
 
     /// Whether a session may be moved into a vault of this kind.

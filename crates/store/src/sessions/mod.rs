@@ -28,8 +28,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct SessionStore {
     files: FileStore,
-    /// A name for the directory: what is in a keyring must not be taken for that of another store.
-    label: String,
     vaults: Vaults,
     random: Arc<dyn Random>,
 }
@@ -37,10 +35,8 @@ pub struct SessionStore {
 impl SessionStore {
     /// The store in the directory `path`. Touches nothing.
     pub fn new(path: &Path, vaults: Vaults, random: Arc<dyn Random>) -> Self {
-        let whole = digest(&SHA256, path.as_os_str().as_encoded_bytes());
         Self {
             files: FileStore::open(path),
-            label: hex(whole.as_ref().get(..8).unwrap_or_default()),
             vaults,
             random,
         }
@@ -49,6 +45,15 @@ impl SessionStore {
     /// Where the files are.
     pub fn path(&self) -> &Path {
         self.files.path()
+    }
+
+    /// A name for the directory: what is in a keyring must not be taken for that of another store.
+    ///
+    /// Made when it is needed. The first digest of a process finds out what the processor can do, and
+    /// whoever reads a session for its access token should not wait for that.
+    fn label(&self) -> String {
+        let whole = digest(&SHA256, self.path().as_os_str().as_encoded_bytes());
+        hex(whole.as_ref().get(..8).unwrap_or_default())
     }
 
     /// The path of the file that holds, or would hold, the session of `key`.
@@ -163,7 +168,7 @@ impl SessionStore {
             };
             if !is_placed {
                 let old = old.as_ref().map(|old| old.login.as_str());
-                let _ = vault.forget(&self.label, key, Some(&receipt), old);
+                let _ = vault.forget(&self.label(), key, Some(&receipt), old);
             }
             return Err(error);
         }
@@ -214,7 +219,7 @@ impl SessionStore {
         let is_done = from == to && opened.origin.login.is_some();
         let left_behind = if is_done {
             // A migration may have been killed before it was tidy.
-            let forget = |other: &Arc<dyn Vault>| other.forget(&self.label, key, None, None);
+            let forget = |other: &Arc<dyn Vault>| other.forget(&self.label(), key, None, None);
             let troubles = self.vaults.others(to).map(forget).filter_map(Result::err);
             troubles.into_iter().find(|trouble| !trouble.is_absent())
         } else {
@@ -412,11 +417,11 @@ impl SessionStore {
         let old_kind = old.and_then(|old| old.kind().ok());
         let is_same = old_kind == Some(now.kind());
         let receipt = old.filter(|_| is_same).map(|old| &old.receipt);
-        let swept = now.forget(&self.label, key, receipt, keep);
+        let swept = now.forget(&self.label(), key, receipt, keep);
         if let (Some(old), Some(kind), false) = (old, old_kind, is_same) {
             self.vaults
                 .find(kind)?
-                .forget(&self.label, key, Some(&old.receipt), None)?;
+                .forget(&self.label(), key, Some(&old.receipt), None)?;
         }
         swept
     }
@@ -426,7 +431,7 @@ impl SessionStore {
         let mut drawn = [0; 16];
         self.random.fill(&mut drawn)?;
         Ok(LoginName {
-            store: self.label.clone(),
+            store: self.label(),
             id: hex(&drawn),
         })
     }

@@ -1,6 +1,6 @@
 //! A vault that ends with the process.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -14,10 +14,11 @@ use crate::{Key, SecretBytes};
 /// file; once it has expired, a person signs in again.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryVault {
-    kept: Arc<Mutex<HashMap<Slot, SecretBytes>>>,
+    // A map that needs no random number to be made: most who have one never use it.
+    kept: Arc<Mutex<BTreeMap<Slot, SecretBytes>>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Slot {
     store: String,
     key: Key,
@@ -32,7 +33,7 @@ struct InMemory {
 }
 
 impl MemoryVault {
-    fn kept(&self) -> MutexGuard<'_, HashMap<Slot, SecretBytes>> {
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<Slot, SecretBytes>> {
         // One insertion or removal at a time: whole even after a panic.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
