@@ -104,6 +104,9 @@ impl App {
     /// # Errors
     /// [`ExitCategory::LoginRequired`] when there is none, with the command that makes one.
     pub(crate) fn tokens(&self) -> Result<TokenSource, CliError> {
+        if let Some(tokens) = self.own_tokens()? {
+            return Ok(tokens);
+        }
         self.login()?.token_source().map_err(|error| {
             let reason = LoginRequired::NoSession;
             // The client does not hand out the tokens of another server. How they come to be here is
@@ -116,6 +119,23 @@ impl App {
             }
             error
         })
+    }
+
+    /// The same the short way: a session that the profile has, for the server and the client in force.
+    /// Their names are compared as they are written, and nothing is made that only a login needs.
+    fn own_tokens(&self) -> Result<Option<TokenSource>, CliError> {
+        let issuer = self.settings.require_issuer(&self.config)?;
+        let Some(name) = self.settings.session_name()? else {
+            return Ok(None);
+        };
+        match TokenSource::open(&self.context()?, &name) {
+            Ok(tokens) => {
+                let client_id = &self.settings.server.client_id.value;
+                Ok(Some(tokens).filter(|tokens| tokens.is_for(issuer, client_id)))
+            }
+            Err(ClientError::LoginRequired { .. }) => Ok(None),
+            Err(error) => Err(self.explain(error)),
+        }
     }
 
     /// The session that the settings mean, whatever state it is in.

@@ -51,6 +51,16 @@ impl Overrides {
     /// Reads them from the matches of the whole line and of the command in it. What a command does
     /// not take, it does not have.
     pub(crate) fn look(matches: &ArgMatches) -> Self {
+        let mut given = Self::look_at_session(matches);
+        // Tokens are in a hurry, and have none of the others.
+        if !matches!(matches.subcommand_name(), Some("token" | "credential")) {
+            given.look_for_sign_in(&Look::at(matches));
+        }
+        given
+    }
+
+    /// The same for a command that takes what it needs to find a session, and no more.
+    pub(crate) fn look_at_session(matches: &ArgMatches) -> Self {
         let look = Look::at(matches);
         let mut given = Self {
             profile: look.one("profile").map(|(value, source)| {
@@ -68,10 +78,6 @@ impl Overrides {
         given.put(&look, "timeout", |layer| &mut layer.timeout);
         given.put(&look, "min_ttl", |layer| &mut layer.min_ttl);
         given.put_all(&look, "ca_cert", |layer: &mut Layer| &mut layer.ca_cert);
-        // Tokens are in a hurry, and have none of the others.
-        if !matches!(matches.subcommand_name(), Some("token" | "credential")) {
-            given.look_for_sign_in(&look);
-        }
         given
     }
 

@@ -27,6 +27,7 @@ mod keyboard;
 mod layer;
 mod layers;
 mod limits;
+mod line;
 mod output;
 mod passphrase;
 mod prompt;
@@ -49,11 +50,10 @@ mod wrap;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _};
 use countersign_client::printable;
 
 use crate::app::App;
-use crate::args::{Cli, Command};
+use crate::args::Command;
 use crate::commands::{
     completion, credential, curl, doctor, exec, inspect, login, logout, profile,
     proxy as proxy_command, setup, status, store, token, version, whoami,
@@ -61,20 +61,20 @@ use crate::commands::{
 use crate::config::Config;
 use crate::error::CliError;
 use crate::given::{Globals, Overrides};
+use crate::line::Line;
 use crate::output::Voice;
 use crate::rows::Rows;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
-    // Never dropped: taking the tree of commands apart again takes time, and the end is near.
-    let command = Box::leak(Box::new(Cli::command()));
-    let mut matches = command
-        .try_get_matches_from_mut(applet::arguments(std::env::args_os()))
-        .unwrap_or_else(|error| error.exit());
-    let (globals, given) = (Globals::look(&matches), Overrides::look(&matches));
-    let cli = Cli::from_arg_matches_mut(&mut matches).unwrap_or_else(|error| error.exit());
+    let line = Line::read(&applet::arguments(std::env::args_os()));
+    let Line {
+        command,
+        globals,
+        given,
+    } = line.unwrap_or_else(|error| error.exit());
     let voice = Voice::new(globals.quiet, globals.verbose, globals.color);
-    match run(&cli.command, &globals, given, voice) {
+    match run(&command, &globals, given, voice) {
         Ok(code) => code,
         Err(error) => {
             output::message(&error.render(voice.paint()));
@@ -89,16 +89,37 @@ fn run(
     given: Overrides,
     voice: Voice,
 ) -> Result<ExitCode, CliError> {
-    // These need no configuration, and must work when it is broken.
+    match command {
+        Command::Doctor(_) | Command::Setup(_) | Command::Version | Command::Completion(_) => {
+            without_configuration(command, globals, given, voice)
+        }
+        _ => with_configuration(command, globals, given, voice),
+    }
+}
+
+/// What needs no configuration, and must work when it is broken.
+#[inline(never)]
+fn without_configuration(
+    command: &Command,
+    globals: &Globals,
+    given: Overrides,
+    voice: Voice,
+) -> Result<ExitCode, CliError> {
     match command {
         Command::Doctor(args) => return doctor::run(&args.own, globals, given, voice),
-        Command::Setup(args) => {
-            return setup::run(&args.own, globals, given, voice).map(|()| ExitCode::SUCCESS);
-        }
-        Command::Version => return version::run().map(|()| ExitCode::SUCCESS),
-        Command::Completion(args) => return completion::run(args).map(|()| ExitCode::SUCCESS),
-        _ => {}
+        Command::Setup(args) => setup::run(&args.own, globals, given, voice)?,
+        Command::Completion(args) => completion::run(args)?,
+        _ => version::run()?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn with_configuration(
+    command: &Command,
+    globals: &Globals,
+    given: Overrides,
+    voice: Voice,
+) -> Result<ExitCode, CliError> {
     let config = Config::load()?;
     let settings = Settings::resolve(&config, &given)?;
     if voice.tells(2) {
@@ -106,29 +127,43 @@ fn run(
             voice.detail(2, || format!("{name} = {} ({origin})", printable(&value)));
         }
     }
-    let mut app = App {
+    // Never dropped: taking all of this apart again takes time, and the end is near.
+    let app = Box::leak(Box::new(App {
         voice,
         config,
         given,
         settings,
         no_input: globals.no_input,
-    };
-    let done = match command {
-        Command::Login(_) => login::run(&mut app),
-        Command::Token(args) => token::run(&app, &args.own),
-        Command::Status(args) => status::run(&app, &args.own),
-        Command::Whoami(args) => whoami::run(&app, &args.own),
-        Command::Logout(args) => logout::run(&app, &args.own),
-        Command::Curl(args) => return curl::run(&app, &args.own),
-        Command::Credential(args) => credential::run(&mut app, args),
-        Command::Exec(args) => exec::run(&mut app, &args.own),
-        Command::Proxy(args) => proxy_command::run(&mut app, &args.own),
-        Command::Inspect(args) => return inspect::run(&app, &args.own),
-        Command::Profile(args) => profile::run(&app, args),
-        Command::Store(args) => store::run(&app, args),
-        Command::Doctor(_) | Command::Setup(_) | Command::Version | Command::Completion(_) => {
-            Ok(())
-        }
-    };
-    done.map(|()| ExitCode::SUCCESS)
+    }));
+    match command {
+        Command::Token(args) => token::run(app, &args.own)?,
+        Command::Credential(args) => credential::run(app, args)?,
+        _ => return unhurried(command, app),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commands that people type. Kept apart from the two that programs run all day long, because
+/// what all of these need on the stack would have to be mapped for those as well.
+#[inline(never)]
+fn unhurried(command: &Command, app: &mut App) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Login(_) => login::run(app)?,
+        Command::Status(args) => status::run(app, &args.own)?,
+        Command::Whoami(args) => whoami::run(app, &args.own)?,
+        Command::Logout(args) => logout::run(app, &args.own)?,
+        Command::Curl(args) => return curl::run(app, &args.own),
+        Command::Exec(args) => exec::run(app, &args.own)?,
+        Command::Proxy(args) => proxy_command::run(app, &args.own)?,
+        Command::Inspect(args) => return inspect::run(app, &args.own),
+        Command::Profile(args) => profile::run(app, args)?,
+        Command::Store(args) => store::run(app, args)?,
+        Command::Token(_)
+        | Command::Credential(_)
+        | Command::Doctor(_)
+        | Command::Setup(_)
+        | Command::Version
+        | Command::Completion(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
 }
