@@ -5,6 +5,7 @@
 
 mod aws;
 mod browser;
+mod cached;
 mod configuration;
 mod curl;
 mod desk;
