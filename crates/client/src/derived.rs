@@ -7,14 +7,25 @@
 //!
 //! Not responsible for what it is, nor for getting it.
 
+use std::time::Duration;
+
 use countersign_oauth::secret::exposed;
-use countersign_store::{FileStore, Record};
+use countersign_store::{FileStore, Lock, Purpose, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::{Context, Error, Secret, SessionName, Timestamp, TokenSource};
 
 /// More different things than one session has a use for. The one that expires first makes room.
 const MOST: usize = 32;
+/// Between looks whether another process has written the file, which takes a few milliseconds.
+const PAUSES: [Duration; 6] = [
+    Duration::from_millis(2),
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_millis(500),
+];
 
 /// Something that was given for a token, and until when it is good.
 #[derive(Debug, Clone)]
@@ -73,7 +84,8 @@ impl TokenSource {
 
     /// Keeps `value` under the name `what`, in the place of what was kept under it.
     ///
-    /// Two processes that do this at the same time may lose one of the two values, which can be got again.
+    /// Two processes that do this at the same time take turns. One that would have to wait for long does
+    /// not: at worst, a value is lost that can be got again.
     ///
     /// # Errors
     /// [`Error::Storage`] when the file cannot be written.
@@ -83,6 +95,7 @@ impl TokenSource {
         value: &Secret,
         expires_at: Timestamp,
     ) -> Result<(), Error> {
+        let _turn = self.turn();
         let now = self.context().clock().now();
         let mut file = self.kept()?;
         file.entries
@@ -99,6 +112,19 @@ impl TokenSource {
         store(self.context())
             .save(self.name(), &file)
             .map_err(Error::Storage)
+    }
+
+    /// The right to read, change and write the file, if it is to be had soon.
+    fn turn(&self) -> Option<Lock> {
+        let (clock, store) = (self.context().clock(), store(self.context()));
+        for pause in PAUSES {
+            match store.try_lock(self.name(), Purpose::Refresh) {
+                Ok(None) => clock.sleep(pause),
+                Ok(lock) => return lock,
+                Err(_) => return None,
+            }
+        }
+        None
     }
 
     /// The file, if it is of this login; else an empty one.

@@ -5,10 +5,11 @@ mod more;
 use std::io;
 use std::time::Duration;
 
+use countersign_oauth::text::printable;
 use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, Refusal, TransportError};
 use countersign_store::StoreError;
 
-pub use self::more::{AnotherWay, Explained};
+pub use self::more::{AnotherWay, Explained, NoOtherApi, NotGiven};
 use crate::{Obstacle, OtherPerson, SignIn};
 
 /// What the command line exits with; other programs can use it to decide what to do next.
@@ -115,6 +116,17 @@ pub enum Error {
     /// The server refused, and what its provider means by that is known.
     #[error(transparent)]
     Explained(Box<Explained>),
+    /// The session cannot have a token for another API.
+    #[error("no token for {} can be had with this session", printable(.target))]
+    OtherApi {
+        /// The API. Not filtered for printing.
+        target: String,
+        /// Why not.
+        why: NoOtherApi,
+    },
+    /// The server gives no token for another API, or does not exchange one. The session goes on.
+    #[error(transparent)]
+    NotGiven(Box<NotGiven>),
     /// All the ports that the browser may come back to are in use by other programs.
     #[error("the {} in use by another program", ports_are(.ports))]
     PortsInUse {
@@ -171,6 +183,8 @@ impl Error {
             Self::WayClosed { .. } => "way_closed",
             Self::AnotherWay(closed) => closed.error.code(),
             Self::Explained(explained) => explained.error().code(),
+            Self::OtherApi { .. } => "no_other_api",
+            Self::NotGiven(refused) => refused.error().code(),
             Self::PortsInUse { .. } => "port_in_use",
             Self::Listener(_) => "listener_failed",
             Self::OtherPerson(_) => "other_person",
@@ -194,6 +208,8 @@ impl Error {
             Self::AnotherWay(closed) => closed.error.hints(),
             // The provider's own remedy is better than any that fits them all.
             Self::Explained(explained) => vec![explained.remedy().to_owned()],
+            Self::OtherApi { why, .. } => vec![why.instead().to_owned()],
+            Self::NotGiven(refused) => refused.error().hints(),
             Self::PortsInUse { .. } => vec![
                 "end the program that has the port, or register another port at the provider"
                     .to_owned(),
@@ -227,7 +243,14 @@ impl Error {
             Self::AnotherWay(closed) => closed.error.exit_category(),
             Self::OtherPerson(_) => ExitCategory::Denied,
             Self::Explained(explained) => explained.error().exit_category(),
-            Self::PortsInUse { .. } | Self::Configuration { .. } => ExitCategory::Configuration,
+            // Signing in again would change nothing: the session is good.
+            Self::NotGiven(refused) => match refused.error().exit_category() {
+                ExitCategory::LoginRequired => ExitCategory::Configuration,
+                category => category,
+            },
+            Self::OtherApi { .. } | Self::PortsInUse { .. } | Self::Configuration { .. } => {
+                ExitCategory::Configuration
+            }
             Self::Exchange(source) => exchange_category(source),
             Self::Listener(_) | Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
             Self::Storage(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
@@ -240,6 +263,7 @@ impl Error {
             Self::Exchange(error) => error.refusal(),
             Self::AnotherWay(closed) => closed.error.refusal(),
             Self::Explained(explained) => explained.error().refusal(),
+            Self::NotGiven(refused) => refused.error().refusal(),
             _ => None,
         }
     }
@@ -250,6 +274,7 @@ impl Error {
             Self::LockTimeout { .. } => true,
             Self::AnotherWay(closed) => closed.error.is_retryable(),
             Self::Explained(explained) => explained.error().is_retryable(),
+            Self::NotGiven(refused) => refused.error().is_retryable(),
             Self::Exchange(source) => source.is_retryable(),
             Self::Storage(source) => source.is_retryable(),
             _ => false,

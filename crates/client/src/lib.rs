@@ -26,6 +26,8 @@
 //! - [`SignIn`]: the ways to do it, [`Environment`]: what the place allows, [`Redirect`]: where a browser
 //!   comes back to, [`Browser`]: which one is opened.
 //! - [`TokenSource`]: a token when one is asked for. A cached token costs one small file read.
+//! - [`Target`] and [`OtherToken`]: a token for another API from the same login; [`Exchange`]: one token for
+//!   another.
 //! - [`Session`]: what is kept, and what can be said about it without a network.
 //! - [`Accounts`]: several people signed in under one name, and which of them is meant.
 //! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
@@ -52,12 +54,14 @@ mod device;
 mod drive;
 mod environment;
 mod error;
+mod exchange;
 mod keyring;
 mod listener;
 mod login;
 mod logout;
 mod migrate;
 mod offset;
+mod other;
 mod person;
 mod plan;
 pub mod probe;
@@ -82,8 +86,8 @@ pub use countersign_jose::Timestamp;
 pub use countersign_oauth::preset;
 pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{
-    EndpointOverrides, HeaderValue, HttpRequest, HttpResponse, Method, Refusal, Secret,
-    TransportError,
+    EndpointOverrides, HeaderValue, HttpRequest, HttpResponse, InvalidScope, Method, Refusal,
+    ScopeSet, Secret, ShownToken, Target, TokenType, TokenTypeId, TransportError,
 };
 pub use countersign_store::{
     AskPassphrase, InvalidKey as InvalidSessionName, Key as SessionName, PassphraseFor,
@@ -91,11 +95,13 @@ pub use countersign_store::{
 };
 pub use derived::Derived;
 pub use environment::{Environment, Place, Reach};
-pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired};
+pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired, NoOtherApi, NotGiven};
+pub use exchange::{Exchange, Subject};
 pub use keyring::KeyringProgram;
 pub use login::{Dpop, Login};
 pub use logout::{LogoutReport, Revocation, logout};
 pub use migrate::{MoveReport, migrate};
+pub use other::OtherToken;
 pub use plan::Obstacle;
 pub use prompt::{
     AuthorizationPrompt, DevicePrompt, Fallback, Notice, Paste, PasteRefused, PlainPrompt, Prompt,

@@ -15,10 +15,10 @@ use crate::run::explained;
 use crate::{Context, Error, LoginRequired, Provider, Secret, Session, SessionName, SignIn};
 
 /// How long one renewal may take, all its requests together.
-const RENEWAL_LIMIT: Duration = Duration::from_secs(35);
+pub(crate) const RENEWAL_LIMIT: Duration = Duration::from_secs(35);
 /// How long to wait for another process that is renewing the same session: a little more, so that who
 /// waits does not give up while who works may still succeed.
-const LOCK_LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(40);
 /// How often to begin again because the session on disk is another than the one that was refused.
 const ATTEMPTS: u32 = 3;
 /// How often to look whether the other process is done: at first, and at most.
@@ -101,7 +101,7 @@ pub(crate) fn renew(
 
 /// Writes the session again. Somebody who could not wait for the lock may have signed in meanwhile: then
 /// it is theirs that counts.
-fn keep(
+pub(crate) fn keep(
     context: &Context,
     name: &SessionName,
     origin: &Origin,
@@ -120,7 +120,7 @@ fn keep(
 }
 
 /// What a session is renewed with.
-enum Means {
+pub(crate) enum Means {
     /// The refresh token (RFC 6749, section 6).
     RefreshToken(Secret),
     /// What the client signs in with as itself: the same request once more (RFC 6749, section 4.4.3).
@@ -182,7 +182,7 @@ fn is_unknown_key(error: &Error) -> bool {
 }
 
 /// What the session can be renewed with, or why there is nothing.
-fn means(session: &Session, name: &SessionName) -> Result<Means, Error> {
+pub(crate) fn means(session: &Session, name: &SessionName) -> Result<Means, Error> {
     is_renewable(session, name)?;
     let token = session.refresh_token().cloned();
     let token = token.filter(|_| session.flow() != Some(SignIn::ClientCredentials));
@@ -190,7 +190,7 @@ fn means(session: &Session, name: &SessionName) -> Result<Means, Error> {
 }
 
 /// Whether there is something to renew the session with: a question for which nothing is unlocked.
-fn is_renewable(session: &Session, name: &SessionName) -> Result<(), Error> {
+pub(crate) fn is_renewable(session: &Session, name: &SessionName) -> Result<(), Error> {
     if session.flow() == Some(SignIn::ClientCredentials) || session.has_refresh_token() {
         return Ok(());
     }
@@ -218,13 +218,13 @@ pub(crate) fn wait_for_lock(
 }
 
 /// What came first.
-enum Awaited<T> {
+pub(crate) enum Awaited<T> {
     Lock(Lock),
     Other(T),
 }
 
 /// Takes a lock of the session, unless `other` happens first. Looks for that before each attempt.
-fn wait_for_lock_or<T>(
+pub(crate) fn wait_for_lock_or<T>(
     context: &Context,
     name: &SessionName,
     purpose: Purpose,

@@ -8,7 +8,9 @@ use url::Url;
 
 use crate::refresh;
 use crate::session::{BindingKey, Life};
-use crate::{Clock, Context, Error, LoginRequired, Secret, Session, SessionName, Timestamp};
+use crate::{
+    Clock, Context, Error, LoginRequired, OtherToken, Secret, Session, SessionName, Timestamp,
+};
 
 /// After a renewal that failed while the kept token is still good, the next is tried this much later.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
@@ -109,17 +111,41 @@ impl TokenSource {
         min_ttl: Duration,
     ) -> Result<Authorization, Error> {
         let token = self.access_token(min_ttl)?;
+        self.authorization_of(&token, self.is_bound(), method, url)
+    }
+
+    /// The same with a token that is not the session's own, but bound to its key if to any.
+    ///
+    /// # Errors
+    /// When the key of the session cannot be read.
+    pub fn authorization_with(
+        &self,
+        token: &OtherToken,
+        method: &str,
+        url: &Url,
+    ) -> Result<Authorization, Error> {
+        self.authorization_of(&token.token, token.is_bound(), method, url)
+    }
+
+    fn authorization_of(
+        &self,
+        token: &Secret,
+        is_bound: bool,
+        method: &str,
+        url: &Url,
+    ) -> Result<Authorization, Error> {
         let header = |scheme: &str| {
             let value = format!("{scheme} {}", token.expose());
             ("authorization", Secret::new(value))
         };
-        let Some(key) = self.binding_key()? else {
+        let key = if is_bound { self.binding_key()? } else { None };
+        let Some(key) = key else {
             return Ok(Authorization {
                 headers: vec![header("Bearer")],
             });
         };
         let now = self.context.clock().now();
-        let proof = key.proof(method, url, Some(&token), now)?;
+        let proof = key.proof(method, url, Some(token), now)?;
         Ok(Authorization {
             headers: vec![header("DPoP"), ("dpop", proof)],
         })
@@ -143,7 +169,7 @@ impl TokenSource {
 
     /// The key that the tokens are bound to. It is read once, and then remembers the nonces it was
     /// given.
-    fn binding_key(&self) -> Result<Option<DpopKey>, Error> {
+    pub(crate) fn binding_key(&self) -> Result<Option<DpopKey>, Error> {
         let Some(kept) = self.current().session.binding().cloned() else {
             return Ok(None);
         };
@@ -206,6 +232,11 @@ impl TokenSource {
         &self.context
     }
 
+    /// Held by whoever asks the server for a token of this session, so that the others wait.
+    pub(crate) fn one_at_a_time(&self) -> MutexGuard<'_, ()> {
+        self.renewing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn token(&self, kind: Kind, min_ttl: Duration) -> Result<Secret, Error> {
         if let Some(answer) = self.current().good(kind, min_ttl, self.context.clock()) {
             return Ok(answer);
@@ -262,7 +293,7 @@ impl TokenSource {
         }
     }
 
-    fn adopt(&self, session: Session) {
+    pub(crate) fn adopt(&self, session: Session) {
         *self.current() = Current::new(session, self.context.clock());
     }
 

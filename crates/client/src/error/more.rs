@@ -6,6 +6,7 @@ use std::fmt;
 
 use countersign_oauth::Refusal;
 use countersign_oauth::preset::Meaning;
+use countersign_oauth::text::printable;
 
 use super::Error;
 use crate::SignIn;
@@ -101,5 +102,63 @@ impl std::error::Error for Why {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         let refusal = self.refusal.as_ref()?;
         Some(refusal)
+    }
+}
+
+/// Why a session cannot have a token for another API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoOtherApi {
+    /// The provider has no way. What to do instead, as a sentence.
+    Provider(&'static str),
+    /// There is nothing to ask with.
+    NoRefreshToken,
+}
+
+impl NoOtherApi {
+    /// What to do instead.
+    pub fn instead(self) -> &'static str {
+        match self {
+            Self::Provider(instead) => instead,
+            Self::NoRefreshToken => {
+                "the session has no refresh token: sign in with the scope offline_access, or for \
+                 the other API as well"
+            }
+        }
+    }
+}
+
+/// What was not given, and why not.
+///
+/// The first line is what was asked for; the error beneath is its cause.
+#[derive(Debug)]
+pub struct NotGiven {
+    what: String,
+    error: Error,
+}
+
+impl NotGiven {
+    pub(crate) fn new(what: &str, error: Error) -> Self {
+        Self {
+            what: printable(what),
+            error,
+        }
+    }
+
+    /// What the server said, or did.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for NotGiven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for NotGiven {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
     }
 }

@@ -28,6 +28,14 @@ pub(super) struct Apart {
     pub(super) renewable: bool,
 }
 
+impl Session {
+    /// The same with the refresh token that came with another access token than its own.
+    pub(crate) fn rotated(mut self, refresh_token: Secret) -> Self {
+        self.refresh_token = Some(refresh_token);
+        self
+    }
+}
+
 impl Record for Session {
     const VERSION: u32 = 2;
     /// Sessions of version 1 hold their secrets themselves.

@@ -110,6 +110,14 @@ impl Session {
         })
     }
 
+    /// Whether the application proves itself with a secret, which a vault may hold.
+    pub(crate) fn needs_secret(&self) -> bool {
+        matches!(
+            self.client_authentication,
+            StoredMethod::ClientSecretBasic | StoredMethod::ClientSecretPost
+        )
+    }
+
     /// The key that the tokens are bound to, if they are.
     pub(crate) fn binding_key(&self) -> Result<Option<DpopKey>, Error> {
         self.binding().map(BindingKey::key).transpose()

@@ -404,6 +404,16 @@ impl State {
                 });
                 return (200, body);
             }
+            "urn:ietf:params:oauth:grant-type:token-exchange" => {
+                self.issued += 1;
+                let body = json!({
+                    "access_token": format!("secret-exchanged-{}", self.issued),
+                    "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+                    "token_type": token_type(thumbprint.is_some()),
+                    "expires_in": self.access_lifetime,
+                });
+                return (200, body);
+            }
             "refresh_token" => {
                 match self.refresh_tokens.get_mut(&form["refresh_token"]) {
                     // Used before: somebody has stolen it, or a client is careless.
