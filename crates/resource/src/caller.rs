@@ -51,6 +51,7 @@ impl Presentation {
 pub struct Caller {
     token: Arc<AccessToken>,
     presentation: Presentation,
+    next_nonce: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -60,7 +61,19 @@ impl Caller {
         Self {
             token,
             presentation,
+            next_nonce: None,
         }
+    }
+
+    pub(crate) fn with_next_nonce(mut self, nonce: Option<String>) -> Self {
+        self.next_nonce = nonce.map(Into::into);
+        self
+    }
+
+    /// What the answer has to carry in its `DPoP-Nonce` header (RFC 9449,
+    /// section 8.2), if anything: the nonce that the caller uses is getting old.
+    pub fn next_nonce(&self) -> Option<&str> {
+        self.next_nonce.as_deref()
     }
 
     /// How the token came.

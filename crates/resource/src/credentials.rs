@@ -1,4 +1,5 @@
-//! The token in the `Authorization` header (RFC 6750, section 2.1).
+//! The token in the `Authorization` header (RFC 6750, section 2.1; RFC 9449,
+//! section 7.1).
 //!
 //! The other two methods of RFC 6750 are not honoured: a token in the form
 //! body (section 2.2) would make us read bodies that are not ours, and one in
@@ -10,15 +11,34 @@ use http::{HeaderMap, Uri};
 
 use crate::Rejection;
 
-/// Finds the one bearer token of a request.
+/// The token of a request, and how it says that it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Credentials<'r> {
+    pub(crate) scheme: Scheme,
+    pub(crate) token: &'r str,
+}
+
+/// The schemes that carry an access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// RFC 6750, section 2.1.
+    Bearer,
+    /// RFC 9449, section 7.1: with a proof in another header.
+    Dpop,
+}
+
+/// Finds the one access token of a request.
 ///
 /// # Errors
 ///
 /// [`Rejection::NoCredentials`] when there is no `Authorization` header or it
 /// speaks another scheme, [`Rejection::SeveralCredentials`] when there is more
 /// than one, [`Rejection::MalformedCredentials`] when the header is not of the
-/// form `Bearer <b64token>`.
-pub(crate) fn bearer_token<'r>(headers: &'r HeaderMap, uri: &Uri) -> Result<&'r str, Rejection> {
+/// form `Bearer <b64token>` or `DPoP <token68>`, which is the same.
+pub(crate) fn credentials<'r>(
+    headers: &'r HeaderMap,
+    uri: &Uri,
+) -> Result<Credentials<'r>, Rejection> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Err(Rejection::NoCredentials);
@@ -34,12 +54,16 @@ pub(crate) fn bearer_token<'r>(headers: &'r HeaderMap, uri: &Uri) -> Result<&'r 
     // `credentials = auth-scheme [ 1*SP ( token68 / … ) ]`, and the scheme is
     // compared without regard to case (RFC 9110, sections 11.1 and 11.4).
     let (scheme, token) = value.split_at(value.find([' ', '\t']).unwrap_or(value.len()));
-    if !scheme.eq_ignore_ascii_case("Bearer") {
+    let scheme = if scheme.eq_ignore_ascii_case("Bearer") {
+        Scheme::Bearer
+    } else if scheme.eq_ignore_ascii_case("DPoP") {
+        Scheme::Dpop
+    } else {
         return Err(Rejection::NoCredentials);
-    }
+    };
     let token = token.trim_start_matches(' ');
     if is_b64token(token) {
-        Ok(token)
+        Ok(Credentials { scheme, token })
     } else {
         Err(Rejection::MalformedCredentials)
     }
@@ -81,8 +105,11 @@ mod tests {
                 HeaderValue::from_bytes(value.as_bytes()).unwrap(),
             );
         }
-        match bearer_token(&headers, &Uri::from_static(uri)) {
-            Ok(token) => token.to_owned(),
+        match credentials(&headers, &Uri::from_static(uri)) {
+            Ok(found) => match found.scheme {
+                Scheme::Bearer => found.token.to_owned(),
+                Scheme::Dpop => format!("proved {}", found.token),
+            },
             Err(rejection) => format!("! {}", rejection.code()),
         }
     }
@@ -97,6 +124,14 @@ mod tests {
         ] {
             assert_eq!(found(&[value]), "a.b.c", "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_token_that_comes_with_a_proof_says_so_by_its_scheme() {
+        assert_eq!(found(&["DPoP a.b.c"]), "proved a.b.c");
+        assert_eq!(found(&["dpop  a.b.c"]), "proved a.b.c");
+        assert_eq!(found(&["DPoP"]), "! malformed_credentials");
+        assert_eq!(found(&["DPoP a", "Bearer a"]), "! several_credentials");
     }
 
     #[test]
@@ -123,7 +158,7 @@ mod tests {
             "",
             "Basic YWRhOnB3",
             "Bearertoken",
-            "DPoP a.b.c",
+            "DPoP-x a.b.c",
             "Bearer,a.b.c",
         ] {
             assert_eq!(found(&[value]), "! no_credentials", "{value:?}");

@@ -67,6 +67,19 @@ pub enum Error {
     #[error("the issuer's key set holds no usable key")]
     NoUsableKey,
 
+    /// The origin under which proofs are made is no `http` or `https` URL.
+    #[error("the origin {0:?} cannot be used")]
+    Origin(String),
+
+    /// The header for client certificates, or a network that it is taken from,
+    /// cannot be used.
+    #[error("client certificates cannot be taken from a header: {0}")]
+    CertificateHeader(String),
+
+    /// This machine gives no random values.
+    #[error("there are no random values")]
+    Random(#[source] Box<dyn StdError + Send + Sync>),
+
     /// The file of the issuer's last good keys cannot be used or written. Keys
     /// are fetched all the same; only a start without the issuer fails.
     #[error("the file of the issuer's keys cannot be used")]
@@ -90,6 +103,9 @@ impl Error {
             Self::Tls(_) => "tls_configuration",
             Self::Fetch(error) => error.code(),
             Self::NoUsableKey => "no_usable_key",
+            Self::Origin(_) => "invalid_origin",
+            Self::CertificateHeader(_) => "certificate_header_unusable",
+            Self::Random(_) => "no_random_values",
             Self::KeyFile(_) => "key_file_unusable",
         }
     }

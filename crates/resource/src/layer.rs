@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::{fmt, mem};
 
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -111,8 +111,14 @@ where
             };
             match verdict {
                 Ok(caller) => {
+                    let next_nonce = caller.next_nonce().and_then(|nonce| nonce.parse().ok());
                     head.extensions.insert(caller);
-                    inner.call(Request::from_parts(head, body)).await
+                    let mut response = inner.call(Request::from_parts(head, body)).await?;
+                    if let Some(nonce) = next_nonce {
+                        let name = HeaderName::from_static("dpop-nonce");
+                        response.headers_mut().insert(name, nonce);
+                    }
+                    Ok(response)
                 }
                 Err(rejection) => {
                     if let Some(hook) = &layer.on_rejection {

@@ -18,11 +18,11 @@
 //! # }
 //! ```
 //!
-//! Not responsible for how a client gets its token, for opaque tokens, for
-//! sender-constrained tokens (they are refused), nor for what a caller may do
-//! beyond the scopes that are asked for.
+//! Not responsible for how a client gets its token, for opaque tokens, nor for
+//! what a caller may do beyond the scopes that are asked for.
 
 mod advice;
+mod binding;
 mod caller;
 mod clock;
 mod credentials;
@@ -32,6 +32,7 @@ mod http_client;
 mod issuer_keys;
 mod keys;
 mod layer;
+mod network;
 mod presented;
 mod profile;
 mod rejection;
@@ -44,6 +45,7 @@ mod validator;
 mod testing;
 
 pub use advice::Advice;
+pub use binding::{CertificateForm, CertificateHeader, DpopPolicy, Revocation};
 pub use caller::{Caller, Presentation};
 pub use clock::{Clock, SystemClock};
 pub use countersign_jose::{Algorithm, Claims, Timestamp};
@@ -52,6 +54,7 @@ pub use demands::{Demands, DemandsBuilder};
 pub use error::Error;
 pub use keys::{FetchFuture, FetchKeys, KeyStatus};
 pub use layer::{ValidatorLayer, ValidatorService};
+pub use network::{InvalidNetwork, Network};
 pub use presented::Presented;
 pub use profile::TokenProfile;
 pub use rejection::Rejection;

@@ -142,6 +142,13 @@ pub enum Rejection {
     #[error("the proof of possession was used before")]
     ProofReplayed,
 
+    /// The key behind the proof has used more of them in a minute than it may.
+    #[error("too many proofs of possession by one key")]
+    TooManyProofs {
+        /// When there is room for more.
+        retry_after: Duration,
+    },
+
     /// The token is bound to a certificate (RFC 8705, section 3) that is not the
     /// one of this connection.
     #[error("the token is bound to another client certificate")]
@@ -223,6 +230,7 @@ impl Rejection {
             Self::InvalidProof(_) => "invalid_proof",
             Self::ProofNonce { .. } => "proof_nonce",
             Self::ProofReplayed => "proof_replayed",
+            Self::TooManyProofs { .. } => "too_many_proofs",
             Self::CertificateMismatch => "certificate_mismatch",
             Self::NotSenderConstrained => "not_sender_constrained",
             Self::Revoked => "revoked",
@@ -242,6 +250,7 @@ impl Rejection {
             Self::KeysUnavailable { .. } | Self::StateUnavailable { .. } => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::TooManyProofs { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::UNAUTHORIZED,
         }
     }
@@ -254,9 +263,10 @@ impl Rejection {
             InvalidToken, UseDpopNonce,
         };
         Some(match self {
-            Self::NoCredentials | Self::KeysUnavailable { .. } | Self::StateUnavailable { .. } => {
-                return None;
-            }
+            Self::NoCredentials
+            | Self::KeysUnavailable { .. }
+            | Self::StateUnavailable { .. }
+            | Self::TooManyProofs { .. } => return None,
             Self::SeveralCredentials => (InvalidRequest, "more than one credential was sent"),
             Self::MalformedCredentials => (InvalidRequest, "the authorization header is malformed"),
             Self::MalformedToken(_) => (InvalidToken, "the token is malformed"),
@@ -292,7 +302,10 @@ impl Rejection {
     /// 9449, section 7.1; RFC 9728, section 5.1), one for each scheme that is
     /// offered; none when credentials are not what is wrong.
     pub fn challenges(&self, advice: &Advice) -> Vec<String> {
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(
+            self.status(),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        ) {
             return Vec::new();
         }
         let mut challenge = BearerChallenge {
@@ -324,11 +337,14 @@ impl Rejection {
             challenge.extra.push(("resource_metadata".to_owned(), url));
         }
         let bearer = challenge.header_value();
-        let Some(algorithms) = advice.offers_dpop() else {
+        let algorithms = advice.offers_dpop();
+        if algorithms.is_none() && !self.is_of_proof() {
             return vec![bearer];
-        };
-        let algs = ("algs".to_owned(), algorithms.to_owned());
-        challenge.extra.push(algs);
+        }
+        if let Some(algorithms) = algorithms {
+            let algs = ("algs".to_owned(), algorithms.to_owned());
+            challenge.extra.push(algs);
+        }
         let proof = challenge.header_value();
         let proof = proof.strip_prefix("Bearer").unwrap_or_default();
         let proof = format!("DPoP{proof}");
@@ -361,7 +377,9 @@ impl Rejection {
             }
         }
         match self {
-            Self::KeysUnavailable { retry_after, .. } | Self::StateUnavailable { retry_after } => {
+            Self::KeysUnavailable { retry_after, .. }
+            | Self::StateUnavailable { retry_after }
+            | Self::TooManyProofs { retry_after } => {
                 let rounded_up = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
                 headers.insert(RETRY_AFTER, rounded_up.into());
             }
@@ -426,6 +444,9 @@ mod tests {
             Rejection::CertificateMismatch,
             Rejection::NotSenderConstrained,
             Rejection::Revoked,
+            Rejection::TooManyProofs {
+                retry_after: Duration::from_secs(1),
+            },
             Rejection::StateUnavailable {
                 retry_after: Duration::from_secs(1),
             },
@@ -446,9 +467,18 @@ mod tests {
         for rejection in all() {
             let code = rejection.code();
             let challenge = rejection.challenges(&Advice::none());
-            let challenge = BearerChallenge::find(challenge.iter().map(String::as_str));
+            let scheme = if rejection.is_of_proof() {
+                "DPoP"
+            } else {
+                "Bearer"
+            };
+            let challenge = challenge.iter().map(String::as_str);
+            let challenge = BearerChallenge::find_of(scheme, challenge);
             let status = rejection.status();
             match challenge {
+                None if code == "too_many_proofs" => {
+                    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+                }
                 None => assert_eq!(
                     (code.ends_with("_unavailable"), status),
                     (true, StatusCode::SERVICE_UNAVAILABLE)

@@ -95,6 +95,12 @@ pub trait SharedState: Send + Sync + 'static {
         None
     }
 
+    /// Whether it is known, without asking anybody, that nothing is denied at
+    /// all: then nobody has to work out what to ask. `false` by default.
+    fn denies_nothing(&self) -> bool {
+        false
+    }
+
     /// Since when claims are remembered. `None` by default: a restart of this
     /// process forgets nothing. Otherwise what may have been claimed before
     /// that moment must be asked for anew.

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_jose::{Header, KeySet, Unverified};
+use countersign_jose::{Header, KeySet, Timestamp, Unverified};
 use countersign_oauth::text::printable;
 
-use crate::credentials::bearer_token;
+use crate::binding::{Binding, BindingSettings};
+use crate::credentials::credentials;
 use crate::trust::{Trust, Trusted};
 use crate::{
     AccessToken, Advice, Caller, Clock, Demands, DemandsBuilder, Error, FetchKeys, KeyStatus,
@@ -37,6 +38,7 @@ struct Inner {
     demands: Demands,
     advice: Advice,
     leeway: Duration,
+    binding: Binding,
     clock: Arc<dyn Clock>,
 }
 
@@ -50,6 +52,7 @@ impl Validator {
             demands: Demands::builder(),
             advice: Advice::none(),
             leeway: DEFAULT_LEEWAY,
+            binding: BindingSettings::default(),
             clock: None,
         }
     }
@@ -68,8 +71,11 @@ impl Validator {
     /// bound to a key or a certificate (`cnf`) is refused: without the request,
     /// nobody can say whether it was stolen.
     pub async fn validate(&self, token: &str) -> Result<Caller, Rejection> {
-        let token = self.verified(token).await?;
-        let caller = as_bearer(token)?;
+        let verified = self.verified(token).await?;
+        let now = self.inner.clock.now();
+        let binding = &self.inner.binding;
+        binding.not_revoked(token, &verified, now).await?;
+        let caller = as_bearer(verified)?;
         self.meets(&caller, &self.inner.demands)?;
         Ok(caller)
     }
@@ -85,12 +91,18 @@ impl Validator {
         request: &Presented<'_>,
         demands: &Demands,
     ) -> Result<Caller, Rejection> {
-        let token = bearer_token(request.headers, request.uri)?;
-        let token = self.verified(token).await?;
-        let caller = as_bearer(token)?;
+        let found = credentials(request.headers, request.uri)?;
+        let token = self.verified(found.token).await?;
+        let now = self.inner.clock.now();
+        let binding = &self.inner.binding;
+        binding.not_revoked(found.token, &token, now).await?;
+        let proven = binding.prove(request, &found, token.confirmation(), now)?;
+        let caller = Caller::new(token, proven.presentation);
         self.meets(&caller, &self.inner.demands)?;
         self.meets(&caller, demands)?;
-        Ok(caller)
+        // Last, so that a request that fails burns no proof.
+        let next_nonce = binding.use_up(proven, now).await?;
+        Ok(caller.with_next_nonce(next_nonce))
     }
 
     /// A token whose signature and claims are good. Whether it is used by whom
@@ -144,6 +156,10 @@ impl Validator {
             self.inner.clock.now(),
             self.inner.leeway,
         )
+    }
+
+    pub(crate) fn binding(&self) -> (&Binding, Timestamp) {
+        (&self.inner.binding, self.inner.clock.now())
     }
 
     /// What every challenge says about this API; needed to answer a [`Rejection`].
@@ -221,6 +237,7 @@ pub struct ValidatorBuilder {
     demands: DemandsBuilder,
     advice: Advice,
     leeway: Duration,
+    pub(crate) binding: BindingSettings,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -255,6 +272,11 @@ impl ValidatorBuilder {
     pub fn advice(mut self, advice: Advice) -> Self {
         self.advice = advice;
         self
+    }
+
+    /// Lets challenges say that proofs with these algorithms do.
+    pub(crate) fn offer_dpop(&mut self, algorithms: String) {
+        self.advice = std::mem::take(&mut self.advice).dpop_algorithms(algorithms);
     }
 
     /// How far the issuers' clocks and ours may be apart: 60 seconds unless said
@@ -326,6 +348,7 @@ impl ValidatorBuilder {
                 demands: self.demands.build()?,
                 advice: self.advice,
                 leeway: self.leeway,
+                binding: Binding::new(self.binding, clock.now())?,
                 clock,
             }),
         })
@@ -338,6 +361,7 @@ impl fmt::Debug for ValidatorBuilder {
             .field("first", &self.first)
             .field("others", &self.others)
             .field("demands", &self.demands)
+            .field("binding", &self.binding)
             .finish_non_exhaustive()
     }
 }

@@ -6,6 +6,13 @@ use crate::{Error, KeyProblem};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProofError {
+    /// The request has no `DPoP` header (section 4.3, for a token that needs one). Said by whoever
+    /// looks for the header.
+    #[error("there is no proof")]
+    Absent,
+    /// The request has more than one `DPoP` header (rule 1). Said by whoever looks for the header.
+    #[error("there is more than one proof")]
+    Several,
     /// It is no well-formed token, its algorithm is not allowed, or its signature is not from the key
     /// that it shows (rules 2, 5 and 6).
     #[error("the proof or its signature is not valid")]
@@ -61,6 +68,8 @@ impl ProofError {
     /// A short name of the kind of error that stays the same from release to release.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Absent => "dpop_absent",
+            Self::Several => "dpop_several",
             Self::Token(error) => error.code(),
             Self::Claim(_) => "dpop_claim",
             Self::WrongType => "dpop_wrong_type",

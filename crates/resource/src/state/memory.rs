@@ -163,6 +163,10 @@ impl SharedState for MemoryState {
         Some(self.is_denied(keys, issued_at, now))
     }
 
+    fn denies_nothing(&self) -> bool {
+        self.denials.is_empty()
+    }
+
     fn remembers_since(&self) -> Option<Timestamp> {
         Some(self.since)
     }
