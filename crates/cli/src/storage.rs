@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use countersign_client::{KeyringProgram, VaultKind, VaultOptions};
+use countersign_client::{Announce, KeyringProgram, Notice, VaultKind, VaultOptions};
 
 use crate::app::App;
 use crate::args::Keep;
 use crate::error::CliError;
+use crate::output::{self, Voice};
 use crate::passphrase::Asker;
 
 /// The name that items in a keyring are kept under.
@@ -24,6 +25,17 @@ impl App {
         options.passphrase = Some(Arc::new(Asker {
             no_input: self.no_input,
         }));
+        options.announce = Some(Arc::new(Announcer {
+            voice: self.voice,
+            back: self.command("store migrate"),
+        }));
+        options
+    }
+
+    /// The same for looking: nobody is asked anything.
+    pub(crate) fn vaults_of_doctor(&self) -> VaultOptions {
+        let mut options = self.vaults();
+        options.passphrase = None;
         options
     }
 
@@ -41,6 +53,23 @@ impl App {
         let mut options = self.vaults();
         options.may_ask = self.may_ask();
         Ok(options)
+    }
+}
+
+/// Says on standard error what became of a refresh token.
+struct Announcer {
+    voice: Voice,
+    /// What to type once the place works again.
+    back: String,
+}
+
+impl Announce for Announcer {
+    fn announce(&self, notice: &Notice) {
+        self.voice.warn(&output::fold(&notice.text()));
+        self.voice.say(&format!(
+            "To bring it back when that works again: {}",
+            self.back
+        ));
     }
 }
 

@@ -280,6 +280,7 @@ impl<'a> Attempt<'a> {
         let _renewals = wait_for_lock(self.context, &name, Purpose::Refresh, RENEWAL_LIMIT).ok();
         let store = self.context.store();
         let saved = store.begin(&name, &session).map_err(Error::Storage)?;
+        self.context.known_vaults().announce(&saved);
         Ok(session.was_in(Some(saved.origin.kept_in())))
     }
 }

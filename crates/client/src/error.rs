@@ -165,7 +165,7 @@ pub enum Error {
     #[error("the session could not be read or written")]
     Storage(#[source] StoreError),
     /// Another process held the lock of the session for too long.
-    #[error("another process has been busy with this session for {} seconds", .waited.as_secs())]
+    #[error("another process has been busy with this session for {} s", .waited.as_secs())]
     LockTimeout {
         /// How long this process waited.
         waited: Duration,

@@ -9,8 +9,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use countersign_oauth::text::printable;
 use countersign_store::wire::{self, Unlock};
-use countersign_store::{KeyringPort, PortError, SecretBytes};
+use countersign_store::{KeyringPort, PortError, SecretBytes, VaultError};
 
 /// How long the keyring has when nobody is asked anything.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -50,7 +51,26 @@ impl KeyringProgram {
         }
     }
 
-    fn path(&self) -> PathBuf {
+    /// The version that the program says it is of.
+    ///
+    /// # Errors
+    /// When it is not there, or does not say it in time.
+    pub(crate) fn version(&self) -> Result<String, VaultError> {
+        let nothing = SecretBytes::new(Vec::new());
+        let said = self
+            .start(&["--version"])
+            .and_then(|child| talk(child, &nothing, self.limit));
+        let said = said.map_err(|error| error.into_vault_error(self.limit))?;
+        let text = String::from_utf8_lossy(said.expose());
+        let version = text.trim().strip_prefix(NAME).map(str::trim);
+        version
+            .map(printable)
+            .ok_or_else(|| VaultError::ProgramFailed {
+                detail: "it does not say its version".to_owned(),
+            })
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
         let beside = || {
             let this = std::env::current_exe().ok()?;
             Some(this.parent()?.join(NAME)).filter(|path| path.is_file())
@@ -66,8 +86,9 @@ impl KeyringProgram {
         self
     }
 
-    fn start(&self) -> Result<Child, PortError> {
+    fn start(&self, arguments: &[&str]) -> Result<Child, PortError> {
         let mut command = Command::new(self.path());
+        command.args(arguments);
         for (name, _) in std::env::vars_os() {
             // A ready-made token may stand there.
             if name.to_string_lossy().starts_with("COUNTERSIGN_") {
@@ -99,31 +120,39 @@ impl KeyringPort for KeyringProgram {
     }
 
     fn exchange(&self, request: &SecretBytes, unlock: Unlock) -> Result<SecretBytes, PortError> {
-        let mut child = self.start()?;
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return end(&mut child, Err(failed(&io::ErrorKind::BrokenPipe.into())));
-        };
-        // Neither end of a pipe can be waited for with a limit. These threads end when the process
-        // does, because then their pipes do.
-        let request = request.clone();
-        thread::spawn(move || stdin.write_all(request.expose()));
-        let (reply, replies) = mpsc::channel();
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let read = stdout.take(wire::MAX_BYTES).read_to_end(&mut bytes);
-            reply.send(read.map(|_| SecretBytes::new(bytes)))
-        });
-        let answer = match replies.recv_timeout(self.limit(unlock)) {
-            Ok(Ok(bytes)) if bytes.expose().is_empty() => Err(PortError::Failed {
-                detail: "it ended without an answer".to_owned(),
-            }),
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(error)) => Err(failed(&error)),
-            Err(RecvTimeoutError::Timeout) => Err(PortError::TimedOut),
-            Err(RecvTimeoutError::Disconnected) => Err(failed(&io::ErrorKind::BrokenPipe.into())),
-        };
-        end(&mut child, answer)
+        talk(self.start(&[])?, request, self.limit(unlock))
     }
+}
+
+/// Hands over `request`, reads the answer, and ends the program, at the latest after `limit`.
+fn talk(
+    mut child: Child,
+    request: &SecretBytes,
+    limit: Duration,
+) -> Result<SecretBytes, PortError> {
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return end(&mut child, Err(failed(&io::ErrorKind::BrokenPipe.into())));
+    };
+    // Neither end of a pipe can be waited for with a limit. These threads end when the process
+    // does, because then their pipes do.
+    let request = request.clone();
+    thread::spawn(move || stdin.write_all(request.expose()));
+    let (reply, replies) = mpsc::channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = stdout.take(wire::MAX_BYTES).read_to_end(&mut bytes);
+        reply.send(read.map(|_| SecretBytes::new(bytes)))
+    });
+    let answer = match replies.recv_timeout(limit) {
+        Ok(Ok(bytes)) if bytes.expose().is_empty() => Err(PortError::Failed {
+            detail: "it ended without an answer".to_owned(),
+        }),
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => Err(failed(&error)),
+        Err(RecvTimeoutError::Timeout) => Err(PortError::TimedOut),
+        Err(RecvTimeoutError::Disconnected) => Err(failed(&io::ErrorKind::BrokenPipe.into())),
+    };
+    end(&mut child, answer)
 }
 
 /// Ends the process, which has answered or never will.

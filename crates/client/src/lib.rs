@@ -113,4 +113,4 @@ pub use sign_in::SignIn;
 pub use source::{Authorization, TokenSource};
 pub use transport::{Forwarder, HttpOptions, HttpTransport, Incoming, Outgoing, Transport};
 pub use userinfo::userinfo;
-pub use vaults::VaultOptions;
+pub use vaults::{Announce, VaultOptions};

@@ -10,6 +10,7 @@ mod place;
 mod server;
 mod store;
 mod tls;
+mod vault;
 
 pub use certificate::Certificate;
 pub use flows::{Allowed, Ways, client_credentials, code, device, ways};
@@ -17,3 +18,4 @@ pub use place::{Family, Proxy, bind, proxy};
 pub use server::{Discovered, discover};
 pub use store::{Store, store};
 pub use tls::{Chain, danger_look_at_chain};
+pub use vault::{Kept, Program, Vaults, kept, vaults};

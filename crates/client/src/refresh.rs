@@ -108,7 +108,10 @@ pub(crate) fn keep(
     session: Session,
 ) -> Result<Session, Error> {
     match context.store().update(name, origin, &session) {
-        Ok(saved) => Ok(session.was_in(Some(saved.origin.kept_in()))),
+        Ok(saved) => {
+            context.known_vaults().announce(&saved);
+            Ok(session.was_in(Some(saved.origin.kept_in())))
+        }
         Err(StoreError::Overtaken { .. }) => {
             context.session(name)?.ok_or_else(|| Error::LoginRequired {
                 session: name.to_string(),

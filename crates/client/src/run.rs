@@ -14,7 +14,7 @@ use crate::person::TICK;
 use crate::plan::Circumstances;
 use crate::{
     Context, Error, Fallback, Login, Notice, Prompt, Session, SessionName, SignIn, browser, code,
-    device, service,
+    device, service, vaults,
 };
 
 /// How long to wait for another process that is signing in to the same session, when the caller has
@@ -44,16 +44,11 @@ pub(crate) fn run(login: &Login, prompt: &mut dyn Prompt) -> Result<Session, Err
 
 /// Finds out where the refresh token can be kept, and tells where it cannot.
 fn choose_vault(context: Context, prompt: &mut dyn Prompt) -> Result<Context, Error> {
-    let (vaults, passed_over) = context.known_vaults().for_login()?;
-    for passed_over in passed_over {
-        prompt.notice(&Notice::VaultPassedOver {
-            kind: passed_over.kind,
-            absent: passed_over.why.is_absent(),
-            why: passed_over.why.to_string(),
-            instead: vaults.chosen().kind(),
-        });
+    let (chosen, passed_over) = context.known_vaults().for_login()?;
+    for failed in passed_over {
+        prompt.notice(&vaults::passed_over(&failed, chosen.chosen().kind()));
     }
-    Ok(context.using(vaults))
+    Ok(context.using(chosen))
 }
 
 /// What came of a way to sign in, if not an error.

@@ -6,10 +6,10 @@ use std::sync::{Arc, OnceLock};
 use countersign_jose::crypto::ring;
 use countersign_store::{
     AskPassphrase, FellBack, FileVault, Hardness, Keyring, KeyringVault, MemoryVault, NoRandomness,
-    Random, SealedVault, StoreError, Vault, VaultKind, Vaults,
+    Random, Saved, SealedVault, StoreError, Vault, VaultKind, Vaults,
 };
 
-use crate::{Error, KeyringProgram};
+use crate::{Error, KeyringProgram, Notice};
 
 /// Where the refresh tokens of sessions may be kept, and where they should be.
 ///
@@ -30,6 +30,15 @@ pub struct VaultOptions {
     pub passphrase: Option<Arc<dyn AskPassphrase>>,
     /// Whether the keyring may ask a person to unlock it, when somebody signs in.
     pub may_ask: bool,
+    /// Who is told when a vault that worked takes a refresh token no more, and the session's file has it
+    /// from then on. That is no error, and nobody should have to find out by looking.
+    pub announce: Option<Arc<dyn Announce>>,
+}
+
+/// Tells a person what becomes of their session, at the moment it happens.
+pub trait Announce: Send + Sync {
+    /// Says it.
+    fn announce(&self, notice: &Notice);
 }
 
 impl VaultOptions {
@@ -42,6 +51,7 @@ impl VaultOptions {
             keyring: KeyringProgram::installed(),
             passphrase: None,
             may_ask: false,
+            announce: None,
         }
     }
 }
@@ -91,6 +101,25 @@ impl KnownVaults {
     /// # Errors
     /// When none of those preferred is allowed and works: why the first of them does not.
     pub(crate) fn for_login(&self) -> Result<(Vaults, Vec<FellBack>), Error> {
+        let (chosen, passed_over) = self.choose();
+        let mut vaults = self
+            .all()
+            .prefer(Arc::clone(chosen_or(chosen, &passed_over)?.chosen()));
+        if !self.options.preferred.contains(&VaultKind::File) {
+            // Who named a place gets that place or no session.
+            vaults = vaults.or_nowhere();
+        }
+        Ok((vaults, passed_over))
+    }
+
+    /// Where a login would put its secrets now, without doing it; and those that were passed over.
+    pub(crate) fn try_preferred(&self) -> (Result<VaultKind, Error>, Vec<FellBack>) {
+        let (chosen, passed_over) = self.choose();
+        let chosen = chosen_or(chosen, &passed_over);
+        (chosen.map(|vaults| vaults.chosen().kind()), passed_over)
+    }
+
+    fn choose(&self) -> (Option<Vaults>, Vec<FellBack>) {
         let VaultOptions {
             preferred,
             allowed,
@@ -102,12 +131,19 @@ impl KnownVaults {
             .filter(|kind| allowed.contains(kind))
             .map(|kind| make(&self.options, &self.memory, *kind, *may_ask))
             .collect();
-        let (chosen, passed_over) = Vaults::choose(candidates);
-        let Some(chosen) = chosen else {
-            let why = passed_over.into_iter().next().map(|first| first.why);
-            return Err(why.map_or_else(not_allowed, |why| Error::Storage(why.into())));
-        };
-        Ok((self.all().prefer(Arc::clone(chosen.chosen())), passed_over))
+        Vaults::choose(candidates)
+    }
+
+    /// Tells that secrets were kept elsewhere than where they belong.
+    pub(crate) fn announce(&self, saved: &Saved) {
+        if let (Some(failed), Some(announce)) = (&saved.fell_back, &self.options.announce) {
+            announce.announce(&passed_over(failed, saved.origin.kept_in()));
+        }
+    }
+
+    /// What these vaults were made from.
+    pub(crate) fn options(&self) -> &VaultOptions {
+        &self.options
     }
 
     /// Whether a session may be moved into a vault of this kind.
@@ -117,6 +153,26 @@ impl KnownVaults {
         } else {
             Err(not_allowed())
         }
+    }
+}
+
+/// The choice there is, or why there is none.
+fn chosen_or(chosen: Option<Vaults>, passed_over: &[FellBack]) -> Result<Vaults, Error> {
+    chosen.ok_or_else(|| {
+        let first = passed_over.first();
+        first.map_or_else(not_allowed, |first| {
+            Error::Storage(first.why.clone().into())
+        })
+    })
+}
+
+/// What a person is told of a vault that was not used.
+pub(crate) fn passed_over(failed: &FellBack, instead: VaultKind) -> Notice {
+    Notice::VaultPassedOver {
+        kind: failed.kind,
+        absent: failed.why.is_absent(),
+        why: failed.why.to_string(),
+        instead,
     }
 }
 

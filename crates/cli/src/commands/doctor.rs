@@ -1,6 +1,6 @@
 //! `countersign doctor`: whether a profile works, and what to do where it does not.
 //!
-//! It signs nobody in and changes nothing here. What depends on something else is looked at after it,
+//! It signs nobody in and changes nothing here; a keyring is given a test, which is taken away again. What depends on something else is looked at after it,
 //! so that the first fault is the one to mend first.
 //!
 //! Not responsible for looking (`countersign_client::probe`): here is what the findings mean.
@@ -15,6 +15,7 @@ mod report;
 mod server;
 mod session;
 mod storage;
+mod vault;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub(crate) fn run(
     place::look(&mut report);
     if let Some(app) = &app {
         storage::look(&mut report, app);
+        vault::look(&mut report, app);
         if login.is_some() {
             place::ports(&mut report, app, configuration::preset(app));
         }
@@ -102,6 +104,7 @@ fn about(app: &App, args: &DoctorArgs) -> serde_json::Value {
         "provider": configuration::preset(app).map(|preset| preset.name),
         "issuer": server.issuer.as_ref().map(|setting| &setting.value),
         "client_id": server.client_id.value,
+        "store": app.settings.store.value.word(),
         "offline": args.offline,
     })
 }

@@ -4,13 +4,16 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
-use countersign_testkit::{Endpoint, Reply};
+use countersign_testkit::{Endpoint, Reply, bin};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
 
 /// The same kind of place wherever the tests run.
 fn desk(mut desk: Desk) -> Desk {
+    // Looked for beside the program, where it is or is not by the order in which things were built.
+    let keyring = bin("countersign-keyring");
+    desk.hide(&keyring.display().to_string(), "PROGRAMS/countersign-keyring");
     desk.export("DISPLAY", ":0");
     desk
 }
@@ -194,6 +197,9 @@ fn programs_get_one_object_with_codes_that_stay() {
         "browser",
         "loopback_ipv4",
         "store",
+        "keyring_program",
+        "vault",
+        "refresh_token",
         "proxy",
         "tls",
         "discovery",

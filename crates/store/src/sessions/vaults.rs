@@ -83,6 +83,13 @@ impl Vaults {
         self
     }
 
+    /// Takes that back: a write that the vault does not take fails.
+    #[must_use]
+    pub fn or_nowhere(mut self) -> Self {
+        self.known.extend(self.fallback.take());
+        self
+    }
+
     /// The same, but new sessions go into `chosen`.
     #[must_use]
     pub fn prefer(&self, chosen: Arc<dyn Vault>) -> Self {

@@ -32,7 +32,7 @@ pub enum VaultError {
     #[error("the keyring was not unlocked")]
     Dismissed,
     /// The keyring did not answer.
-    #[error("the keyring did not answer within {} seconds", .limit.as_secs_f32())]
+    #[error("the keyring did not answer within {}", seconds(*.limit))]
     TimedOut {
         /// How long it had.
         limit: Duration,
@@ -113,6 +113,16 @@ pub enum VaultError {
     NoRandomness(#[from] NoRandomness),
 }
 
+/// "1 second", "3 seconds", "0.3 seconds".
+fn seconds(limit: Duration) -> String {
+    let plural = if limit == Duration::from_secs(1) {
+        ""
+    } else {
+        "s"
+    };
+    format!("{} second{plural}", limit.as_secs_f32())
+}
+
 impl VaultError {
     /// A stable name of the kind of error, for scripts and for searching.
     pub fn code(&self) -> &'static str {
@@ -160,12 +170,14 @@ impl VaultError {
             | Self::Damaged { .. } => "log in again",
             Self::NoPassphrase => "run this at a terminal, where you can be asked",
             Self::WrongPassphrase => "try again; without the passphrase, log in again",
-            Self::ProgramFailed { .. }
-            | Self::Refused { .. }
+            Self::ProgramFailed { .. } => {
+                "install countersign-keyring and this program from the same release"
+            }
+            Self::Refused { .. }
             | Self::Unfaithful
-            | Self::Unsupported { .. }
             | Self::TooLarge { .. }
-            | Self::NoRandomness(_) => return Vec::new(),
+            | Self::Unsupported { .. } => "keep the secrets elsewhere",
+            Self::NoRandomness(_) => return Vec::new(),
         };
         vec![hint.to_owned()]
     }

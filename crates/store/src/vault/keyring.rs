@@ -47,6 +47,19 @@ pub enum PortError {
     },
 }
 
+impl PortError {
+    /// What it means that there was no reply within `limit`.
+    pub fn into_vault_error(self, limit: Duration) -> VaultError {
+        match self {
+            Self::NotInstalled => VaultError::NoProgram,
+            Self::TimedOut => VaultError::TimedOut { limit },
+            Self::Failed { detail } => VaultError::ProgramFailed {
+                detail: printable(&detail),
+            },
+        }
+    }
+}
+
 /// The keyring of the operating system, as one application uses it.
 #[derive(Debug, Clone)]
 pub struct Keyring {
@@ -91,6 +104,10 @@ impl Keyring {
         let group = format!("{PROBE}/{}", crate::hex(&drawn));
         let label = format!("{}: a test that may be removed", self.application);
         let written = self.write_and_check(&group, PROBE, label, &value);
+        if let Err(VaultError::TimedOut { .. }) = written {
+            // It would be waited for a second time, to remove what is probably not there.
+            return written;
+        }
         let cleared = self.run(vec![Operation::Clear { group, keep: None }]);
         written.and(cleared.map(|_| ()))
     }
@@ -169,13 +186,7 @@ impl Keyring {
         let reply = self
             .port
             .exchange(&SecretBytes::new(asked), unlock)
-            .map_err(|error| match error {
-                PortError::NotInstalled => VaultError::NoProgram,
-                PortError::TimedOut => VaultError::TimedOut { limit },
-                PortError::Failed { detail } => VaultError::ProgramFailed {
-                    detail: printable(&detail),
-                },
-            })?;
+            .map_err(|error| error.into_vault_error(limit))?;
         let reply: Reply = serde_json::from_slice(reply.expose()).map_err(|_| nonsense())?;
         if reply.version != wire::VERSION {
             return Err(VaultError::ProgramFailed {

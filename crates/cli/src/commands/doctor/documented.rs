@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 /// The sources that make findings.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     include_str!("configuration.rs"),
     include_str!("flows.rs"),
     include_str!("place.rs"),
     include_str!("server.rs"),
     include_str!("session.rs"),
     include_str!("storage.rs"),
+    include_str!("vault.rs"),
     include_str!("../doctor.rs"),
 ];
 
