@@ -14,6 +14,7 @@ mod aws;
 mod commands;
 mod config;
 mod config_edit;
+mod core_dump;
 mod curl_args;
 mod dirs;
 mod duration;
@@ -67,6 +68,7 @@ use crate::rows::Rows;
 use crate::settings::Settings;
 
 fn main() -> ExitCode {
+    core_dump::forbid();
     let line = Line::read(&applet::arguments(std::env::args_os()));
     let Line {
         command,

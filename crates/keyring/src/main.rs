@@ -81,8 +81,14 @@ fn end_after(limit: Duration) {
     });
 }
 
-/// Secrets pass through here, and a crash must not write them to a disk.
+/// Secrets pass through here, and a crash must not write them to a disk. The limit alone would not do on
+/// Linux: where a program collects core dumps, it is that program's choice to heed it.
 fn no_core_dump() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, setrlimit};
