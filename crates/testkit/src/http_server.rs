@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -24,7 +24,7 @@ type Handler = dyn FnMut(&Request) -> Reply + Send;
 /// Each route has its own lock, so that a handler may itself look at the server.
 type Route = Arc<Mutex<Box<Handler>>>;
 
-/// A scripted server on a free port of 127.0.0.1.
+/// A scripted server on a free port of 127.0.0.1, unless another address was asked for.
 ///
 /// A request for which there is no route is answered with 404 and recorded like any other.
 pub struct HttpServer {
@@ -53,7 +53,15 @@ impl HttpServer {
     /// # Panics
     /// When no loopback port can be had.
     pub fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a loopback port");
+        Self::start_on(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Starts one on a free port of this address of the computer, and of no other.
+    ///
+    /// # Panics
+    /// When no port can be had there.
+    pub fn start_on(address: IpAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).expect("a port of this computer");
         let address = listener
             .local_addr()
             .expect("a bound socket has an address");

@@ -8,6 +8,7 @@
 
 mod binaries;
 mod browser;
+mod desktop;
 mod home;
 mod html;
 mod http_message;
@@ -18,6 +19,7 @@ mod signing;
 
 pub use binaries::bin;
 pub use browser::{Browser, Page};
+pub use desktop::Desktop;
 pub use home::Home;
 pub use html::Form;
 pub use http_message::{Reply, Request};

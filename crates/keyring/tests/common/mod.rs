@@ -1,165 +1,55 @@
-//! A session bus of our own, and a real gnome-keyring on it.
+//! A real gnome-keyring on a bus of its own, and stores that keep their secrets there.
 
 #![allow(dead_code, reason = "each test program uses some of it")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use countersign_client::KeyringProgram;
 use countersign_store::{
     Divided, FileVault, Key, Keyring, KeyringVault, NoRandomness, Random, Record, SealedVault,
     SecretBytes, SessionStore, Vaults,
 };
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
-/// The password of the keyring.
-const PASSWORD: &str = "a password";
 pub(crate) const APPLICATION: &str = "countersign-keyring-test";
-/// How long anything may take that should not take long.
-const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A child process that ends with the test.
-struct Ended(Child);
+/// A desktop, as the program under test meets it.
+pub(crate) struct Desktop(countersign_testkit::Desktop);
 
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+impl Deref for Desktop {
+    type Target = countersign_testkit::Desktop;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }
 
-/// A desktop: home, bus, and perhaps a keyring.
-pub(crate) struct Desktop {
-    home: TempDir,
-    address: String,
-    keyring: Option<Ended>,
-    _bus: Ended,
+impl DerefMut for Desktop {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl Desktop {
     /// A bus that can start nothing by itself.
     pub(crate) fn without_keyring() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let socket = home.path().join("bus");
-        let configuration = home.path().join("bus.conf");
-        let text = format!(
-            r#"<busconfig>
-                <type>session</type>
-                <listen>unix:path={}</listen>
-                <auth>EXTERNAL</auth>
-                <policy context="default">
-                    <allow send_destination="*" eavesdrop="true"/>
-                    <allow eavesdrop="true"/>
-                    <allow own="*"/>
-                </policy>
-            </busconfig>"#,
-            socket.display()
-        );
-        std::fs::write(&configuration, text).unwrap();
-        let mut bus = Command::new("dbus-daemon")
-            .arg(format!("--config-file={}", configuration.display()))
-            .args(["--nofork", "--print-address"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("dbus-daemon is installed");
-        let mut address = String::new();
-        let stdout = bus.stdout.as_mut().unwrap();
-        BufReader::new(stdout).read_line(&mut address).unwrap();
-        Self {
-            home,
-            address: address.trim().to_owned(),
-            keyring: None,
-            _bus: Ended(bus),
-        }
+        Self(countersign_testkit::Desktop::without_keyring())
     }
 
     /// A bus with gnome-keyring on it, unlocked.
     pub(crate) fn new() -> Self {
-        let mut desktop = Self::without_keyring();
-        desktop.start_keyring();
-        desktop
-    }
-
-    pub(crate) fn start_keyring(&mut self) {
-        self.keyring = None;
-        let mut daemon = self
-            .command("gnome-keyring-daemon")
-            .args(["--foreground", "--components=secrets", "--unlock"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("gnome-keyring is installed");
-        let mut stdin = daemon.stdin.take().unwrap();
-        stdin.write_all(PASSWORD.as_bytes()).unwrap();
-        drop(stdin);
-        self.keyring = Some(Ended(daemon));
-        let begin = Instant::now();
-        while !self.has_default_keyring() {
-            assert!(begin.elapsed() < PATIENCE, "gnome-keyring does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn has_default_keyring(&self) -> bool {
-        let asked = self.call("ReadAlias", "string:default");
-        asked.is_some_and(|answer| answer.contains("/collection/login"))
-    }
-
-    /// Calls a method of the service itself.
-    fn call(&self, method: &str, argument: &str) -> Option<String> {
-        let output = self
-            .command("dbus-send")
-            .args(["--session", "--print-reply", "--reply-timeout=5000"])
-            .args(["--dest=org.freedesktop.secrets", "/org/freedesktop/secrets"])
-            .arg(format!("org.freedesktop.Secret.Service.{method}"))
-            .arg(argument)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-        output.status.success().then_some(answer)
-    }
-
-    /// Locks the keyring, as a screen saver would.
-    pub(crate) fn lock(&self) {
-        let login = "array:objpath:/org/freedesktop/secrets/collection/login";
-        self.call("Lock", login).unwrap();
-    }
-
-    /// Sends the keyring a signal.
-    pub(crate) fn signal_keyring(&self, signal: Signal) {
-        let id = self.keyring.as_ref().unwrap().0.id();
-        let pid = Pid::from_raw(id.try_into().unwrap()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-
-    /// A program of this desktop.
-    pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.home.path())
-            .env("XDG_RUNTIME_DIR", self.home.path())
-            .env("XDG_DATA_HOME", self.home.path().join("data"))
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.address);
-        command
+        Self(countersign_testkit::Desktop::new())
     }
 
     /// The program under test as this desktop's programs would start it.
     pub(crate) fn program(&self) -> KeyringProgram {
         program_with(
-            self.home.path(),
-            &format!("DBUS_SESSION_BUS_ADDRESS={}", self.address),
+            self.home(),
+            &format!("DBUS_SESSION_BUS_ADDRESS={}", self.address()),
         )
     }
 
@@ -167,12 +57,8 @@ impl Desktop {
         Keyring::new(APPLICATION, Arc::new(self.program()), random())
     }
 
-    pub(crate) fn home(&self) -> &Path {
-        self.home.path()
-    }
-
     fn directory(&self) -> PathBuf {
-        self.home.path().join("sessions")
+        self.home().join("sessions")
     }
 
     /// A store with the secrets in this desktop's keyring.

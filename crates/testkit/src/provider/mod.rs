@@ -17,6 +17,7 @@ mod state;
 mod token;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -40,6 +41,16 @@ impl Provider {
     /// When no loopback port can be had.
     pub fn start() -> Self {
         let server = HttpServer::start();
+        let issuer = server.origin();
+        Self::serve(server, issuer, &[])
+    }
+
+    /// Starts one on another address of this computer, and on no other.
+    ///
+    /// # Panics
+    /// When no port can be had there.
+    pub fn start_on(address: IpAddr) -> Self {
+        let server = HttpServer::start_on(address);
         let issuer = server.origin();
         Self::serve(server, issuer, &[])
     }
@@ -153,6 +164,11 @@ impl Provider {
         let mut state = lock(&self.state);
         let kid = format!("key-{}", state.keys.len() + 1);
         state.keys.push(Key::generate(&kid));
+    }
+
+    /// Says with every answer what time it is (RFC 9110, section 6.6.1).
+    pub fn tell_the_time(&self) {
+        lock(&self.state).tells_the_time = true;
     }
 
     /// Publishes these keys and no other; the last one signs.

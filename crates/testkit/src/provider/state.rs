@@ -28,6 +28,7 @@ pub(super) struct State {
     pub(super) refresh_when_asked: bool,
     pub(super) refresh_tokens_stay: bool,
     pub(super) demands: Demands,
+    pub(super) tells_the_time: bool,
     pub(super) device_codes: HashMap<String, Grant>,
     pub(super) codes: HashMap<String, Approval>,
     pub(super) pushed: HashMap<String, Parameters>,
@@ -76,6 +77,7 @@ impl State {
             refresh_when_asked: false,
             refresh_tokens_stay: false,
             demands: Demands::default(),
+            tells_the_time: false,
             device_codes: HashMap::new(),
             codes: HashMap::new(),
             pushed: HashMap::new(),
@@ -94,6 +96,14 @@ impl State {
     }
 
     pub(super) fn answer(&mut self, endpoint: Endpoint, request: &Request) -> Reply {
+        let reply = self.answer_untimed(endpoint, request);
+        if self.tells_the_time {
+            return reply.with_header("date", &http_date(unix_now()));
+        }
+        reply
+    }
+
+    fn answer_untimed(&mut self, endpoint: Endpoint, request: &Request) -> Reply {
         if let Some(reply) = self.first.get_mut(&endpoint).and_then(VecDeque::pop_front) {
             return reply;
         }
@@ -234,4 +244,60 @@ pub(super) fn unix_now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+/// A time as HTTP writes it (RFC 9110, section 5.6.7).
+fn http_date(seconds: u64) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let weekday = DAYS
+        .iter()
+        .cycle()
+        .nth(usize::try_from(days % 7).unwrap_or(0));
+    let (mut year, mut day) = (1970, days);
+    while day >= 365 + u64::from(is_leap(year)) {
+        day -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let lengths = [
+        31,
+        28 + u64::from(is_leap(year)),
+        31,
+        30,
+        31,
+        30,
+        31,
+        31,
+        30,
+        31,
+        30,
+        31,
+    ];
+    let mut month = 0;
+    while let Some(length) = lengths.get(month).filter(|length| day >= **length) {
+        day -= length;
+        month += 1;
+    }
+    format!(
+        "{}, {:02} {} {year} {:02}:{:02}:{:02} GMT",
+        weekday.unwrap_or(&"Thu"),
+        day + 1,
+        MONTHS.get(month).unwrap_or(&"Jan"),
+        rest / 3600,
+        rest / 60 % 60,
+        rest % 60
+    )
+}
+
+#[test]
+fn a_date_is_written_as_http_has_it() {
+    // The example of RFC 9110, section 5.6.7.
+    assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    assert_eq!(http_date(951_782_400), "Tue, 29 Feb 2000 00:00:00 GMT");
 }
