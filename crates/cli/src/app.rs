@@ -156,13 +156,19 @@ impl App {
     }
 
     /// An error of the rooms below, with the command to type where one helps.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is what `map_err` hands over"
+    )]
     pub(crate) fn explain(&self, error: ClientError) -> CliError {
-        let timed_out = matches!(error, ClientError::LoginTimedOut { .. });
-        let error = CliError::from(error);
-        match error.exit() {
-            _ if timed_out => error.hint(self.command("login --login-timeout 10m")),
-            ExitCategory::LoginRequired => error.hint_first(self.command("login")),
-            _ => error,
+        let text = CliError::from_client(&error);
+        match text.exit() {
+            _ if matches!(error, ClientError::LoginTimedOut { .. }) => {
+                text.hint(self.command("login --login-timeout 10m"))
+            }
+            ExitCategory::LoginRequired => text.hint_first(self.command("login")),
+            ExitCategory::Storage => self.elsewhere(&error, text),
+            _ => text,
         }
     }
 

@@ -7,6 +7,10 @@ use countersign_client::Directories;
 
 use crate::error::CliError;
 
+/// One of them alone would only lead to the next error.
+const SET_THEM: &str =
+    "set HOME, or COUNTERSIGN_CONFIG_DIR, COUNTERSIGN_STATE_DIR and COUNTERSIGN_CACHE_DIR";
+
 /// The directory of `config.toml`.
 pub(crate) fn config() -> Result<PathBuf, CliError> {
     if let Some(directory) = overridden("COUNTERSIGN_CONFIG_DIR") {
@@ -17,7 +21,7 @@ pub(crate) fn config() -> Result<PathBuf, CliError> {
     base.map(|base| base.join("countersign")).ok_or_else(|| {
         CliError::configuration("there is no place for the configuration")
             .why("neither XDG_CONFIG_HOME nor HOME is an absolute path")
-            .hint("set HOME, or COUNTERSIGN_CONFIG_DIR")
+            .hint(SET_THEM)
     })
 }
 
@@ -29,7 +33,8 @@ pub(crate) fn state_and_cache() -> Result<Directories, CliError> {
     ) {
         (Some(state), Some(cache)) => Ok(Directories::new(state, cache)),
         (state, cache) => {
-            let usual = Directories::of_application("countersign")?;
+            let usual = Directories::of_application("countersign")
+                .map_err(|error| CliError::from_client(&error).hint(SET_THEM))?;
             Ok(Directories::new(
                 state.unwrap_or_else(|| usual.state().to_owned()),
                 cache.unwrap_or_else(|| usual.cache().to_owned()),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use countersign_client::{Announce, KeyringProgram, Notice, VaultKind, VaultOptions};
+use countersign_client::{
+    Announce, Error as ClientError, KeyringProgram, Notice, VaultKind, VaultOptions,
+};
 
 use crate::app::App;
 use crate::args::Keep;
@@ -56,6 +58,40 @@ impl App {
     }
 }
 
+impl App {
+    /// The error with the place where a session could be kept instead, if the one there is does not work.
+    pub(crate) fn elsewhere(&self, error: &ClientError, text: CliError) -> CliError {
+        let text = match error {
+            ClientError::NotKept(_) => text.hint(format!(
+                "if the next renewal is refused: {}",
+                self.command("login")
+            )),
+            _ => text,
+        };
+        match error.code() {
+            "store_io" => {
+                text.hint("or set COUNTERSIGN_STATE_DIR to a directory with room that is yours")
+            }
+            code if is_of_keyring(code) && self.may_keep(VaultKind::File) => text.hint(format!(
+                "or keep the refresh token in a file: {}",
+                self.command("login --store file")
+            )),
+            _ => text,
+        }
+    }
+
+    /// Whether no file forbids to keep refresh tokens there.
+    pub(crate) fn may_keep(&self, kind: VaultKind) -> bool {
+        let allowed = self.settings.allowed_stores.as_ref();
+        allowed.is_none_or(|allowed| allowed.kinds().contains(&kind))
+    }
+}
+
+/// Whether it is the keyring, or the system's want of one, that another place would help with.
+fn is_of_keyring(code: &str) -> bool {
+    code.starts_with("keyring_") || code == "vault_unsupported"
+}
+
 /// Says on standard error what became of a refresh token.
 struct Announcer {
     voice: Voice,
@@ -65,7 +101,9 @@ struct Announcer {
 
 impl Announce for Announcer {
     fn announce(&self, notice: &Notice) {
-        self.voice.warn(&output::fold(&notice.text()));
+        // Folded with the word that stands before it.
+        let text = output::fold(&format!("warning: {}", notice.text()));
+        self.voice.warn(text.trim_start_matches("warning: "));
         self.voice.say(&format!(
             "To bring it back when that works again: {}",
             self.back

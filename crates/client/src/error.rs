@@ -164,6 +164,10 @@ pub enum Error {
     /// The session could not be read or written.
     #[error("the session could not be read or written")]
     Storage(#[source] StoreError),
+    /// The server has renewed the session, and what it gave could not be kept. It may not take the old
+    /// refresh token again.
+    #[error("the session was renewed at the server, and could not be kept here")]
+    NotKept(#[source] StoreError),
     /// Another process held the lock of the session for too long.
     #[error("another process has been busy with this session for {} s", .waited.as_secs())]
     LockTimeout {
@@ -192,7 +196,7 @@ impl Error {
             Self::Exchange(source) => source.code(),
             Self::Token(source) => source.code(),
             Self::ForeignToken { .. } => "foreign_token",
-            Self::Storage(source) => source.code(),
+            Self::Storage(source) | Self::NotKept(source) => source.code(),
             Self::LockTimeout { .. } => "lock_timeout",
         }
     }
@@ -204,7 +208,7 @@ impl Error {
         match self {
             Self::Exchange(source) => source.hints(),
             Self::Token(source) => source.hints(),
-            Self::Storage(source) => source.hints(),
+            Self::Storage(source) | Self::NotKept(source) => source.hints(),
             Self::AnotherWay(closed) => closed.error.hints(),
             // The provider's own remedy is better than any that fits them all.
             Self::Explained(explained) => vec![explained.remedy().to_owned()],
@@ -253,7 +257,7 @@ impl Error {
             }
             Self::Exchange(source) => exchange_category(source),
             Self::Listener(_) | Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
-            Self::Storage(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
+            Self::Storage(_) | Self::NotKept(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
         }
     }
 

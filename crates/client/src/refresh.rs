@@ -80,7 +80,12 @@ pub(crate) fn renew(
         }
         let means = means(&session, name)?;
         let rejected = match ask(&hurried, &mut session, &means) {
-            Ok(()) => return keep(context, name, &opened.origin, session),
+            Ok(()) => {
+                return keep(context, name, &opened.origin, session).map_err(|error| match error {
+                    Error::Storage(why) => Error::NotKept(why),
+                    other => other,
+                });
+            }
             Err(error @ Error::Exchange(ExchangeError::RefreshRejected(_))) => error,
             Err(error) => return Err(explained(error, session.known_preset())),
         };

@@ -35,6 +35,7 @@ pub(crate) fn run(login: &Login, prompt: &mut dyn Prompt) -> Result<Session, Err
     if let Some(session) = theirs.filter(|session| is_what_was_asked(login, session)) {
         return Ok(session);
     }
+    context.store().check_room(&name).map_err(Error::Storage)?;
     // A keyring that wants a password asks for it now, and not after somebody has approved.
     let context = choose_vault(context, prompt)?;
     let attempt = Attempt::prepare(login, &context, &name)

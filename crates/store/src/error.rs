@@ -154,7 +154,9 @@ impl StoreError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Io { path, source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => vec![format!("ls -ld {}", quoted(path))],
+                io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory => {
+                    vec![format!("ls -ld {}", quoted(path))]
+                }
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     vec![format!("df {}", quoted(path))]
                 }

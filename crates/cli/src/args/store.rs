@@ -62,6 +62,7 @@ Access tokens stay where they are, in the session's file: they are what makes
 pub(crate) struct StoreMigrate {
     /// Where to; what the profile says if not given
     #[arg(long, value_name = "WHERE")]
+    #[arg(env = "COUNTERSIGN_STORE", hide_env_values = true)]
     pub(crate) to: Option<Keep>,
 
     /// Move every session on this computer, of all profiles

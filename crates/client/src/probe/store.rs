@@ -1,5 +1,6 @@
 //! Where sessions are kept: whether that is private, writable, and in use by somebody.
 
+use std::io;
 use std::path::PathBuf;
 
 use countersign_store::{Purpose, StoreError};
@@ -17,8 +18,8 @@ pub struct Store {
     pub exists: bool,
     /// What is wrong with the directory, if anything is.
     pub directory: Result<(), StoreError>,
-    /// Whether something new can be written there, or the directory be made.
-    pub writable: bool,
+    /// Whether something new can be written there, or the directory be made; if not, why.
+    pub writable: Result<(), io::Error>,
     /// Whether there is room on the disk; nothing if nobody knows.
     pub room: Option<bool>,
     /// Each session there is, and what is wrong with its file, if anything is.
@@ -35,8 +36,12 @@ pub fn store(context: &Context) -> Store {
     let names = store.keys();
     // Where something would be made: in the directory, or in the nearest one that is there.
     let nearest = path.ancestors().find(|directory| directory.exists());
-    let writable = nearest
-        .is_some_and(|directory| access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok());
+    let writable = match nearest {
+        Some(directory) => {
+            access(directory, Access::WRITE_OK | Access::EXEC_OK).map_err(io::Error::from)
+        }
+        None => Err(io::ErrorKind::NotFound.into()),
+    };
     let room = nearest.and_then(|directory| {
         let found = rustix::fs::statvfs(directory).ok()?;
         // Systems without such limits say zero of everything.
@@ -51,7 +56,7 @@ pub fn store(context: &Context) -> Store {
     };
     let busy = names.iter().filter(|name| {
         // Only asked where there is a lock already, so that none is made.
-        writable && matches!(store.try_lock(name, Purpose::Login), Ok(None))
+        writable.is_ok() && matches!(store.try_lock(name, Purpose::Login), Ok(None))
     });
     let busy = busy.cloned().collect();
     let sessions = names

@@ -142,6 +142,14 @@ impl SessionStore {
         Ok(Some(opened))
     }
 
+    /// Finds out whether there is room on the disk for a new session, before anybody signs in.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the disk is full or cannot be written.
+    pub fn check_room(&self, key: &Key) -> Result<(), StoreError> {
+        self.files.reserve(key).map(drop)
+    }
+
     /// Keeps the session of a new login, in the chosen vault, in place of whatever is there.
     ///
     /// # Errors

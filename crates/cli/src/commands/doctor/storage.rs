@@ -1,5 +1,7 @@
 //! Where sessions are kept.
 
+use std::io;
+
 use countersign_client::probe;
 
 use super::finding::Finding;
@@ -17,24 +19,33 @@ pub(crate) fn look(report: &mut Report, app: &App) {
     };
     let store = probe::store(&context);
     let path = store.path.display();
-    match (&store.directory, store.exists, store.writable) {
+    match (&store.directory, store.exists, &store.writable) {
         (Err(error), ..) => {
             let finding = Finding::fault("store", format!("Sessions cannot be kept in {path}."));
-            let finding = finding.why(error.to_string());
+            let cause = std::error::Error::source(error).map(|cause| words(&cause.to_string()));
+            let finding = cause
+                .into_iter()
+                .fold(finding.why(error.to_string()), Finding::why);
             let hints = error.hints();
             report.add(hints.into_iter().fold(finding, Finding::remedy));
         }
-        (Ok(()), _, false) => report.add(
+        (Ok(()), _, Err(error)) => report.add(
             Finding::fault("store", format!("Sessions cannot be kept in {path}."))
                 .why("nothing can be written there")
-                .remedy(format!("look who owns it: ls -ld {path}"))
+                .why(words(&error.to_string()))
+                .remedy(match error.kind() {
+                    io::ErrorKind::ReadOnlyFilesystem => {
+                        format!("look how it is mounted: findmnt --target {path}")
+                    }
+                    _ => format!("look who owns it: ls -ld {path}"),
+                })
                 .remedy("or set COUNTERSIGN_STATE_DIR to a directory of yours"),
         ),
-        (Ok(()), true, true) => report.add(Finding::ok(
+        (Ok(()), true, Ok(())) => report.add(Finding::ok(
             "store",
             format!("Sessions are kept in {path}, private and writable."),
         )),
-        (Ok(()), false, true) => report.add(Finding::ok(
+        (Ok(()), false, Ok(())) => report.add(Finding::ok(
             "store",
             format!("Sessions will be kept in {path}, which the first login makes."),
         )),
@@ -64,4 +75,12 @@ pub(crate) fn look(report: &mut Report, app: &App) {
             .why("a second login waits for it and takes over its result"),
         );
     }
+}
+
+/// What the system says, without the number that std appends to it.
+fn words(said: &str) -> String {
+    said.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

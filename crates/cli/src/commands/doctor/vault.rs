@@ -83,10 +83,11 @@ fn vault(app: &App, found: &probe::Vaults) -> Finding {
                 }
                 _ => None,
             };
-            let level = match found.passed_over.iter().all(|(_, why)| why.is_absent()) {
-                true => Level::Ok,
+            let level = if found.passed_over.iter().all(|(_, why)| why.is_absent()) {
+                Level::Ok
+            } else {
                 // It is there, and does not do it: somebody will be surprised where the token went.
-                false => Level::Warning,
+                Level::Warning
             };
             let finding = Finding::ok(CODE, where_to).at_level(level);
             tried.into_iter().fold(finding, Finding::why)
@@ -105,7 +106,7 @@ fn vault(app: &App, found: &probe::Vaults) -> Finding {
                 other => finding.why(other.to_string()),
             };
             let finding = error.hints().into_iter().fold(finding, Finding::remedy);
-            finding.remedy(app.command("login --store file"))
+            in_a_file(app, finding)
         }
     };
     for (kind, why) in &found.passed_over {
@@ -134,12 +135,10 @@ fn session(report: &mut Report, app: &App, context: &Context, found: &probe::Vau
         _ => return,
     };
     if let (true, Some(kind)) = (hangs, kept_in.filter(|kind| is_keyring(*kind))) {
-        report.add(
-            unreadable(CODE, kind)
-                .why("the keyring does not answer")
-                .remedy("see whether the keyring is waiting for a password in a window of its own")
-                .remedy(app.command("login --store file")),
-        );
+        let finding = unreadable(CODE, kind)
+            .why("the keyring does not answer")
+            .remedy("see whether the keyring is waiting for a password in a window of its own");
+        report.add(in_a_file(app, finding));
         return;
     }
     let Ok(kept) = probe::kept(context, &name) else {
@@ -169,7 +168,7 @@ fn session(report: &mut Report, app: &App, context: &Context, found: &probe::Vau
             let why = std::error::Error::source(&error).map(ToString::to_string);
             let finding = finding.why(why.unwrap_or_else(|| error.to_string()));
             let finding = error.hints().into_iter().fold(finding, Finding::remedy);
-            finding.remedy(app.command("login --store file"))
+            in_a_file(app, finding)
         }
         Kept::Lost(kind) => Finding::fault(
             CODE,
@@ -179,6 +178,15 @@ fn session(report: &mut Report, app: &App, context: &Context, found: &probe::Vau
         .remedy(app.command("login")),
         _ => return,
     });
+}
+
+/// With another place, if it may be used.
+fn in_a_file(app: &App, finding: Finding) -> Finding {
+    if app.may_keep(VaultKind::File) {
+        finding.remedy(app.command("login --store file"))
+    } else {
+        finding
+    }
 }
 
 fn unreadable(code: &'static str, kind: VaultKind) -> Finding {
