@@ -13,6 +13,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("dbus-daemon", "dbus-daemon"),
     ("dbus-monitor", "dbus-bin"),
+    ("faketime", "faketime"),
     ("git", "git"),
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("keyctl", "keyutils"),

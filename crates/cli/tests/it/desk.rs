@@ -78,6 +78,11 @@ impl Desk {
         self.environment.push((name.to_owned(), value));
     }
 
+    /// The same without a record, for what is different in every run.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Takes a variable away again.
     pub(crate) fn unset(&mut self, name: &str) {
         let _ = writeln!(self.transcript, "$ unset {name}\n");
@@ -86,15 +91,26 @@ impl Desk {
 
     /// The program with arguments, separated by blanks. `ISSUER` in them is the server.
     pub(crate) fn program(&self, arguments: &str) -> Program {
+        self.wrapped(|command| command, arguments)
+    }
+
+    /// The same, started by another program: `wrap` gets the whole command, and says what to start.
+    pub(crate) fn wrapped(
+        &self,
+        wrap: impl FnOnce(Vec<String>) -> Vec<String>,
+        arguments: &str,
+    ) -> Program {
         let issuer = self.provider.issuer();
-        let mut program = Program::new(env!("CARGO_BIN_EXE_countersign"))
+        let words = arguments
+            .split_ascii_whitespace()
+            .map(|word| word.replace("ISSUER", &issuer));
+        let own = env!("CARGO_BIN_EXE_countersign").to_owned();
+        let command = wrap(std::iter::once(own).chain(words).collect());
+        let (first, others) = command.split_first().expect("there is a program to start");
+        let mut program = Program::new(first)
             .home(&self.home)
             .env("COUNTERSIGN_TEST_SYSTEM_CONFIG_DIR", self.system_dir())
-            .args(
-                arguments
-                    .split_ascii_whitespace()
-                    .map(|word| word.replace("ISSUER", &issuer)),
-            );
+            .args(others);
         for (name, value) in &self.environment {
             program = program.env(name, value);
         }
@@ -115,7 +131,8 @@ impl Desk {
         self.record(arguments, program)
     }
 
-    fn record(&mut self, arguments: &str, program: Program) -> Finished {
+    /// Runs a program that was made by hand, and records what it printed as that of `arguments`.
+    pub(crate) fn record(&mut self, arguments: &str, program: Program) -> Finished {
         let done = program.run();
         self.no_secret_is_in(&done.stderr);
         // A token may be on standard output when it was asked for, and never otherwise.

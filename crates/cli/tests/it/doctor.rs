@@ -13,7 +13,10 @@ use crate::desk::Desk;
 fn desk(mut desk: Desk) -> Desk {
     // Looked for beside the program, where it is or is not by the order in which things were built.
     let keyring = bin("countersign-keyring");
-    desk.hide(&keyring.display().to_string(), "PROGRAMS/countersign-keyring");
+    desk.hide(
+        &keyring.display().to_string(),
+        "PROGRAMS/countersign-keyring",
+    );
     desk.export("DISPLAY", ":0");
     desk
 }

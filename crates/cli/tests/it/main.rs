@@ -14,6 +14,7 @@ mod doctor;
 mod environments;
 mod flows;
 mod git;
+mod headless;
 mod https;
 mod inspect;
 mod install;
