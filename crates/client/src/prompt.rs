@@ -270,9 +270,11 @@ impl Notice {
             Self::Browser(outcome) => format!("no browser was opened: {}", outcome.text()),
             Self::ClockOffset { by, ahead } => {
                 let direction = if *ahead { "ahead of" } else { "behind" };
+                // Differences below a minute are nobody's concern.
+                let minutes = (by.as_secs() + 30) / 60;
+                let plural = if minutes == 1 { "" } else { "s" };
                 format!(
-                    "the clock of this computer is {} seconds {direction} the server's",
-                    by.as_secs()
+                    "the clock of this computer is {minutes} minute{plural} {direction} the server's"
                 )
             }
             Self::Retrying { why } => format!("still trying: {}", printable(why)),

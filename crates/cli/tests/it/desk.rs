@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use countersign_testkit::{Finished, Home, Program, Provider};
+use countersign_testkit::{Finished, Home, Program, Provider, bin};
 
 use crate::scrub::{scrub, scrub_addresses};
 
@@ -44,6 +44,15 @@ impl Desk {
         let desk = Self::with_profile();
         desk.program("login").run().expect_code(0);
         desk
+    }
+
+    /// Sees to it that `countersign-keyring` is beside the program. Otherwise it is there or not by the
+    /// order in which things were built.
+    pub(crate) fn has_keyring_program(&mut self) {
+        let path = bin("countersign-keyring").display().to_string();
+        self.hide(&path, "PROGRAMS/countersign-keyring");
+        let version = concat!("countersign-keyring ", env!("CARGO_PKG_VERSION"));
+        self.hide(version, "countersign-keyring VERSION");
     }
 
     /// Writes the person's configuration file.

@@ -4,19 +4,14 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
-use countersign_testkit::{Endpoint, Reply, bin};
+use countersign_testkit::{Endpoint, Reply};
 use serde_json::{Value, json};
 
 use crate::desk::Desk;
 
 /// The same kind of place wherever the tests run.
 fn desk(mut desk: Desk) -> Desk {
-    // Looked for beside the program, where it is or is not by the order in which things were built.
-    let keyring = bin("countersign-keyring");
-    desk.hide(
-        &keyring.display().to_string(),
-        "PROGRAMS/countersign-keyring",
-    );
+    desk.has_keyring_program();
     desk.export("DISPLAY", ":0");
     desk
 }
