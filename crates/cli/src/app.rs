@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use countersign_client::{
     Context, Environment, Error as ClientError, ExitCategory, HttpOptions, HttpTransport, Login,
-    LoginRequired, Secret, SessionName, TokenSource,
+    Secret, SessionName, TokenSource,
 };
 
 use crate::config::Config;
@@ -107,14 +107,12 @@ impl App {
         if let Some(tokens) = self.own_tokens()? {
             return Ok(tokens);
         }
-        self.login()?.token_source().map_err(|error| {
-            let reason = LoginRequired::NoSession;
-            // The client does not hand out the tokens of another server. How they come to be here is
-            // that the profile was changed.
-            let changed = matches!(&error, ClientError::LoginRequired { reason: r, .. } if *r == reason)
-                && self.has_session();
-            let error = self.explain(error);
-            if changed {
+        let opened = self.open(&self.login()?);
+        // The client does not hand out the tokens of another server. How they come to be here is that the
+        // profile was changed.
+        opened.map_err(|error| {
+            let required = error.exit() == ExitCategory::LoginRequired;
+            if required && self.has_foreign_session() {
                 return error.why("the saved session is for another server or client");
             }
             error
@@ -128,10 +126,21 @@ impl App {
         let Some(name) = self.settings.session_name()? else {
             return Ok(None);
         };
+        // An account that was named by its label; where none was, the first one must be the only one.
+        let account = self.settings.account.as_ref();
+        let name = match account.map(|account| format!("{name}@{}", account.value)) {
+            None => name,
+            Some(name) => match SessionName::new(&name) {
+                Ok(name) => name,
+                Err(_) => return Ok(None),
+            },
+        };
         match TokenSource::open(&self.context()?, &name) {
             Ok(tokens) => {
                 let client_id = &self.settings.server.client_id.value;
-                Ok(Some(tokens).filter(|tokens| tokens.is_for(issuer, client_id)))
+                let meant = account.is_some() || !tokens.has_others();
+                let own = meant && tokens.is_for(issuer, client_id);
+                Ok(own.then_some(tokens))
             }
             Err(ClientError::LoginRequired { .. }) => Ok(None),
             Err(error) => Err(self.explain(error)),
@@ -140,19 +149,30 @@ impl App {
 
     /// The session that the settings mean, whatever state it is in.
     pub(crate) fn session_name(&self) -> Result<SessionName, CliError> {
-        match self.settings.session_name()? {
-            Some(name) => Ok(name),
+        match self.accounts()? {
+            Some(accounts) => self.session_of(&accounts),
             None => self.login()?.name().map_err(|error| self.explain(error)),
         }
     }
 
-    /// Whether the profile has a session, of whatever server.
-    fn has_session(&self) -> bool {
-        let Ok(Some(name)) = self.settings.session_name() else {
+    /// Whether the session that is meant is one of another server or client.
+    fn has_foreign_session(&self) -> bool {
+        let server = &self.settings.server;
+        let Ok(Some(issuer)) = server.issuer() else {
             return false;
         };
-        let session = self.context().map(|context| context.session(&name));
-        matches!(session, Ok(Ok(Some(_))))
+        let Ok(Some(accounts)) = self.accounts() else {
+            return false;
+        };
+        let session = self.session_of(&accounts).and_then(|name| {
+            let session = self.context()?.session(&name);
+            session.map_err(CliError::from)
+        });
+        session.is_ok_and(|session| {
+            session.is_some_and(|session| {
+                session.issuer() != issuer || session.client_id() != server.client_id.value
+            })
+        })
     }
 
     /// An error of the rooms below, with the command to type where one helps.
@@ -172,8 +192,20 @@ impl App {
         }
     }
 
-    /// A command of ours, as it has to be typed for the same profile and server.
+    /// A command of ours, as it has to be typed for the same profile, account and server.
     pub(crate) fn command(&self, command: &str) -> String {
+        let account = self.settings.account.as_ref();
+        match account.filter(|account| account.origin.is_typed()) {
+            Some(account) => {
+                let account = shell_word(&account.value);
+                self.command_without_account(&format!("{command} --account {account}"))
+            }
+            None => self.command_without_account(command),
+        }
+    }
+
+    /// The same for whichever account.
+    pub(crate) fn command_without_account(&self, command: &str) -> String {
         let flag = |setting: Option<&Setting<String>>, flag: &str| {
             let given = setting.filter(|setting| setting.origin.is_typed())?;
             Some(format!(" {flag} {}", shell_word(&given.value)))

@@ -15,6 +15,7 @@ use crate::settings::{Origin, Setting};
 #[derive(Debug, Default)]
 pub(crate) struct Overrides {
     pub(crate) profile: Option<Setting<String>>,
+    pub(crate) account: Option<Setting<String>>,
     pub(crate) flags: Layer,
     pub(crate) environment: Layer,
 }
@@ -63,14 +64,8 @@ impl Overrides {
     pub(crate) fn look_at_session(matches: &ArgMatches) -> Self {
         let look = Look::at(matches);
         let mut given = Self {
-            profile: look.one("profile").map(|(value, source)| {
-                let origin = if source == ValueSource::EnvVariable {
-                    Origin::Environment("profile")
-                } else {
-                    Origin::Flag("profile")
-                };
-                Setting { value, origin }
-            }),
+            profile: look.named("profile"),
+            account: look.named("account"),
             ..Self::default()
         };
         given.put(&look, "issuer", |layer| &mut layer.issuer);
@@ -193,6 +188,17 @@ impl<'a> Look<'a> {
             }
         }
         found
+    }
+
+    /// A name and who said it. An empty variable says nothing.
+    fn named(&self, id: &'static str) -> Option<Setting<String>> {
+        let (value, source) = self.one::<String>(id)?;
+        let origin = match source {
+            ValueSource::EnvVariable if value.is_empty() => return None,
+            ValueSource::EnvVariable => Origin::Environment(id),
+            _ => Origin::Flag(id),
+        };
+        Some(Setting { value, origin })
     }
 
     fn all<T: Clone + Send + Sync + 'static>(&self, id: &str) -> Vec<T> {

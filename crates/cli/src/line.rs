@@ -118,6 +118,7 @@ mod tests {
             "credential docker get",
             "credential docker list -q",
             "credential aws",
+            "credential aws --account ada",
         ] {
             let (short, whole) = (Line::shortly(&words(line)), Line::wholly(&words(line)));
             assert_eq!(

@@ -6,6 +6,7 @@
 //! Not responsible for the protocol, the session files or the network: those are
 //! `countersign-client`'s, and this program uses its public API like any other would.
 
+mod account;
 mod app;
 mod applet;
 mod args;
@@ -57,7 +58,7 @@ use crate::app::App;
 use crate::args::Command;
 use crate::commands::{
     completion, credential, curl, doctor, exec, inspect, login, logout, profile,
-    proxy as proxy_command, setup, status, store, token, version, whoami,
+    proxy as proxy_command, setup, status, store, switch, token, version, whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -153,6 +154,7 @@ fn unhurried(command: &Command, app: &mut App) -> Result<ExitCode, CliError> {
         Command::Login(_) => login::run(app)?,
         Command::Status(args) => status::run(app, &args.own)?,
         Command::Whoami(args) => whoami::run(app, &args.own)?,
+        Command::Switch(args) => switch::run(app, &args.own)?,
         Command::Logout(args) => logout::run(app, &args.own)?,
         Command::Curl(args) => return curl::run(app, &args.own),
         Command::Exec(args) => exec::run(app, &args.own)?,

@@ -31,6 +31,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) profile: Option<Setting<String>>,
+    /// The account of the profile, if one was named.
+    pub(crate) account: Option<Setting<String>>,
     /// Whether a file has the profile.
     pub(crate) profile_exists: bool,
     /// Whether flags or environment lead to another server or client than the profile does.
@@ -83,6 +85,7 @@ impl Settings {
         let all = Layers::all(given, own);
         let server = Server::of(&all);
         Ok(Self {
+            account: given.account.clone(),
             profile_exists: name.is_some_and(|name| config.has_profile(name)),
             leaves_profile: !server.is_same_as(&own_server),
             server,
@@ -139,8 +142,8 @@ impl Settings {
         self.profile.as_ref().map(|setting| setting.value.as_str())
     }
 
-    /// The name that the session is kept under: the profile's, when its issuer and client are the
-    /// ones in force. `None` for a session that belongs to no profile.
+    /// The name that the sessions of the profile's accounts are kept under: the profile's, when its issuer
+    /// and client are the ones in force. `None` for a session that belongs to no profile.
     pub(crate) fn session_name(&self) -> Result<Option<SessionName>, CliError> {
         match &self.profile {
             Some(profile) if !(self.profile_exists && self.leaves_profile) => {

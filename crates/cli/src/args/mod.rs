@@ -63,6 +63,11 @@ pub(crate) struct Global {
     #[arg(env = "COUNTERSIGN_PROFILE", hide_env_values = true)]
     pub(crate) profile: Option<String>,
 
+    /// The account of the profile, where there are several
+    #[arg(long, value_name = "NAME")]
+    #[arg(env = "COUNTERSIGN_ACCOUNT", hide_env_values = true)]
+    pub(crate) account: Option<String>,
+
     /// The authorization server's issuer URL
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     #[arg(env = "COUNTERSIGN_ISSUER", hide_env_values = true)]
@@ -146,6 +151,8 @@ pub(crate) enum Command {
     Status(With<StatusArgs>),
     /// Tell who is signed in
     Whoami(With<WhoamiArgs>),
+    /// Use another account of the profile from now on
+    Switch(With<SwitchArgs>),
     /// Sign out: revoke the tokens at the server and delete them here
     Logout(With<LogoutArgs>),
     /// Run curl with the access token, without showing it to anyone
@@ -232,6 +239,16 @@ pub(crate) struct WhoamiArgs {
     /// Ask the server instead of the saved session
     #[arg(long)]
     pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Without a name, takes the other one where there are two, and asks where there are
+more. `countersign login --account NAME` signs in to one more.")]
+pub(crate) struct SwitchArgs {
+    /// The account: its name in `countersign status`, or the person's
+    #[arg(value_name = "ACCOUNT")]
+    pub(crate) to: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -388,7 +405,9 @@ mod tests {
     fn every_setting_is_documented() {
         const PAGE: &str = include_str!("../../../../docs/configuration.md");
         // How to behave is not a setting of a profile.
-        const BEHAVIOUR: &[&str] = &["help", "profile", "no_input", "color", "quiet", "verbose"];
+        const BEHAVIOUR: &[&str] = &[
+            "help", "profile", "account", "no_input", "color", "quiet", "verbose",
+        ];
         let mut command = Cli::command();
         command.build();
         let login = command.find_subcommand("login").unwrap();

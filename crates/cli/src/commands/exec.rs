@@ -107,6 +107,9 @@ fn ours(app: &App) -> Vec<OsString> {
     if let Some(profile) = &app.given.profile {
         put("--profile", profile.value.clone().into());
     }
+    if let Some(account) = &app.given.account {
+        put("--account", account.value.clone().into());
+    }
     let flags = &app.given.flags;
     if let Some(issuer) = &flags.issuer {
         put("--issuer", issuer.into());

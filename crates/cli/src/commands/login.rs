@@ -1,6 +1,6 @@
 //! `countersign login`: sign a person in, and remember where.
 
-use countersign_client::{Error, ExitCategory, Obstacle, Session, SignIn, printable};
+use countersign_client::{Error, ExitCategory, Obstacle, OtherPerson, Session, SignIn, printable};
 
 use crate::app::{App, ready_made_token};
 use crate::commands::whoami::{client_line, identity_line};
@@ -30,9 +30,18 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
     let mut screen = Screen::new(app.voice, Terminal::of_stderr(), app.settings.qr.value)
         .asking(app.may_ask())
         .taking_paste(app.takes_paste());
-    let session = login
-        .run(&mut screen)
-        .map_err(|error| failed(app, error, &screen))?;
+    let named = app.settings.account.as_ref();
+    let done = match app.accounts()? {
+        Some(accounts) => {
+            let named = named.map(|account| account.value.as_str());
+            accounts.sign_in(&login, named, &mut screen).map(|done| {
+                let account = done.beside.then_some(done.label);
+                (done.session, account)
+            })
+        }
+        None => login.run(&mut screen).map(|session| (session, None)),
+    };
+    let (session, account) = done.map_err(|error| failed(app, error, &screen))?;
     let is_kept = keep_as.is_some() || app.settings.profile_exists;
     if let Some(name) = keep_as {
         write_profile(app, &name);
@@ -41,6 +50,12 @@ pub(crate) fn run(app: &mut App) -> Result<(), CliError> {
         keep_flow(app, flow);
     }
     app.voice.say(&welcome(&session));
+    if let Some(account) = account {
+        let account = printable(&account);
+        app.voice.say(&format!(
+            "Account `{account}` is in use; `countersign switch` changes that."
+        ));
+    }
     Ok(())
 }
 
@@ -73,6 +88,25 @@ fn failed(app: &App, error: Error, screen: &Screen) -> CliError {
                 error.hint(app.command(&format!("login --flow {way}")))
             };
             others.iter().fold(app.explain(error), hint)
+        }
+        Error::OtherPerson(other) => {
+            let account = shell_word(other.account()).into_owned();
+            let again = format!("login --account {account} --prompt login");
+            let known = match &**other {
+                OtherPerson::KnownAs { known, .. } => Some(known.clone()),
+                _ => None,
+            };
+            let error = app
+                .explain(error)
+                .why("nothing is kept of it, and all is as it was");
+            let error = error.hint(app.command_without_account(&again));
+            match known {
+                Some(known) => {
+                    let switch = format!("switch {}", shell_word(&known));
+                    error.hint(app.command_without_account(&switch))
+                }
+                None => error.hint(app.command_without_account("login --account ANOTHER-NAME")),
+            }
         }
         _ => app.explain(error),
     }

@@ -9,6 +9,7 @@ use countersign_client::{
 use crate::app::{App, ready_made_token};
 use crate::args::LogoutArgs;
 use crate::error::CliError;
+use crate::output;
 
 /// Revoking is a courtesy of two requests; nobody should wait long for it to say goodbye.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -20,13 +21,16 @@ pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
     } else {
         vec![app.session_name()?]
     };
+    // With several accounts it matters whose session it was.
+    let one_of_several = |session: &SessionName| session.as_str().contains('@');
+    let named = args.all || app.settings.account.is_some() || sessions.iter().any(one_of_several);
     if sessions.is_empty() {
         app.voice.say("Nobody was signed in.");
     }
     let mut failure = None;
     for session in sessions {
         // One that cannot be removed must not keep the others.
-        if let Err(error) = end(app, &context, &session, args.all) {
+        if let Err(error) = end(app, &context, &session, named) {
             failure = Some(error);
         }
     }
@@ -40,6 +44,7 @@ pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
 fn end(app: &App, context: &Context, session: &SessionName, named: bool) -> Result<(), CliError> {
     let limit = LIMIT.min(app.settings.timeout.value);
     let report = logout(context, session, limit).map_err(|error| app.explain(error))?;
+    forget_choice(app, context, session);
     let of = if named {
         format!(" of `{session}`")
     } else {
@@ -75,6 +80,20 @@ fn end(app: &App, context: &Context, session: &SessionName, named: bool) -> Resu
     ));
     app.voice.say("they end by themselves when they expire.");
     Ok(())
+}
+
+/// Forgets which account of a profile was chosen, where there is none left to choose. The session is gone:
+/// that this cannot be written down is worth a warning only.
+fn forget_choice(app: &App, context: &Context, session: &SessionName) {
+    let base = session.as_str().split_once('@').map(|(base, _)| base);
+    let Ok(base) = base.unwrap_or(session.as_str()).parse() else {
+        return;
+    };
+    if let Err(error) = context.accounts(&base).settle() {
+        app.voice.warn("which account is used could not be written");
+        let error = CliError::from(error);
+        output::message(&error.render(app.voice.paint()));
+    }
 }
 
 /// Why the server may still take a token, if it was asked in vain.

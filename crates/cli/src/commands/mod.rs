@@ -14,6 +14,7 @@ pub(crate) mod proxy;
 pub(crate) mod setup;
 pub(crate) mod status;
 pub(crate) mod store;
+pub(crate) mod switch;
 pub(crate) mod token;
 pub(crate) mod version;
 pub(crate) mod whoami;

@@ -159,15 +159,18 @@ fn remove(app: &App, args: &ProfileName) -> Result<(), CliError> {
         return Err(settings::unknown_profile(&app.config, name));
     }
     // Without its profile nobody would find the session again, and it would go on living.
-    if app
-        .context()?
-        .session(&settings::session_name(name)?)
-        .is_ok_and(|session| session.is_some())
-    {
-        return Err(
-            CliError::usage(format!("someone is signed in with profile `{name}`"))
-                .hint(format!("countersign -p {} logout", shell_word(name))),
-        );
+    let accounts = app.context()?.accounts(&settings::session_name(name)?);
+    let list = accounts.list().unwrap_or_default();
+    if !list.is_empty() {
+        let what = format!("someone is signed in with profile `{name}`");
+        let logout = format!("countersign -p {} logout", shell_word(name));
+        let error = CliError::usage(what);
+        return Err(match list.as_slice() {
+            [only] if only.active => error.hint(logout),
+            several => several.iter().fold(error, |error, account| {
+                error.hint(format!("{logout} --account {}", shell_word(&account.label)))
+            }),
+        });
     }
     let mut edit = ConfigEdit::open(&app.config)?;
     if !edit.remove_profile(name) {

@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use countersign_client::{ExitCategory, Session, SignIn, VaultKind, printable, userinfo};
+use countersign_client::{
+    Account, ExitCategory, Session, SessionName, SignIn, VaultKind, printable, userinfo,
+};
 use serde_json::{Value, json};
 
 use crate::app::{App, ready_made_token};
@@ -42,6 +44,14 @@ impl State {
         }
     }
 
+    fn in_words(&self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed in",
+            Self::Expired => "has ended",
+            Self::SignedOut => "cannot be read",
+        }
+    }
+
     fn word(&self) -> &'static str {
         match self {
             Self::SignedIn => "signed-in",
@@ -65,16 +75,18 @@ pub(crate) fn run(app: &App, args: &StatusArgs) -> Result<(), CliError> {
         Some(tokens) if args.verify => Some(userinfo(tokens)),
         _ => None,
     };
+    let name = session.as_ref().map(|tokens| tokens.name().clone());
     let session = session.map(|tokens| tokens.session());
+    let accounts = accounts(app, name.as_ref())?;
     let state = match &verified {
         Some(Err(error)) if error.exit_category() == ExitCategory::LoginRequired => State::Expired,
         _ => State::of(session.as_ref()),
     };
     let confirmed = verified.as_ref().map(Result::is_ok);
     if args.json {
-        output::json(&json(app, &state, session.as_ref(), confirmed))?;
+        output::json(&json(app, &state, session.as_ref(), confirmed, &accounts))?;
     } else {
-        output::artefact(&text(app, &state, session.as_ref(), confirmed))?;
+        output::artefact(&text(app, &state, session.as_ref(), confirmed, &accounts))?;
     }
     match (verified, state) {
         // The server could not be asked, or not about this: neither yes nor no.
@@ -88,11 +100,39 @@ pub(crate) fn run(app: &App, args: &StatusArgs) -> Result<(), CliError> {
     }
 }
 
-fn text(app: &App, state: &State, session: Option<&Session>, confirmed: Option<bool>) -> String {
+/// The accounts of the profile, of which the one that is reported about counts as the one in use.
+fn accounts(app: &App, session: Option<&SessionName>) -> Result<Vec<Account>, CliError> {
+    let mut list = match app.accounts()? {
+        Some(accounts) => accounts.list()?,
+        None => Vec::new(),
+    };
+    for account in &mut list {
+        account.active = session == Some(&account.name);
+    }
+    Ok(list)
+}
+
+fn text(
+    app: &App,
+    state: &State,
+    session: Option<&Session>,
+    confirmed: Option<bool>,
+    accounts: &[Account],
+) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &'static str, value: String| rows.push((name, value));
     if let Some(profile) = app.settings.profile_name() {
         row("Profile", profile.to_owned());
+    }
+    // Who has one account and is signed in to it need not be told.
+    if accounts.len() > 1 || accounts.iter().any(|account| !account.active) {
+        let names = std::iter::once("Accounts").chain(std::iter::repeat(""));
+        for (name, account) in names.zip(accounts) {
+            let mark = if account.active { '*' } else { ' ' };
+            let label = printable(&account.label);
+            let state = State::of(account.session.as_ref()).in_words();
+            row(name, format!("{mark} {label} ({state})"));
+        }
     }
     let Some(session) = session else {
         row(
@@ -174,10 +214,20 @@ fn token_text(session: &Session) -> String {
     }
 }
 
-fn json(app: &App, state: &State, session: Option<&Session>, confirmed: Option<bool>) -> Value {
+fn json(
+    app: &App,
+    state: &State,
+    session: Option<&Session>,
+    confirmed: Option<bool>,
+    accounts: &[Account],
+) -> Value {
+    let active = accounts.iter().find(|account| account.active);
+    let all: Vec<Value> = accounts.iter().map(account_json).collect();
     let mut object = json!({
         "status": state.word(),
         "profile": app.settings.profile_name(),
+        "account": active.map(|account| &account.label),
+        "accounts": all,
         "verified": confirmed,
     });
     if let (Some(session), Some(object)) = (session, object.as_object_mut()) {
@@ -202,6 +252,16 @@ fn json(app: &App, state: &State, session: Option<&Session>, confirmed: Option<b
         );
     }
     object
+}
+
+fn account_json(account: &Account) -> Value {
+    let session = account.session.as_ref();
+    json!({
+        "account": account.label,
+        "in_use": account.active,
+        "status": State::of(session).word(),
+        "identity": session.map(|session| identity_json(session.identity())),
+    })
 }
 
 /// What can be said about a token that the environment brings: that it is there.

@@ -1,6 +1,6 @@
 //! `countersign whoami`: who is signed in.
 
-use countersign_client::{ExitCategory, Identity, SignIn, printable, userinfo};
+use countersign_client::{ExitCategory, Identity, Session, SignIn, printable, userinfo};
 use serde_json::json;
 
 use crate::app::{App, ready_made_token};
@@ -29,6 +29,8 @@ pub(crate) fn run(app: &App, args: &WhoamiArgs) -> Result<(), CliError> {
         let mut object = identity_json(&identity);
         let session = tokens.session();
         if let Some(object) = object.as_object_mut() {
+            let account = app.label_of(tokens.name());
+            object.insert("account".to_owned(), json!(account));
             object.insert("issuer".to_owned(), json!(session.issuer()));
             object.insert("client_id".to_owned(), json!(session.client_id()));
             object.insert("flow".to_owned(), json!(session.flow().map(SignIn::as_str)));
@@ -71,6 +73,14 @@ pub(crate) fn identity_line(identity: &Identity) -> Option<String> {
         (None, Some(address)) => Some(address),
         (None, None) => clean(&identity.subject),
     }
+}
+
+/// Whose session it is, in one line.
+pub(crate) fn session_line(session: &Session) -> Option<String> {
+    if session.flow() == Some(SignIn::ClientCredentials) {
+        return Some(client_line(session.client_id()));
+    }
+    identity_line(session.identity())
 }
 
 /// A person for scripts. JSON escapes what a terminal would act on.

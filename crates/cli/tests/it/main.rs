@@ -3,6 +3,7 @@
 //! What they print is kept in `tests/transcripts`, so that a reviewer reads what users will read.
 //! `UPDATE_TRANSCRIPTS=1 cargo test -p countersign` writes the files anew.
 
+mod accounts;
 mod aws;
 mod browser;
 mod cached;

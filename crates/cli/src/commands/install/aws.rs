@@ -7,7 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Direction, Plan, foreign, profile, word};
+use super::{Direction, Plan, account, foreign, profile, word};
 use crate::app::App;
 use crate::args::InstallAws;
 use crate::aws::AwsSettings;
@@ -90,7 +90,11 @@ fn lines(app: &App, args: &InstallAws) -> Result<Vec<String>, CliError> {
     let role = all.role()?;
     all.endpoint(&role)?;
     let program = word()?;
-    let mut process = format!("{} -p {profile} credential aws", shell_word(&program));
+    let account = account(app)?.map_or_else(String::new, |name| format!(" --account {name}"));
+    let mut process = format!(
+        "{} -p {profile}{account} credential aws",
+        shell_word(&program)
+    );
     if let Some(role) = &settings.role_arn {
         let _ = write!(process, " --role-arn {role}");
     }

@@ -20,6 +20,18 @@ const OURS: &str = "\"countersign\"";
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
 pub(super) fn run(app: &App, to: Direction, args: &InstallDocker) -> Result<(), CliError> {
+    if app
+        .settings
+        .account
+        .as_ref()
+        .is_some_and(|account| account.origin.is_typed())
+    {
+        return Err(
+            CliError::usage("docker cannot be told which account to use")
+                .why("it starts its helper by name, without arguments")
+                .hint("let the registry belong to a profile of that account alone"),
+        );
+    }
     let hosts = meant(app, &args.hosts, "docker", |layer| layer.docker.as_ref())?;
     let file = config_file()?;
     let mut all = read(&file)?;

@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Direction, Naming, Plan, foreign, meant, word};
+use super::{Direction, Naming, Plan, account, foreign, meant, word};
 use crate::app::App;
 use crate::args::InstallGit;
 use crate::error::CliError;
@@ -12,14 +12,20 @@ use crate::output::shell_word;
 
 pub(super) fn run(app: &App, to: Direction, args: &InstallGit) -> Result<(), CliError> {
     let hosts = meant(app, &args.hosts, "git", |layer| layer.git.as_ref())?;
-    let ours = format!("!{} credential git", shell_word(&word()?));
+    let program = word()?;
+    let start = format!("!{} ", shell_word(&program));
+    let account = account(app)?.map_or_else(String::new, |name| format!("--account {name} "));
+    let ours = format!("{start}{account}credential git");
     let mut plan = Plan::default();
     let mut keys = Vec::new();
     for host in &hosts {
         let key = key(host);
         let there = helpers(&key)?;
         // The empty one keeps what is set for all hosts away from this one.
-        let is_ours = there == ["", ours.as_str()];
+        let is_ours = match to {
+            Direction::Install => there == ["", ours.as_str()],
+            Direction::Uninstall => is_installed(&there, &start),
+        };
         match to {
             Direction::Install if is_ours => continue,
             Direction::Install if there.is_empty() => {}
@@ -33,7 +39,10 @@ pub(super) fn run(app: &App, to: Direction, args: &InstallGit) -> Result<(), Cli
         }
         match to {
             Direction::Install => plan.add(format!("git config --global {key}: + '' and {ours}")),
-            Direction::Uninstall => plan.add(format!("git config --global {key}: - '' and {ours}")),
+            Direction::Uninstall => {
+                let there = there.last().map_or(ours.as_str(), String::as_str);
+                plan.add(format!("git config --global {key}: - '' and {there}"));
+            }
         }
         keys.push(key);
     }
@@ -60,6 +69,17 @@ pub(super) fn run(app: &App, to: Direction, args: &InstallGit) -> Result<(), Cli
         }
     }
     Ok(())
+}
+
+/// Whether `install` has written this, for whichever account.
+fn is_installed(there: &[String], start: &str) -> bool {
+    let [empty, helper] = there else {
+        return false;
+    };
+    let rest = helper.strip_prefix(start);
+    let rest = rest.and_then(|rest| rest.strip_suffix("credential git"));
+    let named = |rest: &str| rest.starts_with("--account ") && rest.split(' ').count() == 3;
+    empty.is_empty() && rest.is_some_and(|rest| rest.is_empty() || named(rest))
 }
 
 fn key(host: &Host) -> String {
@@ -113,6 +133,26 @@ fn not_run(error: &std::io::Error) -> CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_install_writes_is_ours() {
+        let is = |helper: &str| is_installed(&[String::new(), helper.to_owned()], "!countersign ");
+        assert!(is("!countersign credential git"));
+        assert!(is("!countersign --account ada@example.com credential git"));
+        for helper in [
+            "!countersign credential git && x",
+            "!countersign --account a b credential git",
+            "!countersign -p work credential git",
+            "!other credential git",
+            "store",
+        ] {
+            assert!(!is(helper), "{helper}");
+        }
+        assert!(!is_installed(
+            &["store".to_owned(), "!countersign credential git".to_owned()],
+            "!countersign "
+        ));
+    }
 
     #[test]
     fn a_key_has_the_host_as_git_writes_it() {

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use countersign_client::printable;
 use serde::Deserialize;
 
-use super::{Direction, Plan, foreign, profile, word};
+use super::{Direction, Plan, account, foreign, profile, word};
 use crate::app::App;
 use crate::args::InstallKubernetes;
 use crate::error::CliError;
@@ -56,7 +56,7 @@ pub(super) fn run(app: &App, to: Direction, args: &InstallKubernetes) -> Result<
         }
         Direction::Install => {
             let program = word()?;
-            let wanted = wanted(profile(app)?, args);
+            let wanted = wanted(app, args)?;
             let arguments = set(name, &program, &wanted);
             match there {
                 None => plan.add(command_line(&arguments)),
@@ -85,14 +85,16 @@ pub(super) fn run(app: &App, to: Direction, args: &InstallKubernetes) -> Result<
 }
 
 /// The arguments that kubectl is to start this program with.
-fn wanted(profile: &str, args: &InstallKubernetes) -> Vec<String> {
-    let mut wanted = ["-p", profile, "credential", "kubernetes"]
-        .map(str::to_owned)
-        .to_vec();
-    if args.access_token {
-        wanted.push("--access-token".to_owned());
+fn wanted(app: &App, args: &InstallKubernetes) -> Result<Vec<String>, CliError> {
+    let mut wanted = vec!["-p", profile(app)?];
+    if let Some(account) = account(app)? {
+        wanted.extend(["--account", account]);
     }
-    wanted
+    wanted.extend(["credential", "kubernetes"]);
+    if args.access_token {
+        wanted.push("--access-token");
+    }
+    Ok(wanted.into_iter().map(str::to_owned).collect())
 }
 
 fn set(name: &str, program: &str, wanted: &[String]) -> Vec<String> {

@@ -12,7 +12,7 @@ mod kubernetes;
 use std::env;
 use std::path::{Path, PathBuf};
 
-use countersign_client::{ExitCategory, printable};
+use countersign_client::{ExitCategory, SessionName, printable};
 
 use crate::app::App;
 use crate::args::InstallProgram;
@@ -20,7 +20,7 @@ use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
 use crate::hosts::{self, Host, Hosts};
 use crate::layer::Layer;
-use crate::output;
+use crate::output::{self, shell_word};
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +74,23 @@ fn profile(app: &App) -> Result<&str, CliError> {
     app.settings.profile_name().ok_or_else(|| {
         CliError::usage("there is no profile to install for").hint("countersign profile add NAME …")
     })
+}
+
+/// The account whose token is given, if one was named on the command line. What is written for another
+/// program stands for itself there, whatever reads it: a shell, an INI file, YAML.
+fn account(app: &App) -> Result<Option<&str>, CliError> {
+    let typed = app.settings.account.as_ref();
+    let Some(account) = typed.filter(|account| account.origin.is_typed()) else {
+        return Ok(None);
+    };
+    let name = account.value.as_str();
+    match SessionName::new(&name.to_ascii_lowercase()) {
+        Ok(_) => Ok(Some(name)),
+        Err(error) => {
+            let what = format!("an account cannot be called {}", shell_word(name));
+            Err(CliError::usage(what).why(error.to_string()))
+        }
+    }
 }
 
 /// The hosts meant: those given, else those of the profile.
