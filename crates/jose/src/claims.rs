@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::Timestamp;
 use crate::error::{Error, printable};
@@ -21,6 +21,23 @@ use crate::json::{Document, Node, Object, Span};
 /// `Debug` shows the names of the members and not their values. A clone shares everything.
 #[derive(Clone)]
 pub struct Claims(Arc<Parsed>);
+
+/// A claim of any type and at any depth, borrowed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim<'c> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number.
+    Number(&'c Number),
+    /// A string.
+    String(&'c str),
+    /// An array, with its elements.
+    Array(Vec<Self>),
+    /// An object, whose members have paths of their own.
+    Object,
+}
 
 struct Parsed {
     document: Document<'static>,
@@ -60,14 +77,59 @@ impl Claims {
 
     /// The claim as it stands, of whatever type.
     ///
-    /// The typed accessors are faster: this one builds the values of all claims first, once.
+    /// The typed accessors and [`Claims::at`] are faster: this one builds the values of all claims
+    /// first, once, and keeps them as long as the claims.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.values().get(name)
+    }
+
+    /// The claim at a path: a member, or a member of a member. Unlike [`Claims::get`] it builds
+    /// nothing but the list of an array's elements.
+    pub fn at(&self, path: &[&str]) -> Option<Claim<'_>> {
+        self.node_at(path).map(|node| self.claim(node))
+    }
+
+    fn node_at(&self, path: &[&str]) -> Option<&Node> {
+        let (first, rest) = path.split_first()?;
+        let mut node = self.node(first)?;
+        for name in rest {
+            match node {
+                Node::Object(object) => node = self.0.document.member(object, name)?,
+                _ => return None,
+            }
+        }
+        Some(node)
+    }
+
+    fn claim<'c>(&'c self, node: &'c Node) -> Claim<'c> {
+        match node {
+            Node::Null => Claim::Null,
+            Node::Bool(value) => Claim::Bool(*value),
+            Node::Number(value) => Claim::Number(value),
+            Node::String(value) => Claim::String(self.text(*value)),
+            Node::Array(nodes) => Claim::Array(nodes.iter().map(|node| self.claim(node)).collect()),
+            Node::Object(_) => Claim::Object,
+        }
     }
 
     /// Whether there is a claim of this name, of whatever type.
     pub fn contains(&self, name: &str) -> bool {
         self.node(name).is_some()
+    }
+
+    /// The names of the members of the object at a path; none, when there is no object.
+    pub fn names_at(&self, path: &[&str]) -> impl Iterator<Item = &str> {
+        let members = match self.node_at(path) {
+            Some(Node::Object(object)) => object.members(),
+            _ => &[],
+        };
+        members.iter().map(|(name, _)| self.text(*name))
+    }
+
+    /// How many bytes the claims take, without what [`Claims::get`] builds.
+    pub fn size(&self) -> usize {
+        // The two counters of the `Arc`.
+        size_of::<(usize, usize, Parsed)>() + self.0.document.size() + self.0.object.size()
     }
 
     /// The names of all claims, in the order of the document.
@@ -179,7 +241,10 @@ impl Claims {
     /// The error says only that they do not fit, as serde's would show a value. For single claims
     /// the accessors above are the better choice: they name the claim.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        T::deserialize(self.values()).map_err(|_| Error::ClaimsMismatch)
+        let Parsed {
+            document, object, ..
+        } = &*self.0;
+        T::deserialize(&document.to_map(object)).map_err(|_| Error::ClaimsMismatch)
     }
 }
 
@@ -367,6 +432,25 @@ mod tests {
         assert_eq!(read.to::<Custom>().unwrap().groups, ["a", "b"]);
         let wrong = claims(&json!({ "groups": "secret" }));
         assert_eq!(wrong.to::<Custom>().err(), Some(Error::ClaimsMismatch));
+    }
+
+    #[test]
+    fn claims_inside_of_others_have_paths() {
+        let claims = claims(&json!({ "a": { "b": ["x", 1, null, {}], "c.d": true }, "a.b": "no" }));
+        let found = claims.at(&["a", "b"]);
+        let one = Number::from(1);
+        let expected = vec![
+            Claim::String("x"),
+            Claim::Number(&one),
+            Claim::Null,
+            Claim::Object,
+        ];
+        assert_eq!(found, Some(Claim::Array(expected)));
+        assert_eq!(claims.at(&["a", "c.d"]), Some(Claim::Bool(true)));
+        assert_eq!(claims.at(&["a"]), Some(Claim::Object));
+        for path in [&[][..], &["b"], &["a", "b", "x"], &["a.b", "c"]] {
+            assert_eq!(claims.at(path), None, "{path:?}");
+        }
     }
 
     #[test]

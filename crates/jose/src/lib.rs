@@ -66,7 +66,7 @@ mod signing;
 mod timestamp;
 
 pub use algorithm::Algorithm;
-pub use claims::Claims;
+pub use claims::{Claim, Claims};
 pub use crypto::{CryptoProvider, constant_time_eq};
 pub use error::{CryptoError, Error, KeyProblem, Part};
 pub use json::JsonError;

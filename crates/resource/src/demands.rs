@@ -4,21 +4,28 @@
 //! every request, cached or not.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_jose::Timestamp;
+use countersign_jose::{Claim, Claims, Timestamp};
 use countersign_oauth::ScopeSet;
+use countersign_policy::{Decision, Evidence, Fact, Policy};
 
-use crate::{AccessToken, Error, Presentation, Rejection};
+use crate::{Caller, Error, Rejection};
 
 /// The longest `max_age` that makes sense: beyond a year, leave it out.
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// What a route asks for beyond a valid token: scopes, how and when the person
-/// signed in (RFC 9470), that the token is bound to its sender.
+/// signed in (RFC 9470), that the token is bound to its sender, and whatever a
+/// [`Policy`] says.
+///
+/// Cloning is cheap as far as the policy is concerned, which is shared.
 #[derive(Debug, Clone, Default)]
 pub struct Demands {
     scope: ScopeSet,
+    policy: Option<Arc<Policy>>,
     acr_values: Vec<String>,
     max_age: Option<Duration>,
     bound: bool,
@@ -51,26 +58,46 @@ impl Demands {
         self.max_age
     }
 
-    /// Compares a verified token with the demands.
+    /// The policy that decides as well, if there is one.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.policy.as_deref()
+    }
+
+    /// Compares a verified caller with the demands.
     ///
     /// What signing in again could mend comes last: nobody should be asked to
     /// do that, only to be told afterwards that a scope is missing.
     pub(crate) fn check(
         &self,
-        token: &AccessToken,
-        presentation: Presentation,
+        caller: &Caller,
+        source: Option<IpAddr>,
         now: Timestamp,
         leeway: Duration,
     ) -> Result<(), Rejection> {
-        if self.bound && !presentation.is_bound() {
+        if self.bound && !caller.presentation().is_bound() {
             return Err(Rejection::NotSenderConstrained);
         }
-        if !self.scope.iter().all(|scope| token.has_scope(scope)) {
+        if !self.scope.iter().all(|scope| caller.has_scope(scope)) {
             return Err(Rejection::InsufficientScope {
                 required: self.scope.clone(),
-                missing: self.scope.difference(&token.scope()),
+                missing: self.scope.difference(&caller.scope()),
             });
         }
+        self.check_sign_in(caller, now, leeway)?;
+        match &self.policy {
+            Some(policy) => with_evidence(caller, source, now, |evidence| {
+                refusal(caller, &policy.decide(evidence))
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_sign_in(
+        &self,
+        token: &Caller,
+        now: Timestamp,
+        leeway: Duration,
+    ) -> Result<(), Rejection> {
         let acr_fits = self.acr_values.is_empty()
             || token
                 .acr()
@@ -92,11 +119,75 @@ impl Demands {
     }
 }
 
+/// What a policy may know of a caller.
+pub(crate) fn with_evidence<T>(
+    caller: &Caller,
+    source: Option<IpAddr>,
+    now: Timestamp,
+    judge: impl FnOnce(&Evidence<'_>) -> T,
+) -> T {
+    let claims = Borrowed(caller.claims());
+    let scopes: Vec<&str> = caller.scopes().collect();
+    let evidence = Evidence::new(&claims, now.as_secs())
+        .scopes(&scopes)
+        .client_id(caller.client_id())
+        .source(source);
+    judge(&evidence)
+}
+
+/// What a decision of a policy means for a request.
+fn refusal(caller: &Caller, decision: &Decision<'_>) -> Result<(), Rejection> {
+    if decision.is_allowed() {
+        return Ok(());
+    }
+    let Some(mend) = decision.mend() else {
+        return Err(Rejection::Denied {
+            rule: decision.rule().map(str::to_owned),
+        });
+    };
+    let mut required = ScopeSet::new();
+    for scope in &mend.scopes {
+        // A rule may name what is no scope token; nobody can ever hold that.
+        if required.insert(scope).is_err() {
+            return Err(Rejection::Denied { rule: None });
+        }
+    }
+    if required.is_empty() {
+        Err(Rejection::InsufficientUserAuthentication {
+            acr_values: mend.acr_values.clone(),
+            max_age: mend.max_auth_age.map(Duration::from_secs),
+        })
+    } else {
+        let missing = required.difference(&caller.scope());
+        Err(Rejection::InsufficientScope { required, missing })
+    }
+}
+
+/// Claims as a policy reads them.
+struct Borrowed<'c>(&'c Claims);
+
+impl countersign_policy::Claims for Borrowed<'_> {
+    fn claim(&self, path: &[&str]) -> Option<Fact<'_>> {
+        self.0.at(path).map(fact)
+    }
+}
+
+fn fact(claim: Claim<'_>) -> Fact<'_> {
+    match claim {
+        Claim::String(text) => Fact::Text(text),
+        Claim::Number(number) => Fact::Number(number),
+        Claim::Bool(value) => Fact::Bool(value),
+        Claim::Array(claims) => Fact::List(claims.into_iter().map(fact).collect()),
+        Claim::Null | Claim::Object => Fact::Other,
+    }
+}
+
 /// Demands being put together; see [`Demands::builder`].
 #[derive(Default)]
 #[must_use]
 pub struct DemandsBuilder {
     scopes: Vec<String>,
+    policy: Option<Arc<Policy>>,
     acr_values: Vec<String>,
     max_age: Option<Duration>,
     bound: bool,
@@ -120,6 +211,14 @@ impl DemandsBuilder {
     /// 3). A token without `auth_time` never does.
     pub fn max_age(mut self, max_age: Duration) -> Self {
         self.max_age = Some(max_age);
+        self
+    }
+
+    /// Asks this policy as well. What it refuses is answered with a challenge
+    /// when another token would help (a scope, a stronger or more recent
+    /// sign-in), and with a bare 403 otherwise.
+    pub fn policy(mut self, policy: impl Into<Arc<Policy>>) -> Self {
+        self.policy = Some(policy.into());
         self
     }
 
@@ -155,6 +254,7 @@ impl DemandsBuilder {
         }
         Ok(Demands {
             scope,
+            policy: self.policy,
             acr_values: self.acr_values,
             max_age: self.max_age,
             bound: self.bound,

@@ -23,7 +23,7 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -78,6 +78,12 @@ pub(crate) struct KeyCache {
     longest_staleness: Duration,
     file: Option<KeyFile>,
     generation: AtomicU64,
+    /// Counts the sets that lacked a key of the one before.
+    withdrawals: AtomicU64,
+    /// Until then the keys need no look: the milliseconds of the time of day …
+    fresh_until: AtomicI64,
+    /// … and of the monotonic clock.
+    fresh_until_when: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -181,6 +187,9 @@ impl KeyCache {
             longest_staleness,
             file: None,
             generation: AtomicU64::new(0),
+            withdrawals: AtomicU64::new(0),
+            fresh_until: AtomicI64::new(i64::MIN),
+            fresh_until_when: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
@@ -210,10 +219,41 @@ impl KeyCache {
         self
     }
 
-    /// A number that changes whenever the keys do: what was verified under
-    /// another number must be verified again.
+    /// A number that changes whenever the keys do: what could not be verified
+    /// under another number may be good now.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// A number that changes whenever a key is withdrawn, for whoever keeps what
+    /// it has verified: asked before the verification, told to
+    /// [`KeyCache::vouches`] ever after.
+    pub(crate) fn withdrawals(&self) -> u64 {
+        self.withdrawals.load(Ordering::Acquire)
+    }
+
+    /// Whether what was verified when there were so many `withdrawals` may still
+    /// be believed `now`: no key has been withdrawn since, and the keys are not
+    /// too old to be trusted. Refreshes them when that is due, as a token that is
+    /// verified does. Takes no lock while they are fresh.
+    pub(crate) fn vouches(self: &Arc<Self>, withdrawals: u64, now: Timestamp) -> bool {
+        let is_fresh = now.as_millis() < self.fresh_until.load(Ordering::Acquire)
+            && millis(self.clock.monotonic()) < self.fresh_until_when.load(Ordering::Acquire);
+        if !is_fresh {
+            let mut state = self.state();
+            if self.usable(&state).is_none() {
+                return false;
+            }
+            self.refresh_when_due(&mut state);
+        }
+        withdrawals == self.withdrawals()
+    }
+
+    fn mark_fresh(&self, held: &Held) {
+        let until = (held.fetched_at + held.due).as_millis();
+        let until_when = millis(held.fetched_when.saturating_add(held.due));
+        self.fresh_until.store(until, Ordering::Release);
+        self.fresh_until_when.store(until_when, Ordering::Release);
     }
 
     /// The keys, once they hold what is `wanted`.
@@ -375,20 +415,25 @@ impl KeyCache {
                 let life = life.clamp(SHORTEST_LIFE, LONGEST_LIFE);
                 let keys = match state.held.take() {
                     Some(held) if held.json == fetched.json => held.keys,
-                    _ => {
+                    older => {
                         state.absent.forget();
+                        if older.is_some_and(|older| !fetched.keys.keeps(&older.keys)) {
+                            self.withdrawals.fetch_add(1, Ordering::AcqRel);
+                        }
                         self.generation.fetch_add(1, Ordering::AcqRel);
                         Arc::new(fetched.keys)
                     }
                 };
-                state.held = Some(Held {
+                let held = Held {
                     keys,
                     json: fetched.json,
                     life,
                     fetched_at: self.clock.now(),
                     fetched_when: self.clock.monotonic(),
                     due: due(life),
-                });
+                };
+                self.mark_fresh(&held);
+                state.held = Some(held);
                 state.failures_in_a_row = 0;
                 state.last_error = None;
                 true
@@ -472,6 +517,10 @@ impl Drop for KeyCache {
             background.abort();
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn reason_to_skip(key: &SkippedKey) -> String {

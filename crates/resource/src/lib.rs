@@ -38,6 +38,7 @@ mod profile;
 mod rejection;
 pub mod state;
 mod token;
+mod token_cache;
 mod trust;
 mod validator;
 
@@ -50,6 +51,7 @@ pub use caller::{Caller, Presentation};
 pub use clock::{Clock, SystemClock};
 pub use countersign_jose::{Algorithm, Claims, Timestamp};
 pub use countersign_oauth::{FetchedKeys, ScopeSet};
+pub use countersign_policy as policy;
 pub use demands::{Demands, DemandsBuilder};
 pub use error::Error;
 pub use keys::{FetchFuture, FetchKeys, KeyStatus};

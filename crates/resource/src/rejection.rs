@@ -180,6 +180,13 @@ pub enum Rejection {
         max_age: Option<Duration>,
     },
 
+    /// A policy refuses this caller, and no other token of theirs would change that.
+    #[error("the policy refuses it{}", by(rule.as_deref()))]
+    Denied {
+        /// The rule that refuses; none when no rule allows.
+        rule: Option<String>,
+    },
+
     /// The token is good but does not reach far enough.
     #[error("the token lacks the scope {missing}")]
     InsufficientScope {
@@ -188,6 +195,13 @@ pub enum Rejection {
         /// What of it the token lacks.
         missing: ScopeSet,
     },
+}
+
+fn by(rule: Option<&str>) -> String {
+    match rule {
+        Some(rule) => format!(" by its rule {rule:?}"),
+        None => ": none of its rules allows it".to_owned(),
+    }
 }
 
 impl Rejection {
@@ -235,6 +249,7 @@ impl Rejection {
             Self::NotSenderConstrained => "not_sender_constrained",
             Self::Revoked => "revoked",
             Self::StateUnavailable { .. } => "state_unavailable",
+            Self::Denied { .. } => "denied",
             Self::InsufficientUserAuthentication { .. } => "insufficient_user_authentication",
             Self::InsufficientScope { .. } => "insufficient_scope",
         }
@@ -244,7 +259,7 @@ impl Rejection {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::SeveralCredentials | Self::MalformedCredentials => StatusCode::BAD_REQUEST,
-            Self::InsufficientScope { .. } => StatusCode::FORBIDDEN,
+            Self::InsufficientScope { .. } | Self::Denied { .. } => StatusCode::FORBIDDEN,
             // The token may well be good, so neither 401, after which a client
             // would log in again, nor anything that lets it in.
             Self::KeysUnavailable { .. } | Self::StateUnavailable { .. } => {
@@ -266,7 +281,8 @@ impl Rejection {
             Self::NoCredentials
             | Self::KeysUnavailable { .. }
             | Self::StateUnavailable { .. }
-            | Self::TooManyProofs { .. } => return None,
+            | Self::TooManyProofs { .. }
+            | Self::Denied { .. } => return None,
             Self::SeveralCredentials => (InvalidRequest, "more than one credential was sent"),
             Self::MalformedCredentials => (InvalidRequest, "the authorization header is malformed"),
             Self::MalformedToken(_) => (InvalidToken, "the token is malformed"),
@@ -302,10 +318,14 @@ impl Rejection {
     /// 9449, section 7.1; RFC 9728, section 5.1), one for each scheme that is
     /// offered; none when credentials are not what is wrong.
     pub fn challenges(&self, advice: &Advice) -> Vec<String> {
-        if matches!(
-            self.status(),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-        ) {
+        // A challenge asks for other credentials.
+        let is_moot = matches!(self, Self::Denied { .. });
+        if is_moot
+            || matches!(
+                self.status(),
+                StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+            )
+        {
             return Vec::new();
         }
         let mut challenge = BearerChallenge {
@@ -444,6 +464,9 @@ mod tests {
             Rejection::CertificateMismatch,
             Rejection::NotSenderConstrained,
             Rejection::Revoked,
+            Rejection::Denied {
+                rule: Some("leavers".to_owned()),
+            },
             Rejection::TooManyProofs {
                 retry_after: Duration::from_secs(1),
             },
@@ -479,6 +502,7 @@ mod tests {
                 None if code == "too_many_proofs" => {
                     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
                 }
+                None if code == "denied" => assert_eq!(status, StatusCode::FORBIDDEN),
                 None => assert_eq!(
                     (code.ends_with("_unavailable"), status),
                     (true, StatusCode::SERVICE_UNAVAILABLE)

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_jose::{Claims, Timestamp};
+use countersign_jose::{Claim, Claims, Timestamp};
 use countersign_oauth::ScopeSet;
 use countersign_oauth::text::printable;
 
@@ -49,12 +49,14 @@ impl Confirmation {
             return None;
         }
         let mut read = Self::default();
-        let members = claims.get("cnf").and_then(|cnf| cnf.as_object());
-        for (name, value) in members.into_iter().flatten() {
-            let value = value.as_str().filter(|value| !value.is_empty());
-            match (name.as_str(), value) {
-                ("jkt", Some(value)) => read.dpop_key = Some(value.to_owned()),
-                ("x5t#S256", Some(value)) => read.certificate = Some(value.to_owned()),
+        let text = |name: &str| match claims.at(&["cnf", name]) {
+            Some(Claim::String(value)) if !value.is_empty() => Some(value.to_owned()),
+            _ => None,
+        };
+        for name in claims.names_at(&["cnf"]) {
+            match (name, text(name)) {
+                ("jkt", Some(value)) => read.dpop_key = Some(value),
+                ("x5t#S256", Some(value)) => read.certificate = Some(value),
                 _ => read.unprovable = true,
             }
         }
@@ -153,6 +155,19 @@ impl AccessToken {
         &self.claims
     }
 
+    /// How many bytes it takes, shared strings apart.
+    pub(crate) fn size(&self) -> usize {
+        let texts = self.confirmation.iter().flat_map(|confirmation| {
+            [&confirmation.dpop_key, &confirmation.certificate]
+                .into_iter()
+                .flatten()
+                .map(String::capacity)
+                .chain([size_of::<Confirmation>()])
+        });
+        // The two counters of the `Arc` around it.
+        size_of::<(usize, usize, Self)>() + texts.sum::<usize>() + self.claims.size()
+    }
+
     fn text(&self, claim: &str) -> Option<&str> {
         self.claims.str(claim).ok().flatten()
     }
@@ -223,7 +238,12 @@ impl Rules {
         })
     }
 
-    pub(crate) fn wrong_issuer(&self, found: &str) -> Rejection {
+    /// Whether a token whose claims were good is still within its time.
+    pub(crate) fn is_current(&self, token: &AccessToken, now: Timestamp) -> bool {
+        token.expires_at > now - self.leeway
+    }
+
+    fn wrong_issuer(&self, found: &str) -> Rejection {
         Rejection::WrongIssuer {
             expected: self.issuer.to_string(),
             found: printable(found),

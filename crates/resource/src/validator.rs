@@ -4,15 +4,20 @@
 //! what is demanded.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_jose::jws::MAX_TOKEN_LEN;
 use countersign_jose::{Header, KeySet, Timestamp, Unverified};
 use countersign_oauth::text::printable;
+use countersign_policy::Explanation;
 
 use crate::binding::{Binding, BindingSettings};
 use crate::credentials::credentials;
+use crate::demands::with_evidence;
+use crate::token_cache::{Digest, Junk, Known, TokenCache, VerifiedBy};
 use crate::trust::{Trust, Trusted};
 use crate::{
     AccessToken, Advice, Caller, Clock, Demands, DemandsBuilder, Error, FetchKeys, KeyStatus,
@@ -22,6 +27,9 @@ use crate::{
 /// The clocks of two well-kept machines differ by less.
 const DEFAULT_LEEWAY: Duration = Duration::from_secs(60);
 const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
+
+/// Bytes for tokens that are remembered.
+const DEFAULT_CACHE: usize = 16 * 1024 * 1024;
 
 /// Decides whether a request, or an access token alone, may pass at this API.
 ///
@@ -39,6 +47,7 @@ struct Inner {
     advice: Advice,
     leeway: Duration,
     binding: Binding,
+    cache: Option<TokenCache>,
     clock: Arc<dyn Clock>,
 }
 
@@ -53,6 +62,7 @@ impl Validator {
             advice: Advice::none(),
             leeway: DEFAULT_LEEWAY,
             binding: BindingSettings::default(),
+            cache: DEFAULT_CACHE,
             clock: None,
         }
     }
@@ -76,7 +86,7 @@ impl Validator {
         let binding = &self.inner.binding;
         binding.not_revoked(token, &verified, now).await?;
         let caller = as_bearer(verified)?;
-        self.meets(&caller, &self.inner.demands)?;
+        self.meets(&caller, None, &self.inner.demands)?;
         Ok(caller)
     }
 
@@ -98,8 +108,8 @@ impl Validator {
         binding.not_revoked(found.token, &token, now).await?;
         let proven = binding.prove(request, &found, token.confirmation(), now)?;
         let caller = Caller::new(token, proven.presentation);
-        self.meets(&caller, &self.inner.demands)?;
-        self.meets(&caller, demands)?;
+        self.meets(&caller, request.source, &self.inner.demands)?;
+        self.meets(&caller, request.source, demands)?;
         // Last, so that a request that fails burns no proof.
         let next_nonce = binding.use_up(proven, now).await?;
         Ok(caller.with_next_nonce(next_nonce))
@@ -108,32 +118,97 @@ impl Validator {
     /// A token whose signature and claims are good. Whether it is used by whom
     /// it was given to is a question to the request.
     async fn verified(&self, token: &str) -> Result<Arc<AccessToken>, Rejection> {
-        let token = Unverified::<AccessToken>::parse(token).map_err(Rejection::of_token)?;
+        // Longer ones are refused unread, and not worth a digest.
+        let cache = self.inner.cache.as_ref();
+        let Some(cache) = cache.filter(|_| token.len() <= MAX_TOKEN_LEN) else {
+            let verified = self.verify(token).await;
+            return verified.map(|(token, _)| token).map_err(|(bad, _)| bad);
+        };
+        let digest = Digest::of(token);
+        if let Some(verdict) = self.remembered(cache, &digest) {
+            return verdict;
+        }
+        let epoch = cache.epoch();
+        match self.verify(token).await {
+            Ok((token, verified_by)) => {
+                let now = self.inner.clock.now();
+                cache.keep(digest, Arc::clone(&token), verified_by, epoch, now);
+                Ok(token)
+            }
+            Err((rejection, verified_by)) => {
+                if let (Some(junk), Some(verified_by)) = (Junk::of(&rejection), verified_by) {
+                    cache.keep_junk(digest, junk, verified_by);
+                }
+                Err(rejection)
+            }
+        }
+    }
+
+    /// What is known of a token that came before; nothing, when it has to be
+    /// looked at again. Waits for nothing.
+    fn remembered(
+        &self,
+        cache: &TokenCache,
+        digest: &Digest,
+    ) -> Option<Result<Arc<AccessToken>, Rejection>> {
+        match cache.get(digest)? {
+            Known::Good(token, by) => {
+                let trusted = self.inner.trusted.get(by.trusted)?;
+                let now = self.inner.clock.now();
+                let is_good =
+                    trusted.rules.is_current(&token, now) && trusted.keys.vouches(by.keys, now);
+                is_good.then_some(Ok(token))
+            }
+            Known::Bad(junk, by) => {
+                let trusted = self.inner.trusted.get(by.trusted)?;
+                (trusted.keys.generation() == by.keys).then(|| Err(junk.into()))
+            }
+        }
+    }
+
+    /// Verifies a token, and says by which keys: also for one that they do not
+    /// verify.
+    async fn verify(
+        &self,
+        token: &str,
+    ) -> Result<(Arc<AccessToken>, VerifiedBy), (Rejection, Option<VerifiedBy>)> {
+        let unread = |rejection| (rejection, None);
+        let of_token = |error| unread(Rejection::of_token(error));
+        let token = Unverified::<AccessToken>::parse(token).map_err(of_token)?;
         // Not yet believed, only good enough to choose the keys and to refuse
         // early; it is compared again among the verified claims.
-        let issuer = token.unverified_issuer().map_err(Rejection::of_token)?;
-        let trusted = self.trusted(issuer)?;
+        let issuer = token.unverified_issuer().map_err(of_token)?;
+        let (place, trusted) = self.trusted(issuer).map_err(unread)?;
         if !trusted.rules.shape.takes_type(token.header()) {
-            return Err(Rejection::WrongType {
-                found: printable(token.header().typ().unwrap_or_default()),
-            });
+            let found = printable(token.header().typ().unwrap_or_default());
+            return Err(unread(Rejection::WrongType { found }));
         }
+        // Asked before the keys are: when they change in between, what they
+        // verify is not kept for longer than until the next request.
+        let (withdrawals, generation) = (trusted.keys.withdrawals(), trusted.keys.generation());
+        let verified_by = |keys| VerifiedBy {
+            trusted: place,
+            keys,
+        };
         let keys = trusted
             .keys
-            .holding(token.header().kid(), |keys| knows(keys, token.header()))
-            .await?;
+            .holding(token.header().kid(), |keys| knows(keys, token.header()));
+        let keys = keys.await.map_err(unread)?;
         let now = self.inner.clock.now();
         token
             .verify(&keys, &trusted.algorithms)
-            .map_err(Rejection::of_token)?
-            .check(|_, claims| trusted.rules.check(claims, now))
-            .map(|token| Arc::new(token.into_inner()))
+            .map_err(Rejection::of_token)
+            .and_then(|token| token.check(|_, claims| trusted.rules.check(claims, now)))
+            .map(|token| (Arc::new(token.into_inner()), verified_by(withdrawals)))
+            .map_err(|rejection| (rejection, Some(verified_by(generation))))
     }
 
-    fn trusted(&self, issuer: &str) -> Result<&Trusted, Rejection> {
-        let mut trusted = self.inner.trusted.iter();
+    /// The issuer that a token claims, and its place among those that are
+    /// trusted.
+    fn trusted(&self, issuer: &str) -> Result<(usize, &Trusted), Rejection> {
+        let mut trusted = self.inner.trusted.iter().enumerate();
         trusted
-            .find(|trusted| &*trusted.rules.issuer == issuer)
+            .find(|(_, trusted)| &*trusted.rules.issuer == issuer)
             .ok_or_else(|| {
                 let known = self.inner.trusted.iter();
                 let known: Vec<&str> = known.map(|trusted| &*trusted.rules.issuer).collect();
@@ -144,18 +219,61 @@ impl Validator {
             })
     }
 
-    /// Compares a verified caller with demands, for handlers that ask for more than their route.
+    /// Compares a verified caller with demands, for handlers that ask for more
+    /// than their route. `source` is where the request comes from, for policies
+    /// that ask for a network.
     ///
     /// # Errors
     ///
     /// The [`Rejection`] that says what is missing.
-    pub fn meets(&self, caller: &Caller, demands: &Demands) -> Result<(), Rejection> {
-        demands.check(
-            caller,
-            caller.presentation(),
-            self.inner.clock.now(),
-            self.inner.leeway,
-        )
+    pub fn meets(
+        &self,
+        caller: &Caller,
+        source: Option<IpAddr>,
+        demands: &Demands,
+    ) -> Result<(), Rejection> {
+        demands.check(caller, source, self.inner.clock.now(), self.inner.leeway)
+    }
+
+    /// What the policy among `demands` says about this caller, rule by rule;
+    /// nothing when there is no policy.
+    pub fn explain<'d>(
+        &self,
+        caller: &Caller,
+        source: Option<IpAddr>,
+        demands: &'d Demands,
+    ) -> Option<Explanation<'d>> {
+        let policy = demands.policy()?;
+        let now = self.inner.clock.now();
+        Some(with_evidence(caller, source, now, |evidence| {
+            policy.explain(evidence)
+        }))
+    }
+
+    /// Verifies this token anew when it comes next.
+    pub fn forget(&self, token: &str) {
+        if let Some(cache) = &self.inner.cache {
+            cache.forget(&Digest::of(token));
+        }
+    }
+
+    /// Verifies every token anew when it comes next. Whoever denies tokens by
+    /// something else than the token itself does this.
+    pub fn forget_all(&self) {
+        if let Some(cache) = &self.inner.cache {
+            cache.clear();
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn inner_cache(&self) -> &TokenCache {
+        self.inner.cache.as_ref().expect("a cache")
+    }
+
+    /// How many tokens are remembered, and how many bytes are counted for them.
+    pub fn remembered_tokens(&self) -> (usize, usize) {
+        let cache = self.inner.cache.as_ref();
+        cache.map_or((0, 0), TokenCache::size)
     }
 
     pub(crate) fn binding(&self) -> (&Binding, Timestamp) {
@@ -238,6 +356,7 @@ pub struct ValidatorBuilder {
     advice: Advice,
     leeway: Duration,
     pub(crate) binding: BindingSettings,
+    cache: usize,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -283,6 +402,15 @@ impl ValidatorBuilder {
     /// otherwise, 300 at most.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
+        self
+    }
+
+    /// How many bytes verified tokens may take that are remembered, so that a
+    /// token that comes again costs a digest instead of a signature: 16 MiB
+    /// unless said otherwise, which is some ten thousand tokens. With 0, none
+    /// is remembered.
+    pub fn token_cache(mut self, bytes: usize) -> Self {
+        self.cache = bytes;
         self
     }
 
@@ -349,6 +477,7 @@ impl ValidatorBuilder {
                 advice: self.advice,
                 leeway: self.leeway,
                 binding: Binding::new(self.binding, clock.now())?,
+                cache: (self.cache > 0).then(|| TokenCache::new(self.cache)),
                 clock,
             }),
         })

@@ -68,12 +68,13 @@ pub(crate) fn run() -> ExitCode {
     steps.finish()
 }
 
-const ALONE: [(&str, &str); 9] = [
+const ALONE: [(&str, &str); 10] = [
     ("countersign-jose", "--no-default-features --features ring"),
     (
         "countersign-jose",
         "--no-default-features --features aws-lc-rs",
     ),
+    ("countersign-policy", ""),
     ("countersign-oauth", ""),
     ("countersign-store", ""),
     ("countersign-client", ""),

@@ -53,6 +53,14 @@ impl Document<'_> {
             .unwrap_or_default()
     }
 
+    /// How many bytes the text takes, beside the document itself.
+    pub(crate) fn size(&self) -> usize {
+        match &self.text {
+            Cow::Borrowed(_) => 0,
+            Cow::Owned(text) => text.capacity(),
+        }
+    }
+
     /// Whether any object at any level names a member twice.
     pub(crate) fn has_repeats(&self) -> bool {
         self.has_repeats
@@ -85,6 +93,16 @@ impl Document<'_> {
 }
 
 impl Node {
+    fn size(&self) -> usize {
+        match self {
+            Self::Array(nodes) => {
+                nodes.capacity() * size_of::<Self>() + nodes.iter().map(Self::size).sum::<usize>()
+            }
+            Self::Object(object) => object.size(),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::String(_) => 0,
+        }
+    }
+
     /// Whether an object at or below this node names a member twice.
     pub(crate) fn has_repeats(&self) -> bool {
         match self {
@@ -98,6 +116,12 @@ impl Node {
 }
 
 impl Object {
+    /// How many bytes its members take.
+    pub(crate) fn size(&self) -> usize {
+        let nested = self.members.iter().map(|(_, node)| node.size());
+        self.members.capacity() * size_of::<(Span, Node)>() + nested.sum::<usize>()
+    }
+
     pub(crate) fn members(&self) -> &[(Span, Node)] {
         &self.members
     }

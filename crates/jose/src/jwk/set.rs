@@ -119,6 +119,16 @@ impl KeySet {
         &self.skipped
     }
 
+    /// Whether every usable key of `older` is still here, under the same `kid` and for the same
+    /// algorithms. If not, what `older` verified has to be verified again.
+    pub fn keeps(&self, older: &Self) -> bool {
+        let same = |key: &VerifyingKey, old: &VerifyingKey| {
+            key.kid == old.kid && key.public == old.public && key.algorithms().eq(old.algorithms())
+        };
+        let mut older = older.keys.iter();
+        older.all(|old| self.keys.iter().any(|key| same(key, old)))
+    }
+
     /// The keys that may have signed a token with this header: those with the same `kid` (without
     /// one, all), and of them those that may be used with `algorithm`.
     pub fn candidates<'s>(
