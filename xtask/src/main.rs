@@ -12,6 +12,7 @@ mod bench;
 mod check;
 mod command;
 mod fuzz;
+mod generate;
 mod metadata;
 mod packages;
 mod prove;
@@ -26,6 +27,7 @@ Usage: cargo xtask <command>
 
   check          format, lints, and the house rules that a compiler does not know
   test           every test, with its set-up: system packages, npm packages, binaries, fuzzing
+  generate       the files that are made from others: the reference and the manual pages
   fuzz TARGET    one fuzz target until it is stopped (or -- -max_total_time=SECONDS)
   prove          the long proofs in full
   bench          the shipped programs, measured beside programs that do nothing
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["check"] => check::run(),
         ["test"] => test::run(),
+        ["generate"] => generate::run(),
         ["fuzz", target, options @ ..] => fuzz::run(target, options),
         ["prove"] => prove::run(),
         ["bench", options @ ..] => bench::run(options),

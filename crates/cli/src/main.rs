@@ -37,6 +37,8 @@ mod proxy;
 mod qr;
 mod question;
 mod redact;
+#[cfg(test)]
+mod reference;
 mod rows;
 mod server;
 mod settings;

@@ -12,6 +12,7 @@ mod trees;
 use std::process::ExitCode;
 
 use crate::command::{self, cargo};
+use crate::generate;
 use crate::metadata::Metadata;
 use crate::steps::{Failure, Steps};
 
@@ -47,6 +48,7 @@ pub(crate) fn run() -> ExitCode {
                 .args(["--", "--deny", "warnings"]),
         )
     });
+    steps.run("generated files", generate::check);
     // A workspace build unites features, and so hides a crate that forgot to ask for one.
     steps.run("each crate alone", || {
         for (package, options) in ALONE {
