@@ -80,6 +80,23 @@ pub enum Error {
     #[error("there are no random values")]
     Random(#[source] Box<dyn StdError + Send + Sync>),
 
+    /// More than one issuer is to be asked about opaque tokens, and they do not
+    /// say whose they are.
+    #[error("two issuers cannot both be asked about tokens")]
+    IntrospectionTwice,
+
+    /// The address to ask at is none that the issuer may have.
+    #[error("the introspection endpoint must be an https URL")]
+    IntrospectionEndpoint,
+
+    /// The key that this API authenticates with at the issuer cannot be used.
+    #[error("the client's key cannot be used")]
+    ClientKey(#[source] Box<dyn StdError + Send + Sync>),
+
+    /// The issuer could not be asked about a token, or did not say.
+    #[error("the issuer did not say whether the token is good")]
+    Introspection(#[source] OAuthError),
+
     /// The file of the issuer's last good keys cannot be used or written. Keys
     /// are fetched all the same; only a start without the issuer fails.
     #[error("the file of the issuer's keys cannot be used")]
@@ -101,11 +118,14 @@ impl Error {
             Self::Leeway(_) => "leeway_too_long",
             Self::CaCertificate(_) => "ca_certificate_unusable",
             Self::Tls(_) => "tls_configuration",
-            Self::Fetch(error) => error.code(),
             Self::NoUsableKey => "no_usable_key",
             Self::Origin(_) => "invalid_origin",
             Self::CertificateHeader(_) => "certificate_header_unusable",
             Self::Random(_) => "no_random_values",
+            Self::IntrospectionTwice => "introspection_twice",
+            Self::IntrospectionEndpoint => "introspection_endpoint_unusable",
+            Self::ClientKey(_) => "client_key_unusable",
+            Self::Fetch(error) | Self::Introspection(error) => error.code(),
             Self::KeyFile(_) => "key_file_unusable",
         }
     }
@@ -120,7 +140,7 @@ impl Error {
             Self::CaCertificate(_) => {
                 vec!["the file must be PEM: -----BEGIN CERTIFICATE-----".to_owned()]
             }
-            Self::Fetch(error) => error.hints(),
+            Self::Fetch(error) | Self::Introspection(error) => error.hints(),
             _ => Vec::new(),
         }
     }

@@ -11,22 +11,38 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::Bytes;
-use countersign_oauth::{HttpRequest, HttpResponse, Issuer, MAX_BODY, TransportError};
+use countersign_oauth::{
+    Error as OAuthError, Flow, HttpRequest, HttpResponse, Issuer, MAX_BODY, Step, TransportError,
+};
 use http::{Request, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error as ClientError};
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::Error;
+use crate::{Clock, Error, SystemClock};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_HEAD: usize = 64 * 1024;
+
+/// How many connections wait for the next request, and how long.
+const MAX_IDLE: usize = 8;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// What becomes of a connection after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Connections {
+    /// For requests that are minutes apart: a kept connection would only be
+    /// found closed by the next one.
+    Closed,
+    /// For requests that come all the time.
+    Kept,
+}
 
 /// The client that asks the issuer.
 #[derive(Clone)]
@@ -40,7 +56,11 @@ impl HttpClient {
     /// # Errors
     ///
     /// [`Error::CaCertificate`] when a PEM holds no usable certificate.
-    pub(crate) fn new(issuer: &Issuer, added_ca_pem: &[Vec<u8>]) -> Result<Self, Error> {
+    pub(crate) fn new(
+        issuer: &Issuer,
+        added_ca_pem: &[Vec<u8>],
+        connections: Connections,
+    ) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
         // A platform without roots is not an error: the issuer may be on
         // loopback, or its CA among the added ones. If neither is so, the
@@ -68,9 +88,12 @@ impl HttpClient {
             connector.https_only()
         };
         let inner = Client::builder(TokioExecutor::new())
-            // Fetches are minutes apart; a kept connection would only be found
-            // closed by the next one.
-            .pool_max_idle_per_host(0)
+            .pool_max_idle_per_host(match connections {
+                Connections::Closed => 0,
+                Connections::Kept => MAX_IDLE,
+            })
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_timer(TokioTimer::new())
             .http1_max_buf_size(MAX_HEAD)
             .build(connector.enable_http1().wrap_connector(tcp));
         Ok(Self { inner })
@@ -82,6 +105,25 @@ impl HttpClient {
         tokio::time::timeout(REQUEST_TIMEOUT, self.send_unbounded(request))
             .await
             .unwrap_or(Err(TransportError::Timeout))
+    }
+
+    /// Runs a machine to its end.
+    pub(crate) async fn drive<F: Flow>(&self, mut flow: F) -> Result<F::Output, OAuthError> {
+        // One reading of the time of day and the time since: a machine wants a
+        // clock that does not run backwards.
+        let clock = SystemClock::default();
+        let began = clock.now();
+        let now = || began + clock.monotonic();
+        loop {
+            match flow.poll(now())? {
+                Step::Done(output) => return Ok(output),
+                Step::WaitUntil(until) => tokio::time::sleep(until.since(now())).await,
+                Step::Send(request) => match self.send(&request).await {
+                    Ok(response) => flow.handle(&response, now())?,
+                    Err(error) => flow.transport_failed(error, now()),
+                },
+            }
+        }
     }
 
     async fn send_unbounded(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {

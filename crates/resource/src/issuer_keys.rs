@@ -12,14 +12,13 @@ use std::time::Duration;
 
 use countersign_jose::crypto;
 use countersign_oauth::{
-    Discovery, Endpoint, Error as OAuthError, FetchedKeys, Flow, Issuer, KeysFlow, Step,
-    TransportError,
+    Discovery, Endpoint, Error as OAuthError, FetchedKeys, Issuer, KeysFlow, TransportError,
 };
 
 use url::Url;
 
-use crate::http_client::HttpClient;
-use crate::{Clock, Error, FetchFuture, FetchKeys, SystemClock};
+use crate::http_client::{Connections, HttpClient};
+use crate::{Error, FetchFuture, FetchKeys};
 
 /// Everything together: each request has a shorter limit of its own.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
@@ -46,7 +45,7 @@ impl IssuerKeys {
     ///
     /// [`Error::CaCertificate`], [`Error::Tls`].
     pub(crate) fn new(issuer: Issuer, added_ca_pem: &[Vec<u8>]) -> Result<Self, Error> {
-        let http = HttpClient::new(&issuer, added_ca_pem)?;
+        let http = HttpClient::new(&issuer, added_ca_pem, Connections::Closed)?;
         Ok(Self {
             issuer,
             http,
@@ -55,7 +54,7 @@ impl IssuerKeys {
     }
 
     async fn fetch_keys(&self) -> Result<FetchedKeys, OAuthError> {
-        let metadata = self.drive(Discovery::new(&self.issuer)).await?;
+        let metadata = self.http.drive(Discovery::new(&self.issuer)).await?;
         let mut flow = KeysFlow::new(&metadata, crypto::aws_lc::provider())?;
         // Taken out: should this fail, the next one asks for everything.
         let last = self
@@ -66,7 +65,7 @@ impl IssuerKeys {
         if let Some(last) = last.filter(|last| metadata.jwks_uri.as_ref() == Some(&last.from)) {
             flow = flow.unless_still(&last.etag, &last.json);
         }
-        let fetched = self.drive(flow).await?;
+        let fetched = self.http.drive(flow).await?;
         if let (Some(from), Some(etag)) = (metadata.jwks_uri, &fetched.etag) {
             let etag = etag.clone();
             let json = fetched.json.clone();
@@ -74,24 +73,6 @@ impl IssuerKeys {
             *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
         }
         Ok(fetched)
-    }
-
-    async fn drive<F: Flow>(&self, mut flow: F) -> Result<F::Output, OAuthError> {
-        // One reading of the time of day and the time since: a machine wants a
-        // clock that does not run backwards.
-        let clock = SystemClock::default();
-        let began = clock.now();
-        let now = || began + clock.monotonic();
-        loop {
-            match flow.poll(now())? {
-                Step::Done(output) => return Ok(output),
-                Step::WaitUntil(until) => tokio::time::sleep(until.since(now())).await,
-                Step::Send(request) => match self.http.send(&request).await {
-                    Ok(response) => flow.handle(&response, now())?,
-                    Err(error) => flow.transport_failed(error, now()),
-                },
-            }
-        }
     }
 }
 

@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! Not responsible for how a client gets its token, for opaque tokens, nor for
-//! what a caller may do beyond the scopes that are asked for.
+//! Not responsible for how a client gets its token, nor for what a caller may do
+//! beyond what is demanded.
 
 mod advice;
 mod binding;
@@ -29,6 +29,7 @@ mod credentials;
 mod demands;
 mod error;
 mod http_client;
+mod introspection;
 mod issuer_keys;
 mod keys;
 mod layer;
@@ -50,10 +51,11 @@ pub use binding::{CertificateForm, CertificateHeader, DpopPolicy, Revocation};
 pub use caller::{Caller, Presentation};
 pub use clock::{Clock, SystemClock};
 pub use countersign_jose::{Algorithm, Claims, Timestamp};
-pub use countersign_oauth::{FetchedKeys, ScopeSet};
+pub use countersign_oauth::{FetchedKeys, Introspection, ScopeSet};
 pub use countersign_policy as policy;
 pub use demands::{Demands, DemandsBuilder};
 pub use error::Error;
+pub use introspection::{AnswerFuture, IntrospectToken, IntrospectionPolicy};
 pub use keys::{FetchFuture, FetchKeys, KeyStatus};
 pub use layer::{ValidatorLayer, ValidatorService};
 pub use network::{InvalidNetwork, Network};

@@ -106,6 +106,8 @@ pub(crate) struct Shape {
     pub(crate) forbidden: &'static [&'static str],
     /// Whether `aud` may name the client: in an ID token it always does.
     pub(crate) may_be_for_its_client: bool,
+    /// Whether the issuer was asked, instead of the token.
+    pub(crate) is_answer: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,6 +166,15 @@ const RFC9068: Shape = Shape {
     // `typ` has told the two apart already (RFC 9068, section 5).
     forbidden: &[],
     may_be_for_its_client: true,
+    is_answer: false,
+};
+
+/// What an issuer says when it is asked about a token (RFC 7662, section 2.2);
+/// the checks of such an answer are its own.
+pub(crate) const ANSWER: Shape = Shape {
+    types: &[],
+    is_answer: true,
+    ..RFC9068
 };
 
 const AUTH0: Shape = Shape {

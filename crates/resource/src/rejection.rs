@@ -171,6 +171,18 @@ pub enum Rejection {
         retry_after: Duration,
     },
 
+    /// The issuer has to be asked about the token (RFC 7662), and does not
+    /// answer. The token is neither good nor bad.
+    #[error("the issuer does not say whether the token is good")]
+    IssuerUnavailable {
+        /// When it makes sense to try again.
+        retry_after: Duration,
+        /// Why there was no answer; nothing, when it was not asked because it
+        /// did not answer before, or because too many questions are under way.
+        #[source]
+        cause: Option<Arc<Error>>,
+    },
+
     /// The person signed in too weakly or too long ago (RFC 9470, section 3).
     #[error("the sign-in behind the token is too weak or too old")]
     InsufficientUserAuthentication {
@@ -249,6 +261,7 @@ impl Rejection {
             Self::NotSenderConstrained => "not_sender_constrained",
             Self::Revoked => "revoked",
             Self::StateUnavailable { .. } => "state_unavailable",
+            Self::IssuerUnavailable { .. } => "issuer_unavailable",
             Self::Denied { .. } => "denied",
             Self::InsufficientUserAuthentication { .. } => "insufficient_user_authentication",
             Self::InsufficientScope { .. } => "insufficient_scope",
@@ -262,9 +275,9 @@ impl Rejection {
             Self::InsufficientScope { .. } | Self::Denied { .. } => StatusCode::FORBIDDEN,
             // The token may well be good, so neither 401, after which a client
             // would log in again, nor anything that lets it in.
-            Self::KeysUnavailable { .. } | Self::StateUnavailable { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::KeysUnavailable { .. }
+            | Self::StateUnavailable { .. }
+            | Self::IssuerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyProofs { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::UNAUTHORIZED,
         }
@@ -281,6 +294,7 @@ impl Rejection {
             Self::NoCredentials
             | Self::KeysUnavailable { .. }
             | Self::StateUnavailable { .. }
+            | Self::IssuerUnavailable { .. }
             | Self::TooManyProofs { .. }
             | Self::Denied { .. } => return None,
             Self::SeveralCredentials => (InvalidRequest, "more than one credential was sent"),
@@ -399,6 +413,7 @@ impl Rejection {
         match self {
             Self::KeysUnavailable { retry_after, .. }
             | Self::StateUnavailable { retry_after }
+            | Self::IssuerUnavailable { retry_after, .. }
             | Self::TooManyProofs { retry_after } => {
                 let rounded_up = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
                 headers.insert(RETRY_AFTER, rounded_up.into());
@@ -466,6 +481,10 @@ mod tests {
             Rejection::Revoked,
             Rejection::Denied {
                 rule: Some("leavers".to_owned()),
+            },
+            Rejection::IssuerUnavailable {
+                retry_after: Duration::from_secs(1),
+                cause: None,
             },
             Rejection::TooManyProofs {
                 retry_after: Duration::from_secs(1),

@@ -3,6 +3,8 @@
 //! Pure: no key, no clock, no network. The signature has been verified before
 //! anything here looks at a claim.
 
+mod answer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,7 +176,7 @@ impl AccessToken {
 }
 
 /// What the tokens of one issuer must satisfy.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Rules {
     pub(crate) issuer: Arc<str>,
     pub(crate) audiences: Vec<String>,
@@ -264,6 +266,21 @@ impl Rules {
         if !self.shape.may_be_for_its_client && found.contains(&client_id) {
             return Err(Rejection::OtherKind("aud"));
         }
+        self.one_is_ours(&found)
+    }
+
+    /// That `aud` is there and names this API.
+    fn check_named_audience(&self, claims: &Claims) -> Result<(), Rejection> {
+        let found = claims
+            .string_or_array("aud")
+            .map_err(|_| Rejection::MalformedClaim("aud"))?;
+        if found.is_empty() {
+            return Err(Rejection::MissingClaim("aud"));
+        }
+        self.one_is_ours(&found)
+    }
+
+    fn one_is_ours(&self, found: &[&str]) -> Result<(), Rejection> {
         if found
             .iter()
             .any(|audience| self.audiences.iter().any(|ours| ours == audience))
@@ -272,7 +289,7 @@ impl Rules {
         } else {
             Err(Rejection::WrongAudience {
                 expected: self.audiences.clone(),
-                found: found.into_iter().map(printable).collect(),
+                found: found.iter().map(|audience| printable(audience)).collect(),
             })
         }
     }
@@ -285,26 +302,37 @@ impl Rules {
         claims: &Claims,
         now: Timestamp,
     ) -> Result<(Timestamp, Timestamp), Rejection> {
+        let issued_at = date(claims, "iat")?;
+        let expires_at = self.check_end(claims, now)?;
+        let issued_at = issued_at.ok_or(Rejection::MissingClaim("iat"))?;
+        self.check_beginning(claims, now)?;
+        Ok((issued_at, expires_at))
+    }
+
+    fn check_end(&self, claims: &Claims, now: Timestamp) -> Result<Timestamp, Rejection> {
         let expires_at = date(claims, "exp")?.ok_or(Rejection::MissingClaim("exp"))?;
-        let issued_at = date(claims, "iat")?.ok_or(Rejection::MissingClaim("iat"))?;
-        let latest_start = now + self.leeway;
         // "The current date/time MUST be before the expiration" (section 4.1.4).
         if expires_at <= now - self.leeway {
             return Err(Rejection::Expired {
                 ago: now.since(expires_at),
             });
         }
+        Ok(expires_at)
+    }
+
+    fn check_beginning(&self, claims: &Claims, now: Timestamp) -> Result<(), Rejection> {
+        let latest_start = now + self.leeway;
         if let Some(not_before) = date(claims, "nbf")?.filter(|nbf| *nbf > latest_start) {
             return Err(Rejection::NotYetValid {
                 ahead: not_before.since(now),
             });
         }
-        if issued_at > latest_start {
+        if let Some(issued_at) = date(claims, "iat")?.filter(|iat| *iat > latest_start) {
             return Err(Rejection::IssuedInFuture {
                 ahead: issued_at.since(now),
             });
         }
-        Ok((issued_at, expires_at))
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use countersign_jose::Algorithm;
 use countersign_oauth::Issuer;
 
+use crate::introspection::{AskIssuer, IntrospectToken, IntrospectionPolicy, Introspector};
 use crate::issuer_keys::IssuerKeys;
 use crate::keys::KeyCache;
 use crate::token::Rules;
@@ -32,6 +33,7 @@ pub struct Trust {
     pub(crate) ca_certificates: Vec<Vec<u8>>,
     fetcher: Option<Box<dyn FetchKeys>>,
     key_file: Option<PathBuf>,
+    introspection: Option<IntrospectionPolicy>,
 }
 
 impl Trust {
@@ -47,6 +49,7 @@ impl Trust {
             ca_certificates: Vec::new(),
             fetcher: None,
             key_file: None,
+            introspection: None,
         }
     }
 
@@ -95,6 +98,14 @@ impl Trust {
         self
     }
 
+    /// Asks the issuer about tokens that say nothing by themselves (RFC 7662).
+    /// Of several issuers only one may be asked: to ask them all about a token
+    /// would show it to those that it is not from.
+    pub fn introspection(mut self, policy: IntrospectionPolicy) -> Self {
+        self.introspection = Some(policy);
+        self
+    }
+
     /// Gets the keys in another way than from the issuer's metadata.
     pub fn key_fetcher(mut self, fetcher: impl FetchKeys) -> Self {
         self.fetcher = Some(Box::new(fetcher));
@@ -107,7 +118,11 @@ impl Trust {
     ///
     /// [`Error::Issuer`], [`Error::NoAudience`], [`Error::NoAlgorithm`],
     /// [`Error::CaCertificate`] or [`Error::Tls`].
-    pub(crate) fn build(self, leeway: Duration, clock: &Arc<dyn Clock>) -> Result<Trusted, Error> {
+    pub(crate) fn build(
+        self,
+        leeway: Duration,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Trusted, Option<Arc<Introspector>>), Error> {
         if self.audiences.is_empty() || self.audiences.iter().any(String::is_empty) {
             return Err(Error::NoAudience);
         }
@@ -118,22 +133,41 @@ impl Trust {
         let name: Arc<str> = issuer.as_str().into();
         let fetcher = match self.fetcher {
             Some(fetcher) => fetcher,
-            None => Box::new(IssuerKeys::new(issuer, &self.ca_certificates)?),
+            None => Box::new(IssuerKeys::new(issuer.clone(), &self.ca_certificates)?),
         };
         let mut keys = KeyCache::new(fetcher, Arc::clone(clock), self.longest_staleness);
         if let Some(path) = self.key_file {
             keys = keys.kept_in(path, name.to_string());
         }
-        Ok(Trusted {
-            rules: Rules {
-                issuer: name,
-                audiences: self.audiences,
-                shape: self.profile.shape(),
-                leeway,
-            },
+        let rules = Rules {
+            issuer: name,
+            audiences: self.audiences,
+            shape: self.profile.shape(),
+            leeway,
+        };
+        let introspector = match self.introspection {
+            None => None,
+            Some(mut policy) => {
+                let asker: Box<dyn IntrospectToken> = match policy.asker.take() {
+                    Some(asker) => asker,
+                    None => Box::new(AskIssuer::new(
+                        issuer,
+                        &policy,
+                        &self.ca_certificates,
+                        Arc::clone(clock),
+                    )?),
+                };
+                let introspector =
+                    Introspector::new(&policy, asker, rules.clone(), Arc::clone(clock))?;
+                Some(Arc::new(introspector))
+            }
+        };
+        let trusted = Trusted {
+            rules,
             algorithms: self.algorithms,
             keys: Arc::new(keys),
-        })
+        };
+        Ok((trusted, introspector))
     }
 }
 

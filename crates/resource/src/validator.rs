@@ -17,11 +17,12 @@ use countersign_policy::Explanation;
 use crate::binding::{Binding, BindingSettings};
 use crate::credentials::credentials;
 use crate::demands::with_evidence;
+use crate::introspection::{Introspector, is_jwt};
 use crate::token_cache::{Digest, Junk, Known, TokenCache, VerifiedBy};
 use crate::trust::{Trust, Trusted};
 use crate::{
-    AccessToken, Advice, Caller, Clock, Demands, DemandsBuilder, Error, FetchKeys, KeyStatus,
-    Presentation, Presented, Rejection, SystemClock, TokenProfile,
+    AccessToken, Advice, Caller, Clock, Demands, DemandsBuilder, Error, FetchKeys,
+    IntrospectionPolicy, KeyStatus, Presentation, Presented, Rejection, SystemClock, TokenProfile,
 };
 
 /// The clocks of two well-kept machines differ by less.
@@ -48,6 +49,7 @@ struct Inner {
     leeway: Duration,
     binding: Binding,
     cache: Option<TokenCache>,
+    introspector: Option<Arc<Introspector>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -107,7 +109,11 @@ impl Validator {
         let binding = &self.inner.binding;
         binding.not_revoked(found.token, &token, now).await?;
         let proven = binding.prove(request, &found, token.confirmation(), now)?;
-        let caller = Caller::new(token, proven.presentation);
+        let presentation = match proven.presentation {
+            Presentation::Bearer if token.was_introspected() => Presentation::Introspected,
+            other => other,
+        };
+        let caller = Caller::new(token, presentation);
         self.meets(&caller, request.source, &self.inner.demands)?;
         self.meets(&caller, request.source, demands)?;
         // Last, so that a request that fails burns no proof.
@@ -118,6 +124,21 @@ impl Validator {
     /// A token whose signature and claims are good. Whether it is used by whom
     /// it was given to is a question to the request.
     async fn verified(&self, token: &str) -> Result<Arc<AccessToken>, Rejection> {
+        let Some(introspector) = &self.inner.introspector else {
+            return self.verified_jwt(token).await;
+        };
+        if !is_jwt(token) {
+            return introspector.opaque(token).await;
+        }
+        let verified = self.verified_jwt(token).await?;
+        // Only its own issuer is shown a token.
+        if introspector.issuer() == verified.issuer() {
+            introspector.still_good(token, &verified).await?;
+        }
+        Ok(verified)
+    }
+
+    async fn verified_jwt(&self, token: &str) -> Result<Arc<AccessToken>, Rejection> {
         // Longer ones are refused unread, and not worth a digest.
         let cache = self.inner.cache.as_ref();
         let Some(cache) = cache.filter(|_| token.len() <= MAX_TOKEN_LEN) else {
@@ -323,7 +344,12 @@ fn as_bearer(token: Arc<AccessToken>) -> Result<Caller, Rejection> {
     if token.confirmation().is_some() {
         return Err(Rejection::SenderConstrained);
     }
-    Ok(Caller::new(token, Presentation::Bearer))
+    let presentation = if token.was_introspected() {
+        Presentation::Introspected
+    } else {
+        Presentation::Bearer
+    };
+    Ok(Caller::new(token, presentation))
 }
 
 /// Whether the set says anything about the key that a header names; if it does,
@@ -435,6 +461,12 @@ impl ValidatorBuilder {
         self
     }
 
+    /// Asks the first issuer about opaque tokens; see [`Trust::introspection`].
+    pub fn introspection(mut self, policy: IntrospectionPolicy) -> Self {
+        self.first = self.first.introspection(policy);
+        self
+    }
+
     /// Gets the first issuer's keys in another way than from its metadata.
     pub fn key_fetcher(mut self, fetcher: impl FetchKeys) -> Self {
         self.first = self.first.key_fetcher(fetcher);
@@ -461,9 +493,14 @@ impl ValidatorBuilder {
         let clock = self
             .clock
             .unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let mut introspector = None;
         let mut trusted: Vec<Trusted> = Vec::new();
         for trust in std::iter::once(self.first).chain(self.others) {
-            let trust = trust.build(self.leeway, &clock)?;
+            let (trust, asks) = trust.build(self.leeway, &clock)?;
+            if asks.is_some() && introspector.is_some() {
+                return Err(Error::IntrospectionTwice);
+            }
+            introspector = introspector.or(asks);
             let issuer = &trust.rules.issuer;
             if trusted.iter().any(|other| other.rules.issuer == *issuer) {
                 return Err(Error::IssuerTwice(issuer.to_string()));
@@ -473,6 +510,7 @@ impl ValidatorBuilder {
         Ok(Validator {
             inner: Arc::new(Inner {
                 trusted,
+                introspector,
                 demands: self.demands.build()?,
                 advice: self.advice,
                 leeway: self.leeway,
