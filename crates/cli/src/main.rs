@@ -30,6 +30,7 @@ mod layer;
 mod layers;
 mod limits;
 mod line;
+mod other_api;
 mod output;
 mod passphrase;
 mod prompt;

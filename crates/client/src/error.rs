@@ -122,6 +122,7 @@ pub enum Error {
         /// The API. Not filtered for printing.
         target: String,
         /// Why not.
+        #[source]
         why: NoOtherApi,
     },
     /// The server gives no token for another API, or does not exchange one. The session goes on.

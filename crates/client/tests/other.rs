@@ -348,7 +348,7 @@ fn what_cannot_be_read_cannot_be_seen_to_be_wrong() {
         .server
         .sign("at+jwt", &json!({ "iss": ISSUER, "aud": BILLS }));
     world.server.edit("/token", move |body| {
-        body["access_token"] = token.clone().into()
+        body["access_token"] = token.clone().into();
     });
     text_for(&world, STOCK);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::{InstallProgram, With};
+use super::{InstallProgram, TargetArgs, With};
 use crate::duration;
 
 #[derive(Debug, Subcommand)]
@@ -35,13 +35,16 @@ opens a browser, so `interactiveMode: Never` suits it.
 The ID token is what the API server's --oidc-issuer-url checks. --access-token is
 for clusters whose authenticator, or the proxy before it, takes access tokens.")]
 pub(crate) struct KubernetesArgs {
-    /// Give the access token instead of the ID token
+    /// Give the access token instead of the ID token; so does naming an API
     #[arg(long)]
     pub(crate) access_token: bool,
 
     /// At least this much life left, such as 60s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) min_ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +64,9 @@ pub(crate) struct GitArgs {
     /// At least this much life left, such as 60s or 5m
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) min_ttl: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueHint};
 
+use super::TargetArgs;
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 COMMAND takes the place of this program: signals, terminal and exit code are its
@@ -21,12 +23,15 @@ pub(crate) struct ExecArgs {
     pub(crate) env: Vec<String>,
 
     /// Put the ID token there instead
-    #[arg(long, requires = "env")]
+    #[arg(long, requires = "env", conflicts_with = "TargetArgs")]
     pub(crate) id_token: bool,
 
     /// Put the address of a proxy to URL into this variable (repeatable)
     #[arg(long, value_name = "NAME=URL", value_parser = variable_and_url)]
     pub(crate) proxy: Vec<(String, String)>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// The command to run, and its arguments
     #[arg(required = true, last = true, value_hint = ValueHint::CommandWithArguments)]
@@ -50,6 +55,9 @@ pub(crate) struct ProxyArgs {
     /// The port to listen on, instead of any free one
     #[arg(long = "port", value_name = "PORT")]
     pub(crate) listen: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 
     /// End when standard input does
     #[arg(long)]

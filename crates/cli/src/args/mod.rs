@@ -12,6 +12,7 @@ mod exec;
 mod install;
 mod sign_in;
 mod store;
+mod target;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ pub(crate) use install::{
 };
 pub(crate) use sign_in::{Dpop, SignInArgs};
 pub(crate) use store::{Keep, Store, StoreMigrate};
+pub(crate) use target::{ExchangeArgs, Exchanged, TargetArgs};
 
 use crate::duration;
 
@@ -199,12 +201,18 @@ pub(crate) struct TokenArgs {
     pub(crate) min_ttl: Option<Duration>,
 
     /// Print the ID token instead of the access token
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["TargetArgs", "ExchangeArgs"])]
     pub(crate) id_token: bool,
 
     /// Renew it first, even if it is still good
     #[arg(long)]
     pub(crate) force_refresh: bool,
+
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    #[command(flatten)]
+    pub(crate) exchange: ExchangeArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -268,6 +276,9 @@ by stars in what curl's -v prints. curl's exit code is passed on.
 
 Example: countersign curl https://api.example.com/items -s --json '{\"n\": 1}'")]
 pub(crate) struct CurlArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
     /// The address to call, and arguments for curl
     // One list, because clap reads an option before the second of two positional arguments as ours.
     #[arg(required = true, num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]

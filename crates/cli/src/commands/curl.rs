@@ -18,6 +18,7 @@ use crate::app::{App, check_token, ready_made_token};
 use crate::args::CurlArgs;
 use crate::curl_args::{self, Arguments};
 use crate::error::CliError;
+use crate::other_api;
 use crate::output::shell_word;
 use crate::redact;
 
@@ -27,7 +28,7 @@ pub(crate) fn run(app: &App, args: &CurlArgs) -> Result<ExitCode, CliError> {
     };
     let url = target(&address.to_string_lossy())?;
     let arguments = curl_args::check(for_curl)?;
-    let headers = headers(app, &url, &arguments)?;
+    let headers = headers(app, args, &url, &arguments)?;
 
     let (reader, writer) = io::pipe().map_err(|error| not_run(&error))?;
     // Everything that Rust opens is closed in children; this one end is meant for curl.
@@ -53,15 +54,21 @@ pub(crate) fn run(app: &App, args: &CurlArgs) -> Result<ExitCode, CliError> {
 type Header = (&'static str, Secret);
 
 /// What authorizes the one request to `url`.
-fn headers(app: &App, url: &Url, arguments: &Arguments) -> Result<Vec<Header>, CliError> {
+fn headers(
+    app: &App,
+    args: &CurlArgs,
+    url: &Url,
+    arguments: &Arguments,
+) -> Result<Vec<Header>, CliError> {
     if let Some(token) = ready_made_token()? {
+        args.target.refuse_ready_made()?;
         let bearer = Secret::new(format!("Bearer {}", token.expose()));
         return Ok(vec![("authorization", bearer)]);
     }
     let tokens = app.tokens()?;
-    let authorization = tokens
-        .authorization(arguments.method(), url, app.settings.min_ttl.value)
-        .map_err(|error| app.explain(error))?;
+    let target = args.target.other(&tokens)?;
+    let method = arguments.method();
+    let authorization = other_api::authorization(app, &tokens, target.as_ref(), method, url)?;
     let headers = authorization.headers;
     for (_, value) in &headers {
         let bare = value.expose().rsplit(' ').next().unwrap_or_default();

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use countersign_client::{ExitCategory, Secret, printable};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::credential::{Kind, bearer};
+use super::credential::{Kind, bearer_for};
 use super::proxy;
 use crate::app::App;
 use crate::args::ExecArgs;
@@ -41,7 +41,7 @@ pub(crate) fn run(app: &mut App, args: &ExecArgs) -> Result<(), CliError> {
     // What was meant for us is not handed on in passing.
     command.args(arguments).env_remove("COUNTERSIGN_TOKEN");
     if !args.env.is_empty() {
-        let bearer = bearer(app, Kind::access_if(!args.id_token))?;
+        let bearer = bearer_for(app, Kind::access_if(!args.id_token), &args.target)?;
         for name in &args.env {
             command.env(name, bearer.token.expose());
         }
@@ -49,7 +49,7 @@ pub(crate) fn run(app: &mut App, args: &ExecArgs) -> Result<(), CliError> {
     // Held open by the command, and closed by the system when it ends, however it does.
     let (ends, held) = io::pipe().map_err(|error| not_run(&error))?;
     for (name, url) in &args.proxy {
-        let address = start(app, url, &ends)?;
+        let address = start(app, args, url, &ends)?;
         command.env(name, address.expose());
     }
     drop(ends);
@@ -62,12 +62,14 @@ pub(crate) fn run(app: &mut App, args: &ExecArgs) -> Result<(), CliError> {
 }
 
 /// Starts a proxy and answers where it is.
-fn start(app: &App, url: &str, ends: &PipeReader) -> Result<Secret, CliError> {
+fn start(app: &App, args: &ExecArgs, url: &str, ends: &PipeReader) -> Result<Secret, CliError> {
     let this = std::env::current_exe().map_err(|error| not_run(&error))?;
     let stdin = ends.try_clone().map_err(|error| not_run(&error))?;
     let mut child = Command::new(this)
         .args(ours(app))
-        .args(["--quiet", "proxy", "--until-stdin-ends", "--"])
+        .args(["--quiet", "proxy", "--until-stdin-ends"])
+        .args(args.target.again())
+        .arg("--")
         .arg(url)
         .stdin(stdin)
         .stdout(Stdio::piped())

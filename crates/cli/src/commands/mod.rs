@@ -4,6 +4,7 @@ pub(crate) mod completion;
 pub(crate) mod credential;
 pub(crate) mod curl;
 pub(crate) mod doctor;
+pub(crate) mod exchange;
 pub(crate) mod exec;
 pub(crate) mod inspect;
 pub(crate) mod install;

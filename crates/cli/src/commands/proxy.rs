@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_client::{ExitCategory, Forwarder, Secret, TokenSource, TransportError, printable};
+use countersign_client::{
+    ExitCategory, Forwarder, Secret, Target, TokenSource, TransportError, printable,
+};
 use url::Url;
 
 use crate::app::{App, check_token, ready_made_token};
 use crate::args::ProxyArgs;
 use crate::error::CliError;
+use crate::other_api;
 use crate::output::{self, shell_word};
 use crate::proxy::{Authorize, IDLE, Proxy};
 
@@ -19,7 +22,7 @@ pub(crate) fn run(app: &mut App, args: &ProxyArgs) -> Result<(), CliError> {
     // Requests come at any time, and nobody sits there to be asked.
     app.no_input = true;
     let base = server(&args.url)?;
-    let authorize = authorize(app)?;
+    let authorize = authorize(app, args)?;
     let forwarder = Forwarder::new(&app.http(), &base, IDLE).map_err(|error| unusable(&error))?;
     let voice = app.voice;
     let tell = Box::new(move |line: &str| voice.detail(1, || line.to_owned()));
@@ -65,17 +68,25 @@ pub(crate) fn server(text: &str) -> Result<Url, CliError> {
 }
 
 /// What to put into each request. Whoever cannot sign one now is told at once.
-fn authorize(app: &App) -> Result<Box<dyn Authorize>, CliError> {
+fn authorize(app: &App, args: &ProxyArgs) -> Result<Box<dyn Authorize>, CliError> {
     if let Some(token) = ready_made_token()? {
+        args.target.refuse_ready_made()?;
         return Ok(Box::new(ReadyMade(token)));
     }
+    let tokens = app.tokens()?;
     let session = Session {
-        tokens: app.tokens()?,
+        target: args.target.other(&tokens)?,
+        tokens,
         min_ttl: app.settings.min_ttl.value,
         login: app.command("login"),
     };
-    let token = session.tokens.access_token(session.min_ttl);
-    check_token(token.map_err(|error| app.explain(error))?.expose())?;
+    let token = if let Some(target) = &session.target {
+        other_api::token(app, &session.tokens, target)?.token
+    } else {
+        let token = session.tokens.access_token(session.min_ttl);
+        token.map_err(|error| app.explain(error))?
+    };
+    check_token(token.expose())?;
     Ok(Box::new(session))
 }
 
@@ -94,13 +105,21 @@ impl Authorize for ReadyMade {
 
 struct Session {
     tokens: TokenSource,
+    /// The API that the token is for, if it is not the session's own.
+    target: Option<Target>,
     min_ttl: Duration,
     login: String,
 }
 
 impl Authorize for Session {
     fn headers(&self, method: &str, url: &Url) -> Result<Vec<(&'static str, Secret)>, String> {
-        let authorization = self.tokens.authorization(method, url, self.min_ttl);
+        let authorization = match &self.target {
+            None => self.tokens.authorization(method, url, self.min_ttl),
+            Some(target) => self
+                .tokens
+                .token_for(target, self.min_ttl)
+                .and_then(|token| self.tokens.authorization_with(&token, method, url)),
+        };
         let authorization = authorization.map_err(|error| {
             let error = CliError::from(error);
             match error.exit() {

@@ -22,6 +22,7 @@ mod install;
 mod kubernetes;
 mod leaks;
 mod login;
+mod other_api;
 mod proxy;
 mod scrub;
 mod seat;

@@ -121,12 +121,22 @@ impl NoOtherApi {
         match self {
             Self::Provider(instead) => instead,
             Self::NoRefreshToken => {
-                "the session has no refresh token: sign in with the scope offline_access, or for \
-                 the other API as well"
+                "sign in with the scope offline_access, or for this API as well"
             }
         }
     }
 }
+
+impl fmt::Display for NoOtherApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Provider(_) => "the provider gives a login the tokens of one API",
+            Self::NoRefreshToken => "it has no refresh token",
+        })
+    }
+}
+
+impl std::error::Error for NoOtherApi {}
 
 /// What was not given, and why not.
 ///

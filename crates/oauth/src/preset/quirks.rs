@@ -275,6 +275,8 @@ impl OtherApi {
                 spelled.resources.clear();
                 spelled.audiences.clear();
             }
+            // A scope that is narrowed is the same API's (RFC 6749, section 6).
+            Self::No(_) if target.names().next().is_none() => {}
             Self::No(instead) => return Err(instead),
         }
         Ok(spelled)

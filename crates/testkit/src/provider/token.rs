@@ -52,6 +52,15 @@ impl State {
                 }))
             }
             "client_credentials" => Err(refused(400, "unauthorized_client")),
+            "urn:ietf:params:oauth:grant-type:token-exchange" => {
+                need("subject_token")?;
+                Ok(json!({
+                    "access_token": self.access_token(thumbprint.as_deref()),
+                    "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
+                    "token_type": token_type(thumbprint.as_deref()),
+                    "expires_in": 600,
+                }))
+            }
             _ => Err(refused(400, "unsupported_grant_type")),
         }
     }

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use countersign_client::{ExitCategory, Secret, printable};
 
 use super::asked::{Of, choose, question, warn_if_useless};
-use super::{Bearer, Kind, bearer};
+use super::{Bearer, Kind, bearer_for};
 use crate::app::App;
 use crate::args::GitArgs;
 use crate::error::CliError;
@@ -23,9 +23,9 @@ const GIT: Of = |layer| layer.git.as_ref();
 
 pub(super) fn run(app: &mut App, args: &GitArgs) -> Result<(), CliError> {
     match args.operation.as_str() {
-        "get" => get(app, &Question::read(&question()?)),
+        "get" => get(app, args, &Question::read(&question()?)),
         "erase" => {
-            erase(app, &Question::read(&question()?));
+            erase(app, args, &Question::read(&question()?));
             Ok(())
         }
         // `store`, and what later versions may invent, "should be silently ignored".
@@ -33,8 +33,8 @@ pub(super) fn run(app: &mut App, args: &GitArgs) -> Result<(), CliError> {
     }
 }
 
-fn get(app: &mut App, question: &Question) -> Result<(), CliError> {
-    let answer = answer(app, question);
+fn get(app: &mut App, args: &GitArgs, question: &Question) -> Result<(), CliError> {
+    let answer = answer(app, args, question);
     if answer.is_err() {
         // git would go on and ask the person for a password, which does not exist.
         output::artefact("quit=1\n")?;
@@ -46,7 +46,7 @@ fn get(app: &mut App, question: &Question) -> Result<(), CliError> {
 }
 
 /// What to say to git, if anything.
-fn answer(app: &mut App, question: &Question) -> Result<Option<Secret>, CliError> {
+fn answer(app: &mut App, args: &GitArgs, question: &Question) -> Result<Option<Secret>, CliError> {
     let Ok(host) = Host::parse(&question.host) else {
         return Ok(None);
     };
@@ -64,7 +64,7 @@ fn answer(app: &mut App, question: &Question) -> Result<Option<Secret>, CliError
         return Ok(None);
     }
     let scheme = question.scheme()?;
-    let bearer = bearer(app, Kind::Access)?;
+    let bearer = bearer_for(app, Kind::Access, &args.target)?;
     let username = match question.username.as_str() {
         "" => hosts.username(),
         given => given,
@@ -73,18 +73,19 @@ fn answer(app: &mut App, question: &Question) -> Result<Option<Secret>, CliError
 }
 
 /// Says whose token it was that a server did not take.
-fn erase(app: &mut App, question: &Question) {
+fn erase(app: &mut App, args: &GitArgs, question: &Question) {
     let Ok(host) = Host::parse(&question.host) else {
         return;
     };
     if !matches!(choose(app, &host, GIT), Ok(Some(_))) {
         return;
     }
-    let ours = bearer(app, Kind::Access).is_ok_and(|bearer| bearer.token == question.secret);
+    let ours = bearer_for(app, Kind::Access, &args.target)
+        .is_ok_and(|bearer| bearer.token == question.secret);
     if ours {
         app.voice.warn(&format!(
             "{host} did not take the token; to have another one:\n{}",
-            app.command("token --force-refresh >/dev/null")
+            app.command(&args.target.in_words("token --force-refresh >/dev/null"))
         ));
     }
 }

@@ -14,7 +14,7 @@ use countersign_client::{ExitCategory, printable};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Bearer, Kind, bearer};
+use super::{Bearer, Kind, bearer_for};
 use crate::app::App;
 use crate::args::KubernetesArgs;
 use crate::error::CliError;
@@ -30,7 +30,11 @@ const VERSIONS: [&str; 2] = [
 pub(super) fn run(app: &App, args: &KubernetesArgs) -> Result<(), CliError> {
     let asked = std::env::var_os(VARIABLE).map(|text| text.to_string_lossy().into_owned());
     let version = version(asked.as_deref())?;
-    let bearer = bearer(app, Kind::access_if(args.access_token))?;
+    let bearer = bearer_for(
+        app,
+        Kind::access_if(args.access_token || !args.target.is_empty()),
+        &args.target,
+    )?;
     output::artefact(&render(version, &bearer))
 }
 

@@ -14,11 +14,11 @@ mod kubernetes;
 use countersign_client::{ExitCategory, Secret, Timestamp};
 
 use crate::app::{App, check_token, ready_made_token};
-use crate::args::Credential;
+use crate::args::{Credential, TargetArgs};
 use crate::commands::install::{self, Direction};
 use crate::commands::token::id_token;
 use crate::error::CliError;
-use crate::time;
+use crate::{other_api, time};
 
 pub(crate) fn run(app: &mut App, command: &Credential) -> Result<(), CliError> {
     // Whoever runs this has the terminal for itself, even for a passphrase.
@@ -58,6 +58,11 @@ pub(super) struct Bearer {
 /// When there is none, when nobody is signed in, and when it is of no use without a proof: none of the
 /// programs that ask can make one.
 pub(super) fn bearer(app: &App, kind: Kind) -> Result<Bearer, CliError> {
+    bearer_for(app, kind, &TargetArgs::default())
+}
+
+/// The same for another API, where one was named.
+pub(super) fn bearer_for(app: &App, kind: Kind, target: &TargetArgs) -> Result<Bearer, CliError> {
     if let Some(token) = ready_made_token()? {
         if kind == Kind::Id {
             return Err(CliError::usage(
@@ -66,12 +71,22 @@ pub(super) fn bearer(app: &App, kind: Kind) -> Result<Bearer, CliError> {
             .hint("unset COUNTERSIGN_TOKEN")
             .hint("or add --access-token, if that is what is checked there"));
         }
+        target.refuse_ready_made()?;
         return Ok(Bearer {
             token,
             expires_at: None,
         });
     }
     let tokens = app.tokens()?;
+    if let Some(target) = target.other(&tokens)? {
+        let token = other_api::token(app, &tokens, &target)?;
+        check_token(token.token.expose())?;
+        refuse_bound(token.is_bound())?;
+        return Ok(Bearer {
+            token: token.token,
+            expires_at: token.expires_at,
+        });
+    }
     let token = match kind {
         Kind::Access => tokens.access_token(app.settings.min_ttl.value),
         Kind::Id => return id_bearer(app, &tokens),
@@ -79,20 +94,25 @@ pub(super) fn bearer(app: &App, kind: Kind) -> Result<Bearer, CliError> {
     let token = token.map_err(|error| app.explain(error))?;
     check_token(token.expose())?;
     let session = tokens.session();
-    if session.is_bound() {
-        return Err(CliError::new(
-            ExitCategory::Failure,
-            "bound_token",
-            "the access token cannot be handed to another program",
-        )
-        .why("it is bound to a key of this session (RFC 9449)")
-        .hint("let the program go through `countersign proxy`, which makes the proofs")
-        .hint("or sign in without --dpop, under another profile"));
-    }
+    refuse_bound(session.is_bound())?;
     Ok(Bearer {
         token,
         expires_at: session.expires_at(),
     })
+}
+
+fn refuse_bound(is_bound: bool) -> Result<(), CliError> {
+    if !is_bound {
+        return Ok(());
+    }
+    Err(CliError::new(
+        ExitCategory::Failure,
+        "bound_token",
+        "the access token cannot be handed to another program",
+    )
+    .why("it is bound to a key of this session (RFC 9449)")
+    .hint("let the program go through `countersign proxy`, which makes the proofs")
+    .hint("or sign in without --dpop, under another profile"))
 }
 
 fn id_bearer(app: &App, tokens: &countersign_client::TokenSource) -> Result<Bearer, CliError> {
