@@ -175,7 +175,15 @@ pub enum Error {
         /// How long this process waited.
         waited: Duration,
     },
+    /// While this call waited, another one tried to renew the session, and the server could not be asked.
+    #[error("the session could not be renewed")]
+    NotRenewed(#[source] TriedBefore),
 }
+
+/// Why a renewal was not tried a second time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("another call has just tried, and the server is out of reach or out of order")]
+pub struct TriedBefore;
 
 impl Error {
     /// A stable name of the kind of error, for scripts and for searching.
@@ -199,6 +207,7 @@ impl Error {
             Self::ForeignToken { .. } => "foreign_token",
             Self::Storage(source) | Self::NotKept(source) => source.code(),
             Self::LockTimeout { .. } => "lock_timeout",
+            Self::NotRenewed(_) => "not_renewed",
         }
     }
 
@@ -230,6 +239,7 @@ impl Error {
             | Self::Listener(_)
             | Self::OtherPerson(_)
             | Self::ForeignToken { .. }
+            | Self::NotRenewed(_)
             | Self::Configuration { .. } => Vec::new(),
         }
     }
@@ -259,6 +269,7 @@ impl Error {
             Self::Exchange(source) => exchange_category(source),
             Self::Listener(_) | Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
             Self::Storage(_) | Self::NotKept(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
+            Self::NotRenewed(_) => ExitCategory::Unreachable,
         }
     }
 
@@ -273,10 +284,19 @@ impl Error {
         }
     }
 
+    /// How long the server asked to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Exchange(error) => error.retry_after(),
+            Self::Explained(explained) => explained.error().retry_after(),
+            _ => None,
+        }
+    }
+
     /// Whether the same call may succeed later without anybody changing something.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::LockTimeout { .. } => true,
+            Self::LockTimeout { .. } | Self::NotRenewed(_) => true,
             Self::AnotherWay(closed) => closed.error.is_retryable(),
             Self::Explained(explained) => explained.error().is_retryable(),
             Self::NotGiven(refused) => refused.error().is_retryable(),

@@ -52,9 +52,11 @@ mod context;
 mod derived;
 mod device;
 mod drive;
+mod early;
 mod environment;
 mod error;
 mod exchange;
+mod failure;
 mod keyring;
 mod listener;
 mod login;
@@ -95,7 +97,9 @@ pub use countersign_store::{
 };
 pub use derived::Derived;
 pub use environment::{Environment, Place, Reach};
-pub use error::{AnotherWay, Error, ExitCategory, Explained, LoginRequired, NoOtherApi, NotGiven};
+pub use error::{
+    AnotherWay, Error, ExitCategory, Explained, LoginRequired, NoOtherApi, NotGiven, TriedBefore,
+};
 pub use exchange::{Exchange, Subject};
 pub use keyring::KeyringProgram;
 pub use login::{Dpop, Login};

@@ -27,9 +27,17 @@ pub struct Provider {
 }
 
 /// Keys, and whether there is a point in fetching them again.
-struct Keys {
+pub(crate) struct Keys {
     set: KeySet,
     settled: bool,
+}
+
+/// An ID token, and what is to be found out about it.
+pub(crate) struct IdTokenCheck<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) token: &'a Secret,
+    pub(crate) expected: &'a id_token::Expected,
+    pub(crate) offset: Offset,
 }
 
 impl Provider {
@@ -146,7 +154,8 @@ impl Provider {
     /// [`Error::Exchange`] when its keys cannot be had.
     pub fn verify(&self, context: &Context, token: &str) -> Result<Verified<Claims>, Error> {
         let unverified = Unverified::<Claims>::parse(token).map_err(Error::Token)?;
-        let claims = self.with_keys(context, |keys| {
+        let keys = self.some_keys(context)?;
+        let claims = self.with_keys(context, &keys, &mut || Ok(()), |keys| {
             unverified.verify(keys, &Algorithm::ALL).map_err(|error| {
                 let stale = error.may_be_stale_keys();
                 (Error::Token(error), stale)
@@ -169,50 +178,86 @@ impl Provider {
         expected: &id_token::Expected,
         offset: Offset,
     ) -> Result<CheckedIdToken, Error> {
+        let check = IdTokenCheck {
+            context,
+            token,
+            expected,
+            offset,
+        };
+        self.check_id_token_with(&check, None, &mut || Ok(()))
+    }
+
+    /// The same with `keys`, if they are at hand. `before_asking` is called before the server is asked for
+    /// any.
+    pub(crate) fn check_id_token_with(
+        &self,
+        check: &IdTokenCheck<'_>,
+        keys: Option<Keys>,
+        before_asking: &mut dyn FnMut() -> Result<(), Error>,
+    ) -> Result<CheckedIdToken, Error> {
+        let IdTokenCheck {
+            context,
+            token,
+            expected,
+            offset,
+        } = check;
         let now = offset.server_time(context.clock().now());
         let unverified = id_token::parse(token)?;
-        let verified = self.with_keys(context, |keys| {
+        let at_hand = keys.or_else(|| self.kept_keys(context).ok().flatten());
+        let keys = if let Some(keys) = at_hand {
+            keys
+        } else {
+            before_asking()?;
+            self.some_keys(context)?
+        };
+        let verified = self.with_keys(context, &keys, before_asking, |keys| {
             id_token::verify(&unverified, keys, expected, now).map_err(|error| {
                 let stale = error.may_be_stale_keys();
                 (error.into(), stale)
             })
         })?;
         Ok(CheckedIdToken {
-            token: token.clone(),
+            token: (*token).clone(),
             identity: Identity::of(&verified),
             expires_at: offset.our_time(verified.expires_at()),
         })
     }
 
-    /// Runs `check` with the server's keys, and once more with newer ones if it says that the keys may
-    /// be out of date.
+    /// Runs `check` with `keys`, and once more with newer ones if it says that the keys may be out of
+    /// date.
     fn with_keys<T>(
         &self,
         context: &Context,
+        keys: &Keys,
+        before_asking: &mut dyn FnMut() -> Result<(), Error>,
         check: impl Fn(&KeySet) -> Result<T, (Error, bool)>,
     ) -> Result<T, Error> {
-        let keys = self.some_keys(context)?;
         match check(&keys.set) {
             Err((_, true)) if !keys.settled => {
+                before_asking()?;
                 check(&self.fetch_keys(context)?).map_err(|(error, _)| error)
             }
             decided => decided.map_err(|(error, _)| error),
         }
     }
 
-    fn some_keys(&self, context: &Context) -> Result<Keys, Error> {
+    /// The server's keys from the cache, if they are fresh there.
+    fn kept_keys(&self, context: &Context) -> Result<Option<Keys>, Error> {
         let now = context.clock().now();
-        let about = self.about_keys()?;
-        let kept = Cache::of(context).fresh::<String>(&about, now);
-        let usable = kept.and_then(|(document, fetched_at)| {
+        let kept = Cache::of(context).fresh::<String>(&self.about_keys()?, now);
+        Ok(kept.and_then(|(document, fetched_at)| {
             let set = KeySet::from_json(document.as_bytes(), ring::provider()).ok()?;
             Some(Keys {
                 set,
                 settled: now.since(fetched_at) < KEYS_COOLDOWN,
             })
-        });
-        if let Some(keys) = usable {
-            return Ok(keys);
+        }))
+    }
+
+    /// The server's keys, from the cache while that is fresh.
+    pub(crate) fn some_keys(&self, context: &Context) -> Result<Keys, Error> {
+        if let Some(kept) = self.kept_keys(context)? {
+            return Ok(kept);
         }
         Ok(Keys {
             set: self.fetch_keys(context)?,

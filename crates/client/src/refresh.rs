@@ -6,26 +6,71 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use countersign_oauth::{ClientCredentialsFlow, Error as ExchangeError, RefreshFlow};
-use countersign_store::{Lock, Origin, Purpose, StoreError};
+use countersign_oauth::{
+    Client, ClientCredentialsFlow, Error as ExchangeError, RefreshFlow, TokenResponse,
+};
+use countersign_store::{Lock, Opened, Origin, Purpose, StoreError};
 
 use crate::context::Opening;
 use crate::drive::{Asleep, Attentive, drive};
+use crate::error::TriedBefore;
+use crate::failure::Failure;
+use crate::provider::IdTokenCheck;
 use crate::run::explained;
-use crate::{Context, Error, LoginRequired, Provider, Secret, Session, SessionName, SignIn};
+use crate::{
+    Clock, Context, Error, LoginRequired, Provider, Secret, Session, SessionName, SignIn, Timestamp,
+};
 
 /// How long one renewal may take, all its requests together.
 pub(crate) const RENEWAL_LIMIT: Duration = Duration::from_secs(35);
 /// How long to wait for another process that is renewing the same session: a little more, so that who
 /// waits does not give up while who works may still succeed.
 pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(40);
+/// How long a renewal may take when there is a token that is still good. Not less: a server may have spent
+/// the refresh token by the time it is given up, and its answer is then lost.
+const BRIDGED_LIMIT: Duration = Duration::from_secs(10);
+/// How long the keys of the server may take of that.
+const KEYS_LIMIT: Duration = Duration::from_secs(5);
+/// Whoever has waited this long for somebody whose renewal failed does not try the same again.
+const LONG_WAIT: Duration = Duration::from_secs(5);
 /// How often to begin again because the session on disk is another than the one that was refused.
 const ATTEMPTS: u32 = 3;
 /// How often to look whether the other process is done: at first, and at most.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const GREATEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Renews the session called `name`, unless `enough` says of what is on disk that it needs no renewal.
+/// When somebody began to want a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since {
+    at: Timestamp,
+    monotonic: Duration,
+}
+
+impl Since {
+    pub(crate) fn now(clock: &dyn Clock) -> Self {
+        Self {
+            at: clock.now(),
+            monotonic: clock.monotonic(),
+        }
+    }
+
+    fn waited(self, clock: &dyn Clock) -> Duration {
+        clock.monotonic().saturating_sub(self.monotonic)
+    }
+}
+
+/// How long a caller who has a token that is still good waits for another who renews the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Not at all: the token is as good as was asked for.
+    No,
+    /// A little: it is not.
+    Briefly,
+}
+
+/// Renews the session called `name`, unless `enough` says of what is on disk that it needs no renewal. For
+/// those who have nothing to go on with: they wait for whoever is at it, and if that takes long and comes
+/// to nothing, they have waited long enough.
 ///
 /// # Errors
 /// [`Error::LoginRequired`] when there is no session, nothing to renew it with, or the server has
@@ -33,55 +78,129 @@ const GREATEST_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) fn renew(
     context: &Context,
     name: &SessionName,
+    since: Since,
     enough: &mut dyn FnMut(&Session) -> bool,
 ) -> Result<Session, Error> {
-    let required = |reason| Error::LoginRequired {
-        session: name.to_string(),
-        reason,
-    };
-    let read = || {
-        context
-            .session(name)?
-            .ok_or_else(|| required(LoginRequired::NoSession))
-    };
-
     // Another process may have renewed it long ago, or be about to: then there is nothing to do.
     let awaited = wait_for_lock_or(context, name, Purpose::Refresh, LOCK_LIMIT, || {
-        let session = read()?;
+        let session = read(context, name)?;
         if enough(&session) {
             return Ok(Some(session));
         }
-        is_renewable(&session, name).map(|()| None)
+        is_renewable(&session, name)?;
+        if since.waited(context.clock()) >= LONG_WAIT
+            && Failure::last(context, name, &session).is_some_and(|last| last.answers(since.at))
+        {
+            return Err(Error::NotRenewed(TriedBefore));
+        }
+        Ok(None)
     })?;
-    let _lock = match awaited {
-        Awaited::Lock(lock) => lock,
-        Awaited::Other(session) => return Ok(session),
-    };
+    match awaited {
+        Awaited::Lock(lock) => under_lock(context, name, &lock, RENEWAL_LIMIT, enough),
+        Awaited::Other(session) => Ok(session),
+    }
+}
 
+/// The same for those who have a token that is still good: `None` when somebody else is at it, or the
+/// server is left alone because it did not answer a moment ago.
+///
+/// # Errors
+/// As [`renew`].
+pub(crate) fn renew_if_free(
+    context: &Context,
+    name: &SessionName,
+    wait: Wait,
+    enough: &mut dyn FnMut(&Session) -> bool,
+) -> Result<Option<Session>, Error> {
+    let limit = match wait {
+        Wait::No => Duration::ZERO,
+        Wait::Briefly => BRIDGED_LIMIT,
+    };
+    let awaited = wait_for_lock_or(context, name, Purpose::Refresh, limit, || {
+        let session = read(context, name)?;
+        if enough(&session) {
+            return Ok(Some(Some(session)));
+        }
+        is_renewable(&session, name)?;
+        let failure = Failure::last(context, name, &session);
+        let rests = failure.is_some_and(|last| last.is_resting(context.clock().now()));
+        Ok(rests.then_some(None))
+    });
+    match awaited {
+        Ok(Awaited::Lock(lock)) => {
+            under_lock(context, name, &lock, BRIDGED_LIMIT, enough).map(Some)
+        }
+        Ok(Awaited::Other(decided)) => Ok(decided),
+        Err(Error::LockTimeout { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn read(context: &Context, name: &SessionName) -> Result<Session, Error> {
+    context
+        .session(name)?
+        .ok_or_else(|| required(name, LoginRequired::NoSession))
+}
+
+fn required(name: &SessionName, reason: LoginRequired) -> Error {
+    Error::LoginRequired {
+        session: name.to_string(),
+        reason,
+    }
+}
+
+/// Renews the session for all who wait for the lock, or leaves them word that it could not be done.
+fn under_lock(
+    context: &Context,
+    name: &SessionName,
+    lock: &Lock,
+    limit: Duration,
+    enough: &mut dyn FnMut(&Session) -> bool,
+) -> Result<Session, Error> {
     // What follows may unlock a keyring. That is not done for somebody who need not.
-    let session = read()?;
+    let session = read(context, name)?;
     if enough(&session) {
         return Ok(session);
     }
     is_renewable(&session, name)?;
+    let renewed = ask_until_settled(context, name, limit, enough);
+    if let Err(error) = &renewed {
+        Failure::now(context, &session, error).note(lock);
+    }
+    renewed
+}
 
-    let hurried = context.hurried(RENEWAL_LIMIT);
+fn ask_until_settled(
+    context: &Context,
+    name: &SessionName,
+    limit: Duration,
+    enough: &mut dyn FnMut(&Session) -> bool,
+) -> Result<Session, Error> {
+    let hurried = context.hurried(limit);
     let open = || {
         context
             .opened(name, Opening::Update)?
-            .ok_or_else(|| required(LoginRequired::NoSession))
+            .ok_or_else(|| required(name, LoginRequired::NoSession))
     };
     let mut opened = open()?;
     let mut attempts = 0;
     loop {
-        let mut session = opened.record;
+        let Opened {
+            record: mut session,
+            mut origin,
+        } = opened;
         if enough(&session) {
             return Ok(session);
         }
         let means = means(&session, name)?;
-        let rejected = match ask(&hurried, &mut session, &means) {
+        let mut keeper = Keeper {
+            context,
+            name,
+            origin: &mut origin,
+        };
+        let rejected = match ask(&hurried, &mut session, &means, &mut keeper) {
             Ok(()) => {
-                return keep(context, name, &opened.origin, session).map_err(|error| match error {
+                return keep(context, name, &origin, session).map_err(|error| match error {
                     Error::Storage(why) => Error::NotKept(why),
                     other => other,
                 });
@@ -93,7 +212,7 @@ pub(crate) fn renew(
         if means.are_of(&opened.record) {
             opened.record.end();
             keep(context, name, &opened.origin, opened.record)?;
-            return Err(required(LoginRequired::Rejected));
+            return Err(required(name, LoginRequired::Rejected));
         }
         // A program that takes no locks has renewed the session, or somebody has signed in again: it
         // is the token that was old, not the session that is over.
@@ -117,12 +236,7 @@ pub(crate) fn keep(
             context.known_vaults().announce(&saved);
             Ok(session.was_in(Some(saved.origin.kept_in())))
         }
-        Err(StoreError::Overtaken { .. }) => {
-            context.session(name)?.ok_or_else(|| Error::LoginRequired {
-                session: name.to_string(),
-                reason: LoginRequired::NoSession,
-            })
-        }
+        Err(StoreError::Overtaken { .. }) => read(context, name),
         Err(error) => Err(Error::Storage(error)),
     }
 }
@@ -142,35 +256,78 @@ impl Means {
     }
 }
 
+/// Where a session is kept while its renewal is under way.
+struct Keeper<'a> {
+    context: &'a Context,
+    name: &'a SessionName,
+    origin: &'a mut Origin,
+}
+
+impl Keeper<'_> {
+    fn keep(&mut self, session: &Session) -> Result<(), Error> {
+        let store = self.context.store();
+        let saved = store.update(self.name, self.origin, session);
+        let saved = saved.map_err(Error::Storage)?;
+        self.context.known_vaults().announce(&saved);
+        *self.origin = saved.origin;
+        Ok(())
+    }
+}
+
 /// Asks the server for new tokens and puts them into the session.
-fn ask(context: &Context, session: &mut Session, means: &Means) -> Result<(), Error> {
+///
+/// From the moment at which a server that rotates its tokens sends its answer, the new refresh token is in
+/// this process alone. So nothing is waited for before it is on disk: the keys that the ID token is
+/// checked with are there before the answer is, or the refresh token is kept before they are asked for.
+fn ask(
+    context: &Context,
+    session: &mut Session,
+    means: &Means,
+    keeper: &mut Keeper<'_>,
+) -> Result<(), Error> {
     let provider = Provider::of_session(context, session)?;
-    let metadata = provider.metadata();
     let client = session.client()?;
+    let keys = session
+        .id_token()
+        .and_then(|_| provider.some_keys(&context.hurried(KEYS_LIMIT)).ok());
     let attentive = Attentive::new(context.transport(), context.clock());
-    let clock = context.clock();
-    let tokens = match means {
-        Means::RefreshToken(token) => {
-            let mut flow = RefreshFlow::new(metadata, &client, token)?;
-            drive(&mut flow, &attentive, clock, &mut Asleep(clock))?
-        }
-        Means::Credentials => {
-            let request = session.request().again()?;
-            let mut flow = ClientCredentialsFlow::new(metadata, &client, &request)?;
-            drive(&mut flow, &attentive, clock, &mut Asleep(clock))?
-        }
-    };
+    let tokens = exchange(
+        context.clock(),
+        session,
+        means,
+        &provider,
+        &client,
+        &attentive,
+    )?;
     let id_token = match &tokens.id_token {
         Some(token) => {
-            let offset = attentive.offset();
-            let checked =
-                provider.check_id_token(context, token, &session.expected(&tokens)?, offset);
+            let expected = session.expected(&tokens)?;
+            let mut kept = false;
+            let checked = provider.check_id_token_with(
+                &IdTokenCheck {
+                    context,
+                    token,
+                    expected: &expected,
+                    offset: attentive.offset(),
+                },
+                keys,
+                &mut || {
+                    let Some(refresh_token) = &tokens.refresh_token else {
+                        return Ok(());
+                    };
+                    kept = true;
+                    keeper.keep(&session.with_refresh_token(refresh_token))
+                },
+            );
             match checked {
                 Ok(checked) => Some(checked),
                 // It says what it must not. Nothing that came with it is believed.
                 Err(error @ Error::Exchange(ExchangeError::IdToken(_)))
                     if !is_unknown_key(&error) =>
                 {
+                    if kept {
+                        keeper.keep(session)?;
+                    }
                     return Err(error);
                 }
                 // It could not be checked. It is as if the server had sent none, which it may: the
@@ -183,6 +340,29 @@ fn ask(context: &Context, session: &mut Session, means: &Means) -> Result<(), Er
     };
     session.renew(tokens, id_token, attentive.last_sent());
     Ok(())
+}
+
+/// The request itself.
+fn exchange(
+    clock: &dyn Clock,
+    session: &Session,
+    means: &Means,
+    provider: &Provider,
+    client: &Client,
+    attentive: &Attentive<'_>,
+) -> Result<TokenResponse, Error> {
+    let metadata = provider.metadata();
+    match means {
+        Means::RefreshToken(token) => {
+            let mut flow = RefreshFlow::new(metadata, client, token)?;
+            drive(&mut flow, attentive, clock, &mut Asleep(clock))
+        }
+        Means::Credentials => {
+            let request = session.request().again()?;
+            let mut flow = ClientCredentialsFlow::new(metadata, client, &request)?;
+            drive(&mut flow, attentive, clock, &mut Asleep(clock))
+        }
+    }
 }
 
 fn is_unknown_key(error: &Error) -> bool {
@@ -202,14 +382,12 @@ pub(crate) fn is_renewable(session: &Session, name: &SessionName) -> Result<(), 
     if session.flow() == Some(SignIn::ClientCredentials) || session.has_refresh_token() {
         return Ok(());
     }
-    Err(Error::LoginRequired {
-        session: name.to_string(),
-        reason: if session.has_ended() {
-            LoginRequired::Rejected
-        } else {
-            LoginRequired::Expired
-        },
-    })
+    let reason = if session.has_ended() {
+        LoginRequired::Rejected
+    } else {
+        LoginRequired::Expired
+    };
+    Err(required(name, reason))
 }
 
 /// Takes a lock of the session, waiting for whoever holds it, but not for ever.

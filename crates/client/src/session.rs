@@ -270,6 +270,13 @@ impl Session {
         }
     }
 
+    /// The same session with another refresh token and nothing else that came with it.
+    pub(crate) fn with_refresh_token(&self, token: &Secret) -> Self {
+        let mut session = self.clone();
+        session.refresh_token = Some(token.clone());
+        session
+    }
+
     /// Takes over who it was from where the provider says it, when there was no ID token.
     pub(crate) fn belongs_to(&mut self, identity: Identity) {
         self.identity = identity;
@@ -356,6 +363,12 @@ impl Session {
     pub fn has_refresh_token(&self) -> bool {
         let here = self.refresh_token.is_some();
         self.apart.map_or(here, |apart| apart.renewable)
+    }
+
+    /// Whether the session can be renewed as things are, and without anybody being asked anything.
+    pub(crate) fn renews_by_itself(&self) -> bool {
+        let as_itself = self.flow == Some(SignIn::ClientCredentials) && !self.ended;
+        (as_itself || self.has_refresh_token()) && self.kept_in != Some(VaultKind::Passphrase)
     }
 
     /// Where the refresh token was when the session was read; `None` when this version does not know

@@ -1,19 +1,18 @@
 //! A token when one is asked for.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use countersign_oauth::{DpopKey, HttpResponse};
 use url::Url;
 
-use crate::refresh;
+use crate::refresh::{self, Since, Wait};
 use crate::session::{BindingKey, Life};
 use crate::{
     Clock, Context, Error, LoginRequired, OtherToken, Secret, Session, SessionName, Timestamp,
 };
+use crate::{early, failure};
 
-/// After a renewal that failed while the kept token is still good, the next is tried this much later.
-const AFTER_FAILURE: Duration = Duration::from_secs(10);
 /// Good for any time at all.
 const ANY: Duration = Duration::ZERO;
 
@@ -54,6 +53,31 @@ enum Kind {
     Id,
 }
 
+/// What there is of the token wanted.
+enum AtHand {
+    /// One that is good for as long as was asked for.
+    Good(Secret),
+    /// The same, but it is time that somebody got the next.
+    Due(Secret),
+    /// One that is good, but not for that long.
+    Short(Secret),
+    /// None that is good.
+    Nothing,
+}
+
+impl AtHand {
+    fn is_enough(&self) -> bool {
+        matches!(self, Self::Good(_) | Self::Due(_))
+    }
+
+    fn token(self) -> Option<Secret> {
+        match self {
+            Self::Good(token) | Self::Due(token) | Self::Short(token) => Some(token),
+            Self::Nothing => None,
+        }
+    }
+}
+
 impl TokenSource {
     /// The tokens of the session called `name`.
     ///
@@ -79,6 +103,10 @@ impl TokenSource {
     /// When the kept one is good for that long, it is answered at once: no network, no lock between
     /// processes, no thread. Otherwise it is renewed, once, whoever else asks at the same time. If
     /// that fails for a reason that may pass, and the kept one is still good at all, it is answered.
+    ///
+    /// Shortly before it would have to be renewed, one of those who ask gets the next one, if the server
+    /// answers within ten seconds; nobody waits for that one. How long before differs from session to
+    /// session. A server that does not answer is then left alone for a while, by all processes.
     ///
     /// # Errors
     /// [`Error::LoginRequired`] when only a person can help. Anything else may pass, and the session
@@ -190,9 +218,10 @@ impl TokenSource {
     /// # Errors
     /// As [`access_token`](Self::access_token), and whatever kept the renewal from succeeding.
     pub fn refresh(&self) -> Result<(), Error> {
+        let since = Since::now(self.context.clock());
         let _one = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.session();
-        let renewed = refresh::renew(&self.context, &self.name, &mut |found: &Session| {
+        let renewed = refresh::renew(&self.context, &self.name, since, &mut |found: &Session| {
             // Another process has just done what is asked for.
             found.access_token() != before.access_token()
         })?;
@@ -238,59 +267,123 @@ impl TokenSource {
     }
 
     fn token(&self, kind: Kind, min_ttl: Duration) -> Result<Secret, Error> {
-        if let Some(answer) = self.current().good(kind, min_ttl, self.context.clock()) {
-            return Ok(answer);
+        let clock = self.context.clock();
+        let at_hand = self.current().at_hand(kind, min_ttl, clock);
+        match at_hand {
+            AtHand::Good(token) => Ok(token),
+            AtHand::Due(token) => self.renewed_early(kind, min_ttl, token),
+            AtHand::Short(_) | AtHand::Nothing => self.renewed(kind, min_ttl),
         }
+    }
+
+    /// The next token, if it is to be had quickly and nobody else is getting it; else the one at hand,
+    /// which is as good as was asked for.
+    fn renewed_early(
+        &self,
+        kind: Kind,
+        min_ttl: Duration,
+        at_hand: Secret,
+    ) -> Result<Secret, Error> {
+        let _one = match self.renewing.try_lock() {
+            Ok(one) => one,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(at_hand),
+        };
+        // Another thread may have been faster.
+        let now = self.current().at_hand(kind, min_ttl, self.context.clock());
+        match now {
+            AtHand::Due(_) if !self.is_resting() => {
+                self.renewed_or(Wait::No, kind, min_ttl, at_hand)
+            }
+            now => Ok(now.token().unwrap_or(at_hand)),
+        }
+    }
+
+    /// The token of a session that has to be renewed for it.
+    fn renewed(&self, kind: Kind, min_ttl: Duration) -> Result<Secret, Error> {
+        let clock = self.context.clock();
+        let since = Since::now(clock);
         let _one = self.renewing.lock().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have renewed it while this one waited.
-        if let Some(answer) = self.current().good(kind, min_ttl, self.context.clock()) {
-            return Ok(answer);
+        let at_hand = self.current().at_hand(kind, min_ttl, clock);
+        match at_hand {
+            AtHand::Good(answer) | AtHand::Due(answer) => return Ok(answer),
+            AtHand::Short(answer) if self.is_resting() => return Ok(answer),
+            AtHand::Short(answer) => return self.renewed_or(Wait::Briefly, kind, min_ttl, answer),
+            AtHand::Nothing => {}
         }
-        let clock = self.context.clock();
-        let (fallback, resting) = {
-            let current = self.current();
-            (
-                current.good(kind, ANY, clock),
-                clock.monotonic() < current.rest_until,
-            )
+        let mut enough = |found: &Session| self.seen(found, kind, min_ttl).is_enough();
+        let renewed = refresh::renew(&self.context, &self.name, since, &mut enough)?;
+        self.adopt(renewed);
+        // What the server has just issued is the best there is, even if it is good for less. It need not
+        // issue an ID token again; then the old one stays, and once that has expired only a login brings
+        // another.
+        self.current()
+            .good(kind, clock)
+            .ok_or_else(|| Error::LoginRequired {
+                session: self.name.to_string(),
+                reason: LoginRequired::Expired,
+            })
+    }
+
+    /// The token of the session once it is renewed, or the one at hand if that cannot be done soon. After a
+    /// failure, nothing is tried for a while.
+    fn renewed_or(
+        &self,
+        wait: Wait,
+        kind: Kind,
+        min_ttl: Duration,
+        at_hand: Secret,
+    ) -> Result<Secret, Error> {
+        let mut enough = |found: &Session| match self.seen(found, kind, min_ttl) {
+            AtHand::Good(_) => true,
+            AtHand::Due(_) => wait == Wait::Briefly,
+            AtHand::Short(_) | AtHand::Nothing => false,
         };
-        if let (Some(answer), true) = (&fallback, resting) {
-            return Ok(answer.clone());
-        }
-        let renewal = refresh::renew(&self.context, &self.name, &mut |found: &Session| {
-            let current = self.current();
-            if found.access_token() == current.session.access_token() {
-                // The same token again: what this process knows of its age holds.
-                return current.good(kind, min_ttl, clock).is_some();
-            }
-            let found = Current::new(found.clone(), clock);
-            found.good(kind, min_ttl, clock).is_some()
-        });
-        match renewal {
-            Ok(session) => {
+        let clock = self.context.clock();
+        match refresh::renew_if_free(&self.context, &self.name, wait, &mut enough) {
+            Ok(Some(session)) => {
                 self.adopt(session);
-                // What the server has just issued is the best there is, even if it is good for less.
-                // It need not issue an ID token again; then the old one stays, and once that has
-                // expired only a login brings another.
-                self.current()
-                    .good(kind, ANY, clock)
-                    .ok_or_else(|| Error::LoginRequired {
-                        session: self.name.to_string(),
-                        reason: LoginRequired::Expired,
-                    })
+                Ok(self.current().good(kind, clock).unwrap_or(at_hand))
             }
-            // The server, or the person, has ended the session: that is no accident to bridge.
-            Err(Error::LoginRequired { session, reason })
-                if matches!(reason, LoginRequired::NoSession | LoginRequired::Rejected) =>
-            {
-                Err(Error::LoginRequired { session, reason })
-            }
+            Ok(None) => Ok(at_hand),
             Err(error) => {
-                let answer = fallback.ok_or(error)?;
-                self.current().rest_until = clock.monotonic() + AFTER_FAILURE;
-                Ok(answer)
+                let mut current = self.current();
+                let left = current.left(kind, clock).unwrap_or_default();
+                current.rest_until = clock.monotonic() + failure::rest(left, &error);
+                drop(current);
+                // Somebody has ended the session, and that is no accident to bridge. But while a token is
+                // as good as was asked for, it is given out by a process that starts now and reads it,
+                // and so it is here.
+                match error {
+                    Error::LoginRequired {
+                        reason: LoginRequired::NoSession,
+                        ..
+                    } => Err(error),
+                    Error::LoginRequired {
+                        reason: LoginRequired::Rejected,
+                        ..
+                    } if wait == Wait::Briefly => Err(error),
+                    _ => Ok(at_hand),
+                }
             }
         }
+    }
+
+    /// What there is of the token wanted in a session that was just read.
+    fn seen(&self, found: &Session, kind: Kind, min_ttl: Duration) -> AtHand {
+        let clock = self.context.clock();
+        let current = self.current();
+        if found.access_token() == current.session.access_token() {
+            // The same token again: what this process knows of its age holds.
+            return current.at_hand(kind, min_ttl, clock);
+        }
+        drop(current);
+        Current::new(found.clone(), clock).at_hand(kind, min_ttl, clock)
+    }
+
+    fn is_resting(&self) -> bool {
+        self.context.clock().monotonic() < self.current().rest_until
     }
 
     pub(crate) fn adopt(&self, session: Session) {
@@ -313,28 +406,71 @@ impl Current {
         }
     }
 
-    /// The token wanted, if there is one and it is good for `min_ttl`.
-    fn good(&self, kind: Kind, min_ttl: Duration, clock: &dyn Clock) -> Option<Secret> {
-        let (token, life) = match kind {
-            Kind::Access => (
-                Some(self.session.access_token()),
-                Some(self.session.access_token_life()),
-            ),
-            Kind::Id => (self.session.id_token(), self.session.id_token_life()),
+    /// The token wanted, if there is one that is good at all.
+    fn good(&self, kind: Kind, clock: &dyn Clock) -> Option<Secret> {
+        self.at_hand(kind, ANY, clock).token()
+    }
+
+    fn at_hand(&self, kind: Kind, min_ttl: Duration, clock: &dyn Clock) -> AtHand {
+        let Some(token) = self.token(kind) else {
+            return AtHand::Nothing;
         };
-        let (Some(by_day), Some(when_read), Some(length)) = (
-            life.and_then(|life| life.left(clock.now())),
-            life.and_then(|life| life.left(self.read_at)),
-            life.and_then(Life::length),
-        ) else {
-            return token.cloned();
+        let token = || token.clone();
+        let life = self.life(kind);
+        let (Some(left), Some(life), Some(length)) =
+            (self.left(kind, clock), life, life.and_then(Life::length))
+        else {
+            return AtHand::Good(token());
         };
+        // More than half is not to be had.
+        let wanted = min_ttl.min(length / 2);
+        if left.is_zero() {
+            AtHand::Nothing
+        } else if left < wanted {
+            AtHand::Short(token())
+        } else if left < wanted + early::greatest_lead(length)
+            && left < wanted + self.lead(kind, life)
+        {
+            AtHand::Due(token())
+        } else {
+            AtHand::Good(token())
+        }
+    }
+
+    /// How much earlier than it would have to be the session is renewed for this token.
+    fn lead(&self, kind: Kind, life: Life) -> Duration {
+        let session = &self.session;
+        // An ID token that the last renewal did not bring will not come with the next.
+        let would_come = kind == Kind::Access || life.obtained_at() >= session.obtained_at();
+        if would_come && session.renews_by_itself() {
+            early::lead(session.access_token(), life)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// How long the token wanted is still good; `None` when nobody knows.
+    fn left(&self, kind: Kind, clock: &dyn Clock) -> Option<Duration> {
+        let life = self.life(kind)?;
+        let (by_day, when_read) = (life.left(clock.now())?, life.left(self.read_at)?);
         // Both clocks must agree that there is time left: the time of day may have been set back
         // since the session was read, and the monotonic clock may have stood still.
         let passed = clock.monotonic().saturating_sub(self.read_at_monotonic);
-        let left = by_day.min(when_read.saturating_sub(passed));
-        let wanted = min_ttl.min(length / 2);
-        (left >= wanted && !left.is_zero()).then(|| token.cloned())?
+        Some(by_day.min(when_read.saturating_sub(passed)))
+    }
+
+    fn token(&self, kind: Kind) -> Option<&Secret> {
+        match kind {
+            Kind::Access => Some(self.session.access_token()),
+            Kind::Id => self.session.id_token(),
+        }
+    }
+
+    fn life(&self, kind: Kind) -> Option<Life> {
+        match kind {
+            Kind::Access => Some(self.session.access_token_life()),
+            Kind::Id => self.session.id_token_life(),
+        }
     }
 }
 

@@ -113,9 +113,9 @@ fn a_cached_token_starts_no_thread() {
 #[test]
 fn a_token_is_renewed_when_too_little_is_left() {
     let world = World::signed_in();
-    world.clock.pass(530);
+    world.clock.pass(380);
     assert_eq!(access(&world).unwrap(), "secret-access-1");
-    world.clock.pass(20);
+    world.clock.pass(170);
     assert_eq!(access(&world).unwrap(), "secret-access-2");
     assert_eq!(access(&world).unwrap(), "secret-access-2");
     assert_eq!(renewals(&world), 1);
@@ -266,6 +266,8 @@ fn nothing_that_may_pass_clears_a_session() {
         Fault::Transport(TransportError::Malformed { reason: reason() }),
         Fault::Answer(500, json!({})),
         Fault::Answer(503, json!({ "error": "temporarily_unavailable" })),
+        Fault::Answer(400, json!({ "error": "temporarily_unavailable" })),
+        Fault::Answer(400, json!({ "error": "server_error" })),
         Fault::Answer(429, json!({ "error": "slow_down" })),
         Fault::Answer(401, json!({ "error": "invalid_client" })),
         Fault::Answer(400, json!({ "error": "invalid_scope" })),
@@ -274,6 +276,12 @@ fn nothing_that_may_pass_clears_a_session() {
         Fault::Answer(400, json!({ "error": "unauthorized_client" })),
         Fault::Answer(200, json!({})),
         Fault::Text(502, "<html>bad gateway</html>"),
+        Fault::Text(500, "<html>invalid_grant: the database is away</html>"),
+        Fault::Text(
+            400,
+            "<html><body>{\"error\":\"invalid_grant\"}</body></html>",
+        ),
+        Fault::Text(429, "invalid_grant"),
         Fault::Text(200, "<html>sign in to this network</html>"),
         Fault::Text(200, ""),
         Fault::Text(200, "{\"access_token\":"),

@@ -1,6 +1,8 @@
 //! Locks between processes, one file each beside the records.
 
 use std::fs::{File, TryLockError};
+use std::io::Read as _;
+use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::OFlags;
 
@@ -36,6 +38,27 @@ pub struct Lock {
     file: File,
 }
 
+/// The longest note, in bytes.
+const NOTE_BYTES: usize = 128;
+
+impl Lock {
+    /// Leaves a note in the lock's file, for whoever comes after and for those who wait: a word on how
+    /// it went, in place of the last one.
+    ///
+    /// A note may be lost or torn, and is put on disk when the system likes. Nothing may depend on it
+    /// but how long somebody waits.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is longer than a note may be.
+    pub fn leave_note(&self, note: &str) -> std::io::Result<()> {
+        if note.len() > NOTE_BYTES {
+            return Err(std::io::ErrorKind::InvalidInput.into());
+        }
+        self.file.write_all_at(note.as_bytes(), 0)?;
+        self.file.set_len(note.len() as u64)
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing the file is not enough: a child process that was being started when the lock was
@@ -50,7 +73,7 @@ pub(crate) fn try_take(
     key: &Key,
     purpose: Purpose,
 ) -> Result<Option<Lock>, StoreError> {
-    let name = format!("{key}.{}", purpose.suffix());
+    let name = file_name(key, purpose);
     let file = open(directory, &name)?;
     file::check_private(directory, &name, &file)?;
     match file.try_lock() {
@@ -62,6 +85,24 @@ pub(crate) fn try_take(
             source,
         }),
     }
+}
+
+/// The note that was left in the lock's file last, whoever holds the lock now; `None` when there is none
+/// that can be read.
+pub(crate) fn note(directory: &Directory, key: &Key, purpose: Purpose) -> Option<String> {
+    let name = file_name(key, purpose);
+    let file = directory.open_entry(&name, OFlags::RDONLY).ok()??;
+    file::check_private(directory, &name, &file).ok()?;
+    let mut note = String::new();
+    let read = file
+        .take(NOTE_BYTES as u64)
+        .read_to_string(&mut note)
+        .ok()?;
+    (read > 0).then_some(note)
+}
+
+fn file_name(key: &Key, purpose: Purpose) -> String {
+    format!("{key}.{}", purpose.suffix())
 }
 
 /// Opens the lock file, making it if need be. Another process may make it at the same moment.

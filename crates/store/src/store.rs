@@ -222,6 +222,13 @@ impl FileStore {
         let directory = Directory::open_or_create(&self.path)?;
         lock::try_take(&directory, key, purpose)
     }
+
+    /// The note that a holder of the lock left last ([`Lock::leave_note`]). Takes no lock, and believes
+    /// nothing that it cannot read.
+    pub fn lock_note(&self, key: &Key, purpose: Purpose) -> Option<String> {
+        let directory = Directory::open(&self.path).ok()??;
+        lock::note(&directory, key, purpose)
+    }
 }
 
 fn file_name(key: &Key) -> String {

@@ -179,3 +179,22 @@ fn a_lock_file_that_is_a_link_or_open_to_others_is_refused() {
     let refused = store.try_lock(&key(), Purpose::Refresh);
     assert!(matches!(refused, Err(StoreError::WrongMode { .. })));
 }
+
+#[test]
+fn a_note_is_read_without_the_lock_and_replaces_the_one_before() {
+    let (_parent, store) = with_record();
+    let note = || store.lock_note(&key(), Purpose::Refresh);
+    assert_eq!(note(), None);
+    let lock = store.try_lock(&key(), Purpose::Refresh).unwrap().unwrap();
+    assert_eq!(note(), None);
+    lock.leave_note("a longer note\n").unwrap();
+    lock.leave_note("a note\n").unwrap();
+    assert_eq!(note().as_deref(), Some("a note\n"));
+    assert!(lock.leave_note(&"x".repeat(129)).is_err());
+    drop(lock);
+    assert_eq!(note().as_deref(), Some("a note\n"));
+    assert_eq!(store.lock_note(&key(), Purpose::Login), None);
+    // What others may write is not believed.
+    chmod(&path_in(&store, "default.lock"), 0o666);
+    assert_eq!(note(), None);
+}

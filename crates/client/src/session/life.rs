@@ -19,6 +19,19 @@ pub(crate) struct Life {
 }
 
 impl Life {
+    #[cfg(test)]
+    pub(crate) fn new(obtained_at: Timestamp, expires_at: Option<Timestamp>) -> Self {
+        Self {
+            obtained_at,
+            expires_at,
+        }
+    }
+
+    /// When the token was asked for.
+    pub(crate) fn obtained_at(self) -> Timestamp {
+        self.obtained_at
+    }
+
     /// How much is left at `now`; `None` when nobody knows.
     pub(crate) fn left(self, now: Timestamp) -> Option<Duration> {
         // The clock has been set back since: how much time really passed, nobody knows.

@@ -71,6 +71,11 @@ impl SessionStore {
         self.files.try_lock(key, purpose)
     }
 
+    /// The note that a holder of the lock left last ([`Lock::leave_note`]).
+    pub fn lock_note(&self, key: &Key, purpose: Purpose) -> Option<String> {
+        self.files.lock_note(key, purpose)
+    }
+
     /// Reads the clear part of a session: one file, no lock, no vault.
     ///
     /// # Errors
