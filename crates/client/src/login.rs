@@ -9,9 +9,10 @@ use countersign_oauth::{EndpointOverrides, Issuer};
 use countersign_store::StoreError;
 
 use crate::accounts::Placing;
+use crate::run::{self, Occasion};
 use crate::{
     Browser, Context, Environment, Error, LoginRequired, Prompt, Redirect, Secret, Session,
-    SessionName, SignIn, TokenSource, run,
+    SessionName, SignIn, TokenSource,
 };
 
 /// Whether tokens are bound to a key (RFC 9449).
@@ -307,7 +308,8 @@ impl Login {
     /// The way to sign in is the one asked for, or the first that is open here ([`SignIn::Auto`]). If it
     /// turns out to be closed and another is open, [`Prompt::offer`] is asked.
     ///
-    /// If another process is signing in to the same session, waits for it and takes over its result.
+    /// If another process is signing in to the same session, waits for it and takes over its result; if
+    /// there is none, signs in itself.
     ///
     /// # Errors
     /// [`Error::Exchange`] when the server is out of reach, says no, or breaks the protocol;
@@ -316,22 +318,30 @@ impl Login {
     /// [`Error::Storage`] when the session cannot be kept, as far as possible before anybody is
     /// bothered.
     pub fn run(&self, prompt: &mut dyn Prompt) -> Result<Session, Error> {
-        run::run(self, prompt)
+        run::run(self, prompt, Occasion::Asked)
     }
 
     /// The tokens of the session there is, or of a new login when there is none that can be used.
     ///
+    /// Of any number of callers and processes that need one at the same time, one signs a person in, and
+    /// the others wait for the result. If there is none, they end with [`Error::LoginRequired`]: nobody
+    /// who did not answer the first window wants to see the others.
+    ///
     /// # Errors
     /// As [`run`](Self::run) and [`TokenSource::access_token`].
     pub fn ensure(&self, prompt: &mut dyn Prompt) -> Result<TokenSource, Error> {
-        let usable = self.token_source().and_then(|tokens| {
+        let tokens = self.token_source();
+        let found = tokens.as_ref().ok().map(|it| it.session().signed_in_at());
+        let usable = tokens.and_then(|tokens| {
             tokens.access_token(Duration::ZERO)?;
             Ok(tokens)
         });
         match usable {
             // A damaged session has been set aside and is in nobody's way.
-            Err(Error::LoginRequired { .. } | Error::Storage(StoreError::Damaged { .. })) => {
-                self.run(prompt)?;
+            Err(
+                why @ (Error::LoginRequired { .. } | Error::Storage(StoreError::Damaged { .. })),
+            ) => {
+                run::run(self, prompt, Occasion::Needed { found, why })?;
                 self.token_source()
             }
             decided => decided,

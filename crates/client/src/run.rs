@@ -13,27 +13,56 @@ use crate::error::{AnotherWay, Explained};
 use crate::person::TICK;
 use crate::plan::Circumstances;
 use crate::{
-    Context, Error, Fallback, Login, Notice, Prompt, Session, SessionName, SignIn, browser, code,
-    device, service, vaults,
+    Context, Error, Fallback, Login, Notice, Prompt, Session, SessionName, SignIn, Timestamp,
+    browser, code, device, service, vaults,
 };
 
 /// How long to wait for another process that is signing in to the same session, when the caller has
 /// no limit: as long as a device code usually lives.
 const OTHER_LOGIN_LIMIT: Duration = Duration::from_secs(600);
 
+/// What a login is run for.
+#[derive(Debug)]
+pub(crate) enum Occasion {
+    /// Somebody wants to sign in.
+    Asked,
+    /// A program cannot do without a session, and found none that can be used.
+    Needed {
+        /// When the person of the one it found had signed in.
+        found: Option<Timestamp>,
+        /// What is wrong with it.
+        why: Error,
+    },
+}
+
 /// Signs in and keeps the session.
-pub(crate) fn run(login: &Login, prompt: &mut dyn Prompt) -> Result<Session, Error> {
+///
+/// Whoever signs in meanwhile does it for all who wait: theirs is taken if it is what was asked for. If
+/// theirs comes to nothing, a person who asked to sign in gets their turn, and a program that only needs
+/// a session does not open the next window.
+pub(crate) fn run(
+    login: &Login,
+    prompt: &mut dyn Prompt,
+    occasion: Occasion,
+) -> Result<Session, Error> {
     let context = login.made_context()?;
     let name = login.name()?;
-    let begun = context.clock().now();
+    let before = match &occasion {
+        Occasion::Asked => look_at_existing(&context, &name, prompt)?.map(|it| it.signed_in_at()),
+        Occasion::Needed { found, .. } => *found,
+    };
 
     // Taking the lock writes to the directory: if that cannot be done, it shows before a person has
     // approved something that is then lost.
     let (_lock, waited) = take_login_lock(login, &context, &name, prompt)?;
     let existing = look_at_existing(&context, &name, prompt)?;
-    let theirs = existing.filter(|session| waited && session.signed_in_at() >= begun);
-    if let Some(session) = theirs.filter(|session| is_what_was_asked(login, session)) {
-        return Ok(session);
+    let theirs = existing
+        .filter(|session| Some(session.signed_in_at()) != before && !session.has_ended())
+        .filter(|session| is_what_was_asked(login, session));
+    match (theirs, occasion) {
+        (Some(session), _) => return Ok(session),
+        (None, Occasion::Needed { why, .. }) if waited => return Err(why),
+        _ => {}
     }
     context.store().check_room(&name).map_err(Error::Storage)?;
     // A keyring that wants a password asks for it now, and not after somebody has approved.
