@@ -19,6 +19,7 @@ mod token;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -129,6 +130,18 @@ impl Provider {
             .push(Box::new(check));
     }
 
+    /// Looks at each successful answer of an endpoint before it is sent: the provider has acted on the
+    /// request, whatever the client hears of it.
+    pub fn deliver<F>(&self, endpoint: Endpoint, deliver: F)
+    where
+        F: FnMut(&Request, Reply) -> Reply + Send,
+        F: 'static,
+    {
+        lock(&self.state)
+            .deliveries
+            .insert(endpoint, Box::new(deliver));
+    }
+
     /// Changes the header and claims of each ID token before it is signed.
     pub fn edit_id_token<F>(&self, edit: F)
     where
@@ -191,6 +204,17 @@ impl Provider {
         lock(&self.state).refresh_tokens_stay = true;
     }
 
+    /// Ends a whole login when a refresh token is used a second time, unless that is within `grace` of the
+    /// first and nobody has used the one it brought: then it brings that one again.
+    pub fn revoke_on_reuse(&self, grace: Duration) {
+        lock(&self.state).grace = Some(grace);
+    }
+
+    /// How many logins were ended because a refresh token was used a second time.
+    pub fn reuses(&self) -> usize {
+        lock(&self.state).reuses
+    }
+
     /// Lets clients in only if they prove in this way who they are.
     pub fn demand_authentication(&self, authentication: ClientAuthentication) {
         let mut state = lock(&self.state);
@@ -233,12 +257,14 @@ impl Provider {
         lock(&self.state).always.insert(endpoint, reply);
     }
 
-    /// Behaves again at this endpoint: takes back `first`, `always`, `check` and `edit`.
+    /// Behaves again at this endpoint: takes back `first`, `always`, `check`, `edit` and
+    /// `deliver`.
     pub fn behave(&self, endpoint: Endpoint) {
         let mut state = lock(&self.state);
         state.first.remove(&endpoint);
         state.always.remove(&endpoint);
         state.checks.remove(&endpoint);
+        state.deliveries.remove(&endpoint);
         state.edits.remove(&endpoint);
     }
 }

@@ -1,7 +1,7 @@
 //! What the provider knows, and its answer to one request.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ type Edit = Box<dyn FnMut(&mut Value) + Send>;
 type EditToken = Box<dyn FnMut(&mut Value, &mut Value) + Send>;
 type EditResponse = Box<dyn FnMut(&mut Parameters) + Send>;
 type Check = Box<dyn FnMut(&Request) -> Option<Reply> + Send>;
+type Delivery = Box<dyn FnMut(&Request, Reply) -> Reply + Send>;
 
 pub(super) struct State {
     pub(super) issuer: String,
@@ -34,12 +35,20 @@ pub(super) struct State {
     pub(super) pushed: HashMap<String, Parameters>,
     pub(super) denial: Option<Parameters>,
     pub(super) refresh_tokens: HashMap<String, Grant>,
+    /// Refresh tokens that were replaced.
+    pub(super) spent: HashMap<String, Spent>,
+    /// How long a spent token brings its successor again; after that it ends the whole login. `None`: it
+    /// is refused, and nothing else happens.
+    pub(super) grace: Option<Duration>,
+    /// How many logins were ended by a token that was used again.
+    pub(super) reuses: usize,
     /// Access tokens that are good only with the key of this thumbprint.
     pub(super) bound: HashMap<String, String>,
     /// The `jti` of every proof so far.
     pub(super) proofs: HashSet<String>,
     pub(super) secrets: Vec<String>,
     pub(super) checks: HashMap<Endpoint, Vec<Check>>,
+    pub(super) deliveries: HashMap<Endpoint, Delivery>,
     pub(super) edits: HashMap<Endpoint, Vec<Edit>>,
     pub(super) id_token_edits: Vec<EditToken>,
     pub(super) response_edits: Vec<EditResponse>,
@@ -56,6 +65,13 @@ pub(super) struct Grant {
     pub(super) polls: usize,
     /// Of the key that the tokens are bound to.
     pub(super) thumbprint: Option<String>,
+}
+
+/// What became of a refresh token.
+#[derive(Clone, Debug)]
+pub(super) struct Spent {
+    pub(super) successor: String,
+    pub(super) at: Instant,
 }
 
 /// An OAuth error (RFC 6749, section 5.2).
@@ -83,10 +99,14 @@ impl State {
             pushed: HashMap::new(),
             denial: None,
             refresh_tokens: HashMap::new(),
+            spent: HashMap::new(),
+            grace: None,
+            reuses: 0,
             bound: HashMap::new(),
             proofs: HashSet::new(),
             secrets: Vec::new(),
             checks: HashMap::new(),
+            deliveries: HashMap::new(),
             edits: HashMap::new(),
             id_token_edits: Vec::new(),
             response_edits: Vec::new(),
@@ -133,10 +153,13 @@ impl State {
                     edit(&mut body);
                 }
                 let created = endpoint == Endpoint::PushedAuthorization;
-                let reply = Reply::json(if created { 201 } else { 200 }, &body)
+                let mut reply = Reply::json(if created { 201 } else { 200 }, &body)
                     .with_header("cache-control", "no-store");
-                match nonce {
-                    Some(nonce) => reply.with_header("dpop-nonce", &nonce),
+                if let Some(nonce) = nonce {
+                    reply = reply.with_header("dpop-nonce", &nonce);
+                }
+                match self.deliveries.get_mut(&endpoint) {
+                    Some(deliver) => deliver(request, reply),
                     None => reply,
                 }
             }

@@ -403,3 +403,43 @@ fn an_rsa_key_signs_what_its_public_half_verifies() {
         )
         .unwrap();
 }
+
+#[test]
+fn a_token_that_is_used_again_brings_the_same_successor_in_its_grace_and_then_ends_the_login() {
+    let provider = Provider::start();
+    let refresh = |token: &Value| {
+        let form = format!(
+            "client_id=cli&grant_type=refresh_token&refresh_token={}",
+            token.as_str().unwrap()
+        );
+        ask(&provider, Endpoint::Token, &form)
+    };
+    let (_, first) = device_login(&provider);
+    provider.revoke_on_reuse(Duration::from_secs(3600));
+    let (_, second) = refresh(&first["refresh_token"]);
+    let (status, again) = refresh(&first["refresh_token"]);
+    assert_eq!(status, 200);
+    assert_eq!(again["refresh_token"], second["refresh_token"]);
+    assert_ne!(again["access_token"], second["access_token"]);
+    // Once the successor was used, nobody can have missed it.
+    let (_, third) = refresh(&second["refresh_token"]);
+    assert_eq!(refresh(&first["refresh_token"]).0, 400);
+    assert_eq!(provider.reuses(), 1);
+    assert_eq!(refresh(&third["refresh_token"]).0, 400);
+
+    let (_, first) = device_login(&provider);
+    provider.revoke_on_reuse(Duration::ZERO);
+    let (_, second) = refresh(&first["refresh_token"]);
+    assert_eq!(refresh(&first["refresh_token"]).0, 400);
+    assert_eq!(refresh(&second["refresh_token"]).0, 400);
+    assert_eq!(provider.reuses(), 2);
+}
+
+#[test]
+fn an_answer_can_be_lost_after_the_provider_has_acted() {
+    let provider = Provider::start();
+    provider.deliver(Endpoint::Token, |_, reply| reply.cut_after(10));
+    assert_eq!(device_login(&provider).1, Value::Null);
+    let secrets = provider.secrets();
+    assert!(secrets.iter().any(|it| it.starts_with("secret-refresh")));
+}

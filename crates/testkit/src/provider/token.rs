@@ -1,8 +1,10 @@
 //! The token endpoint: every grant ends here.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
-use super::state::{Grant, State, refused, unix_now};
+use super::state::{Grant, Spent, State, refused, unix_now};
 use super::{ClientAuthentication, Endpoint};
 use crate::signing::at_hash;
 use crate::{Reply, Request};
@@ -29,19 +31,29 @@ impl State {
             }
             "refresh_token" => {
                 let token = need("refresh_token")?;
-                let mut grant = self
-                    .refresh_tokens
-                    .remove(&token)
-                    .filter(|grant| grant.thumbprint == thumbprint)
-                    .ok_or_else(|| refused(400, "invalid_grant"))?;
-                grant.nonce = None;
+                if let Some(successor) = self.told_again(&token) {
+                    let grant = self.renewable(&successor, thumbprint.as_deref())?;
+                    let (access_token, id_token) = self.access_and_id_token(&grant);
+                    let body = body(&grant, &access_token, &id_token, Some(&successor));
+                    self.refresh_tokens.insert(successor, grant);
+                    return Ok(body);
+                }
+                let grant = self.renewable(&token, thumbprint.as_deref())?;
                 if self.refresh_tokens_stay {
                     let (access_token, id_token) = self.access_and_id_token(&grant);
                     let body = body(&grant, &access_token, &id_token, None);
                     self.refresh_tokens.insert(token, grant);
                     return Ok(body);
                 }
-                Ok(self.tokens(&grant))
+                let body = self.tokens(&grant);
+                if let Some(successor) = body.get("refresh_token").and_then(Value::as_str) {
+                    let spent = Spent {
+                        successor: successor.to_owned(),
+                        at: Instant::now(),
+                    };
+                    self.spent.insert(token, spent);
+                }
+                Ok(body)
             }
             "client_credentials" if self.demands.authentication != ClientAuthentication::None => {
                 Ok(json!({
@@ -63,6 +75,34 @@ impl State {
             }
             _ => Err(refused(400, "unsupported_grant_type")),
         }
+    }
+
+    /// The grant of a refresh token that is good, which is then spent.
+    fn renewable(&mut self, token: &str, thumbprint: Option<&str>) -> Result<Grant, Reply> {
+        let found = self.refresh_tokens.remove(token);
+        let mut grant = found
+            .filter(|grant| grant.thumbprint.as_deref() == thumbprint)
+            .ok_or_else(|| refused(400, "invalid_grant"))?;
+        grant.nonce = None;
+        Ok(grant)
+    }
+
+    /// The successor of a spent token that is still in its grace. One that is not ends its login, however
+    /// often it was renewed since, if the provider is that strict.
+    fn told_again(&mut self, token: &str) -> Option<String> {
+        let (grace, spent) = (self.grace?, self.spent.get(token)?);
+        let successor = spent.successor.clone();
+        if spent.at.elapsed() <= grace && self.refresh_tokens.contains_key(&successor) {
+            return Some(successor);
+        }
+        let mut last = successor;
+        while let Some(next) = self.spent.get(&last) {
+            last.clone_from(&next.successor);
+        }
+        if self.refresh_tokens.remove(&last).is_some() {
+            self.reuses += 1;
+        }
+        None
     }
 
     fn poll(&mut self, device_code: &str) -> Result<Grant, Reply> {
