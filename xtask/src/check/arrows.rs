@@ -87,6 +87,18 @@ const HOUSE: &[Room] = &[
                   people; nobody links it, because of what it links",
     },
     Room {
+        package: "countersign-gateway",
+        floor: 3,
+        may_use: &[
+            "countersign-jose",
+            "countersign-oauth",
+            "countersign-policy",
+            "countersign-resource",
+        ],
+        because: "the gateway is a user of the resource crate like any other service, and must not \
+                  carry the issuer whose tokens it judges",
+    },
+    Room {
         package: "countersign-demo",
         floor: 4,
         may_use: &["countersign-jose", "countersign-resource"],

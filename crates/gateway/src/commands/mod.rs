@@ -1,0 +1,18 @@
+//! One file for each command. Nothing here decides about a request.
+
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod run;
+
+use std::io::Write as _;
+
+/// Writes to stdout what was asked for.
+pub(crate) fn print(text: &str) {
+    // A reader that has gone has read enough.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Tells the operator a line.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

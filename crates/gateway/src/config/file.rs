@@ -1,0 +1,218 @@
+//! The file as it is written: tables, keys and their types. Every key is named here, and no other is
+//! taken.
+//!
+//! Not responsible for what the values mean together; that is `check`.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::text::{Bytes, Span};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) listen: Listen,
+    pub(super) tls: Option<Tls>,
+    #[serde(default)]
+    pub(super) issuer: Vec<Spanned<Issuer>>,
+    #[serde(default)]
+    pub(super) upstream: Vec<Spanned<Upstream>>,
+    #[serde(default)]
+    pub(super) route: Vec<Spanned<Route>>,
+    #[serde(default)]
+    pub(super) identity: Identity,
+    #[serde(default)]
+    pub(super) limits: Limits,
+    pub(super) audit: Option<Audit>,
+    #[serde(default)]
+    pub(super) forwarded: Forwarded,
+    #[serde(default)]
+    pub(super) metrics: Metrics,
+}
+
+/// One value or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged, expecting = "a text or a list of texts")]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(super) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listen {
+    pub(super) address: Spanned<OneOrMany>,
+    /// The origins by which callers know the gateway.
+    pub(super) origin: Option<Spanned<OneOrMany>>,
+    /// `/healthz`, `/readyz`, `/metrics` and the identity keys.
+    pub(super) admin: Option<Spanned<String>>,
+    pub(super) workers: Option<Spanned<usize>>,
+    #[serde(default)]
+    pub(super) h2c: bool,
+    pub(super) drain: Option<Span>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    pub(super) certificates: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Issuer {
+    pub(super) url: String,
+    pub(super) audience: OneOrMany,
+    pub(super) profile: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) longest_staleness: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    /// HTTP/1.1, or what ALPN chooses over TLS.
+    #[default]
+    Auto,
+    Http1,
+    Http2,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Host {
+    #[default]
+    Caller,
+    Upstream,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upstream {
+    pub(super) name: String,
+    pub(super) address: OneOrMany,
+    #[serde(default)]
+    pub(super) protocol: Protocol,
+    #[serde(default)]
+    pub(super) host: Host,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) audience: Option<String>,
+    pub(super) connect_time: Option<Span>,
+    pub(super) answer_time: Option<Span>,
+    pub(super) idle_time: Option<Span>,
+    pub(super) total_time: Option<Span>,
+    pub(super) keep: Option<usize>,
+    pub(super) keep_time: Option<Span>,
+    pub(super) health: Option<Health>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Health {
+    pub(super) path: String,
+    pub(super) interval: Option<Span>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Pass {
+    Assertion,
+    Headers,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the file")]
+pub(super) struct Route {
+    pub(super) name: Option<String>,
+    pub(super) path: String,
+    pub(super) methods: Option<Vec<String>>,
+    pub(super) upstream: String,
+    #[serde(default)]
+    pub(super) public: bool,
+    pub(super) scopes: Option<Vec<String>>,
+    pub(super) issuers: Option<Vec<String>>,
+    pub(super) acr: Option<Vec<String>>,
+    pub(super) max_age: Option<Span>,
+    #[serde(default)]
+    pub(super) sender_constrained: bool,
+    pub(super) identity: Option<Vec<Pass>>,
+    #[serde(default)]
+    pub(super) forward_token: bool,
+    #[serde(default)]
+    pub(super) websocket: bool,
+    pub(super) max_body: Option<Bytes>,
+    pub(super) total_time: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Identity {
+    pub(super) key_file: Option<PathBuf>,
+    pub(super) lifetime: Option<Span>,
+    pub(super) header: Option<String>,
+    pub(super) prefix: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub(super) connections: Option<usize>,
+    pub(super) handshake_time: Option<Span>,
+    pub(super) head_time: Option<Span>,
+    pub(super) head_bytes: Option<Bytes>,
+    pub(super) headers: Option<usize>,
+    pub(super) body: Option<Bytes>,
+    pub(super) body_idle_time: Option<Span>,
+    pub(super) streams: Option<u32>,
+    pub(super) leeway: Option<Span>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Audit {
+    pub(super) file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) stdout: bool,
+    #[serde(default)]
+    pub(super) query: bool,
+    #[serde(default)]
+    pub(super) danger_lossy: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Forwarded {
+    #[serde(default)]
+    pub(super) trust: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Metrics {
+    #[serde(default = "yes")]
+    pub(super) routes: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { routes: true }
+    }
+}
+
+fn yes() -> bool {
+    true
+}

@@ -1,0 +1,277 @@
+//! The configuration: one TOML file, read, checked as a whole, and only then used.
+//!
+//! A file counts entirely or not at all. Unknown keys are errors with their line and the key that was
+//! probably meant. Secrets stand in files of their own, which the configuration names.
+//!
+//! Not responsible for doing any of it: what is here holds no socket, key or cache.
+
+mod check;
+mod cidr;
+mod explain;
+mod file;
+mod suggest;
+mod text;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_resource::TokenProfile;
+use http::uri::Authority;
+use http::{HeaderName, Method};
+use url::Url;
+
+pub use cidr::{Cidr, CidrProblem};
+pub use explain::explain;
+pub(crate) use explain::sentence;
+
+use crate::problem::Problem;
+use crate::route::{Pattern, Table};
+
+/// A file far beyond what a person writes is not read into memory.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) listen: Listen,
+    pub(crate) tls: Option<TlsFiles>,
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) table: Table,
+    pub(crate) identity: Identity,
+    pub(crate) limits: Limits,
+    pub(crate) audit: Option<Audit>,
+    pub(crate) trust: Vec<Cidr>,
+    pub(crate) metrics: Metrics,
+    /// What is allowed and may still not be meant.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Where callers come in. Fixed for the life of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listen {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) workers: usize,
+    /// Whether HTTP/2 without TLS is taken from those who begin with it.
+    pub(crate) h2c: bool,
+    /// How long running requests have at the end.
+    pub(crate) drain: Duration,
+    /// The names by which callers know the gateway; the first is its own name.
+    pub(crate) origins: Vec<Origin>,
+}
+
+/// Scheme, host and port as callers write them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) url: Url,
+    /// Host and port as they stand in `Host`: without the port of the scheme.
+    pub(crate) authority: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificates: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Issuer {
+    pub(crate) url: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) profile: TokenProfile,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) longest_staleness: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+    /// What ALPN chooses; only over TLS.
+    Negotiated,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Upstream {
+    pub(crate) name: Arc<str>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) protocol: Protocol,
+    pub(crate) host: HostHeader,
+    pub(crate) ca_file: Option<PathBuf>,
+    /// `aud` of the assertions for it.
+    pub(crate) audience: String,
+    pub(crate) connect_time: Duration,
+    pub(crate) answer_time: Duration,
+    pub(crate) idle_time: Duration,
+    pub(crate) total_time: Option<Duration>,
+    pub(crate) keep: usize,
+    pub(crate) keep_time: Duration,
+    pub(crate) health: Option<Health>,
+}
+
+/// One address of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) tls: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) authority: Authority,
+}
+
+/// What the upstream sees in `Host`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HostHeader {
+    /// What the caller wrote; it has been compared with the origins.
+    Caller,
+    /// The upstream's own address.
+    Upstream,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Health {
+    pub(crate) path: String,
+    pub(crate) interval: Duration,
+}
+
+/// A rule: who may make which requests, and who answers them.
+#[derive(Debug, Clone)]
+pub(crate) struct Route {
+    pub(crate) name: Arc<str>,
+    pub(crate) pattern: Pattern,
+    /// None means any.
+    pub(crate) methods: Vec<Method>,
+    pub(crate) access: Access,
+    /// Number among the upstreams.
+    pub(crate) upstream: usize,
+    pub(crate) pass: Pass,
+    pub(crate) websocket: bool,
+    pub(crate) max_body: Option<u64>,
+    pub(crate) total_time: Option<Duration>,
+    /// Where the rule stands in the file.
+    pub(crate) line: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Anybody, with or without a token; nothing is checked.
+    Public,
+    /// Whoever has a good token that satisfies this.
+    Token(Wanted),
+}
+
+/// What a route asks of a token beyond being good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) scopes: Vec<String>,
+    /// Numbers among the issuers; none means any of them.
+    pub(crate) issuers: Vec<usize>,
+    pub(crate) acr: Vec<String>,
+    pub(crate) max_age: Option<Duration>,
+    /// Whether a token counts that anybody who finds it could use.
+    pub(crate) sender_constrained: bool,
+}
+
+/// What an upstream learns of the caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Pass {
+    pub(crate) assertion: bool,
+    pub(crate) headers: bool,
+    pub(crate) token: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) lifetime: Duration,
+    /// The header of the assertion.
+    pub(crate) header: HeaderName,
+    /// What the plain headers begin with.
+    pub(crate) prefix: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    pub(crate) handshake_time: Duration,
+    pub(crate) head_time: Duration,
+    pub(crate) head_bytes: usize,
+    pub(crate) headers: usize,
+    pub(crate) body: u64,
+    pub(crate) body_idle_time: Duration,
+    pub(crate) streams: u32,
+    /// How far the clocks of issuers may be from ours.
+    pub(crate) leeway: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Audit {
+    /// None is stdout.
+    pub(crate) file: Option<PathBuf>,
+    pub(crate) query: bool,
+    /// Whether requests pass that could not be written down.
+    pub(crate) danger_lossy: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Metrics {
+    /// Whether requests are counted for each route.
+    pub(crate) routes: bool,
+}
+
+impl Config {
+    /// Reads and checks a file. Paths in it are taken from its own directory.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, where, and what to write instead.
+    pub fn load(path: &Path) -> Result<Self, Problem> {
+        let unreadable = |error: std::io::Error| {
+            Problem::new(format!("{} cannot be read", path.display())).because(error)
+        };
+        let file = File::open(path).map_err(unreadable)?;
+        let mut text = String::new();
+        file.take(MAX_BYTES + 1)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(Problem::new(format!("{} is too long", path.display())));
+        }
+        let directory = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, &path.display().to_string(), directory)
+    }
+
+    /// Checks the text of a file; `name` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn parse(text: &str, name: &str, directory: &Path) -> Result<Self, Problem> {
+        let file: file::File =
+            toml::from_str(text).map_err(|error| suggest::problem(text, name, &error))?;
+        check::Check::new(text, name, directory).run(file)
+    }
+
+    /// The other files that it is made of, certificates and keys.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let tls = self.tls.iter().flat_map(|tls| {
+            [
+                Some(&tls.certificates),
+                Some(&tls.key),
+                tls.client_ca.as_ref(),
+            ]
+        });
+        tls.flatten().map(PathBuf::as_path)
+    }
+
+    /// What is allowed and may still not be meant: public routes, overlaps, what is not used.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}

@@ -1,0 +1,401 @@
+//! The running gateway: its threads, and what they share.
+//!
+//! Each worker is a thread with a runtime of its own, takes connections from the common sockets, and
+//! keeps them, with its own connections to upstreams, so that nothing moves between cores. One more
+//! thread keeps the house: the admin listener, health checks, and the first fetch of keys.
+//!
+//! Not responsible for signals and files; whoever starts it says when to read the configuration again.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::config::{Config, Listen};
+use crate::listen::{Certificates, accept};
+use crate::live::Live;
+use crate::metrics::Metrics;
+use crate::problem::Problem;
+use crate::{admin, proxy};
+
+/// How many connections wait to be taken.
+const BACKLOG: u32 = 1024;
+/// How often unused connections to upstreams are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What every thread knows.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The configuration in use, one place for each worker, so that none waits for another.
+    live: Vec<RwLock<Arc<Live>>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) certificates: Option<Certificates>,
+    /// What request ids begin with, and how many were given out.
+    ids: Vec<(u64, AtomicU64)>,
+    pub(crate) report: fn(&str),
+}
+
+impl Shared {
+    pub(crate) fn live(&self, worker: usize) -> Arc<Live> {
+        let place = self.live.get(worker).or(self.live.first());
+        // There is one place for each worker, and at least one worker.
+        let place = place.unwrap_or_else(|| unreachable!("a gateway has a worker"));
+        Arc::clone(&place.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn swap(&self, live: &Arc<Live>) {
+        for place in &self.live {
+            *place.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(live);
+        }
+    }
+
+    /// A name for a request that no other request has.
+    pub(crate) fn request_id(&self, worker: usize) -> String {
+        match self.ids.get(worker) {
+            Some((prefix, count)) => {
+                format!("{prefix:016x}{:08x}", count.fetch_add(1, Relaxed))
+            }
+            None => String::new(),
+        }
+    }
+}
+
+/// A running gateway. Dropping it ends it at once; [`Gateway::stop`] lets running requests finish.
+#[derive(Debug)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    addresses: Vec<SocketAddr>,
+    admin: Option<SocketAddr>,
+    ending: watch::Sender<bool>,
+    gone: watch::Sender<bool>,
+    workers: Vec<JoinHandle<()>>,
+    house: Handle,
+    housekeeper: Option<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Opens the sockets and starts to answer. `report` is told, in a line, what an operator should
+    /// know while it runs.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened or used.
+    pub fn start(config: Config, report: fn(&str)) -> Result<Self, Problem> {
+        let metrics = Metrics::default();
+        let live = Arc::new(Live::new(config, None, &metrics)?);
+        let listen = live.config().listen.clone();
+        let certificates = match &live.config().tls {
+            None => None,
+            Some(files) => Some(Certificates::load(files)?),
+        };
+        let random = RandomState::new();
+        let shared = Arc::new(Shared {
+            live: (0..listen.workers)
+                .map(|_| RwLock::new(Arc::clone(&live)))
+                .collect(),
+            metrics,
+            certificates,
+            ids: (0..listen.workers)
+                .map(|worker| {
+                    let mut hasher = random.build_hasher();
+                    hasher.write_usize(worker);
+                    (hasher.finish(), AtomicU64::new(0))
+                })
+                .collect(),
+            report,
+        });
+        let (ending, ended) = watch::channel(false);
+        let (gone, going) = watch::channel(false);
+        let house = runtime()?;
+        let sockets = open_all(&house, &listen.addresses)?;
+        let addresses = local_addresses(&sockets)?;
+        let admin_socket = match listen.admin {
+            None => None,
+            Some(address) => Some(open(&house, address)?),
+        };
+        let admin = match &admin_socket {
+            None => None,
+            Some(socket) => Some(socket.local_addr().map_err(unknown_address)?),
+        };
+        let handle = house.handle().clone();
+        let mut gateway = Self {
+            shared: Arc::clone(&shared),
+            addresses,
+            admin,
+            ending,
+            gone,
+            workers: Vec::new(),
+            house: handle,
+            housekeeper: None,
+        };
+        for worker in 0..listen.workers {
+            let thread = Worker {
+                number: worker,
+                shared: Arc::clone(&shared),
+                sockets: try_clone_all(&sockets)?,
+                ending: ended.clone(),
+                drain: listen.drain,
+            };
+            gateway.workers.push(thread.start()?);
+        }
+        gateway.housekeeper = Some(keep_house(house, &shared, admin_socket, ended, going)?);
+        gateway.look_after(&live, None);
+        Ok(gateway)
+    }
+
+    /// Where callers are listened to, with the ports that the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where health, metrics and identity keys are shown.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
+    }
+
+    /// Takes another configuration into use. Requests that are under way end by the old one.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used; then everything stays as it was.
+    pub fn reload(&self, config: Config) -> Result<(), Problem> {
+        let outcome = self.replace(config);
+        let count = match &outcome {
+            Ok(()) => &self.shared.metrics.reloads,
+            Err(_) => &self.shared.metrics.reloads_refused,
+        };
+        count.fetch_add(1, Relaxed);
+        outcome
+    }
+
+    fn replace(&self, config: Config) -> Result<(), Problem> {
+        let old = self.shared.live(0);
+        let fixed = |listen: &Listen| Listen {
+            origins: Vec::new(),
+            ..listen.clone()
+        };
+        if fixed(&old.config().listen) != fixed(&config.listen)
+            || old.config().tls.is_some() != config.tls.is_some()
+        {
+            return Err(Problem::new(
+                "addresses, workers and whether there is TLS cannot change while running",
+            )
+            .hint("restart the gateway"));
+        }
+        let live = {
+            // What a configuration makes may belong to a runtime.
+            let _house = self.house.enter();
+            Arc::new(Live::new(config, Some(&old), &self.shared.metrics)?)
+        };
+        if let (Some(certificates), Some(files)) = (&self.shared.certificates, &live.config().tls) {
+            certificates.reload(files)?;
+        }
+        self.shared.swap(&live);
+        self.look_after(&live, Some(&old));
+        Ok(())
+    }
+
+    /// Opens the audit log anew, after somebody has moved its file away.
+    pub fn reopen_logs(&self) {
+        if let Some(audit) = self.shared.live(0).audit() {
+            audit.reopen();
+        }
+    }
+
+    /// Takes no more connections, lets running requests finish within the time that the
+    /// configuration gives them, and ends.
+    pub fn stop(mut self) {
+        tell(&self.ending);
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has told so on stderr.
+            let _ = worker.join();
+        }
+    }
+
+    /// Health checks and keys of what is new in a configuration.
+    fn look_after(&self, live: &Arc<Live>, old: Option<&Arc<Live>>) {
+        for upstream in live.upstreams() {
+            let is_old = old.is_some_and(|old| {
+                old.upstreams()
+                    .iter()
+                    .any(|other| Arc::ptr_eq(other, upstream))
+            });
+            if is_old || upstream.spec().health.is_none() {
+                continue;
+            }
+            for number in 0..upstream.spec().targets.len() {
+                let watching = proxy::watch(Arc::downgrade(upstream), number, self.shared.report);
+                self.house.spawn(watching);
+            }
+        }
+        if let Some(validator) = live.validator().cloned() {
+            let report = self.shared.report;
+            self.house.spawn(async move {
+                if let Err(rejection) = validator.load_keys().await {
+                    report(&format!(
+                        "no keys of an issuer yet: {rejection}; they are fetched again when a token comes"
+                    ));
+                }
+            });
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        tell(&self.ending);
+        tell(&self.gone);
+        if let Some(housekeeper) = self.housekeeper.take() {
+            let _ = housekeeper.join();
+        }
+    }
+}
+
+fn tell(end: &watch::Sender<bool>) {
+    // Nobody listening any more is what is wanted.
+    let _ = end.send(true);
+}
+
+/// Done when the end is told; that nobody is left to tell it is an end as well.
+pub(crate) async fn told(end: &mut watch::Receiver<bool>) {
+    // The value that comes back would lock the channel.
+    let _ = end.wait_for(|told| *told).await;
+}
+
+struct Worker {
+    number: usize,
+    shared: Arc<Shared>,
+    sockets: Vec<std::net::TcpListener>,
+    ending: watch::Receiver<bool>,
+    drain: Duration,
+}
+
+impl Worker {
+    fn start(self) -> Result<JoinHandle<()>, Problem> {
+        let runtime = runtime()?;
+        std::thread::Builder::new()
+            .name(format!("worker-{}", self.number))
+            .spawn(move || {
+                runtime.block_on(self.work());
+                // Whatever is left has had its time.
+                runtime.shutdown_background();
+            })
+            .map_err(|error| Problem::new("a worker cannot be started").because(error))
+    }
+
+    async fn work(mut self) {
+        for socket in std::mem::take(&mut self.sockets) {
+            match TcpListener::from_std(socket) {
+                Ok(listener) => {
+                    let (shared, ending) = (Arc::clone(&self.shared), self.ending.clone());
+                    tokio::spawn(accept(listener, shared, self.number, ending));
+                }
+                Err(error) => (self.shared.report)(&format!("a worker cannot listen: {error}")),
+            }
+        }
+        let mut sweeps = interval(SWEEP);
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = told(&mut self.ending) => break,
+                _ = sweeps.tick() => {
+                    for upstream in self.shared.live(self.number).upstreams() {
+                        upstream.sweep(self.number);
+                    }
+                }
+            }
+        }
+        let deadline = Instant::now() + self.drain;
+        let metrics = &self.shared.metrics;
+        while metrics.connections.now() + metrics.tunnels.now() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+fn keep_house(
+    house: Runtime,
+    shared: &Arc<Shared>,
+    admin: Option<TcpListener>,
+    ending: watch::Receiver<bool>,
+    mut gone: watch::Receiver<bool>,
+) -> Result<JoinHandle<()>, Problem> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("house".to_owned())
+        .spawn(move || {
+            house.block_on(async {
+                if let Some(listener) = admin {
+                    tokio::spawn(admin::serve(listener, shared, ending));
+                }
+                told(&mut gone).await;
+            });
+            house.shutdown_background();
+        })
+        .map_err(|error| Problem::new("a thread cannot be started").because(error))
+}
+
+fn runtime() -> Result<Runtime, Problem> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Problem::new("the async runtime cannot start").because(error))
+}
+
+fn open(house: &Runtime, address: SocketAddr) -> Result<TcpListener, Problem> {
+    let _house = house.enter();
+    let opened = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart must not wait for connections of the past.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    opened().map_err(|error: io::Error| match error.kind() {
+        io::ErrorKind::AddrInUse => Problem::new(format!("{address} is in use by another program"))
+            .hint(format!("ss -tlnp 'sport = :{}'", address.port())),
+        io::ErrorKind::PermissionDenied => {
+            Problem::new(format!("{address} needs a permission to be listened on"))
+                .because(error)
+                .hint("take a port above 1023, or give the program CAP_NET_BIND_SERVICE")
+        }
+        _ => Problem::new(format!("{address} cannot be listened on")).because(error),
+    })
+}
+
+fn open_all(
+    house: &Runtime,
+    addresses: &[SocketAddr],
+) -> Result<Vec<std::net::TcpListener>, Problem> {
+    let mut sockets = Vec::new();
+    for address in addresses {
+        let listener = open(house, *address)?;
+        sockets.push(listener.into_std().map_err(unknown_address)?);
+    }
+    Ok(sockets)
+}
+
+fn local_addresses(sockets: &[std::net::TcpListener]) -> Result<Vec<SocketAddr>, Problem> {
+    let addresses = sockets.iter().map(std::net::TcpListener::local_addr);
+    addresses.collect::<Result<_, _>>().map_err(unknown_address)
+}
+
+fn try_clone_all(sockets: &[std::net::TcpListener]) -> Result<Vec<std::net::TcpListener>, Problem> {
+    let clones = sockets.iter().map(std::net::TcpListener::try_clone);
+    clones.collect::<Result<_, _>>().map_err(unknown_address)
+}
+
+fn unknown_address(error: io::Error) -> Problem {
+    Problem::new("a socket cannot be used").because(error)
+}

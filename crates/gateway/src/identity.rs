@@ -1,0 +1,322 @@
+//! Who the caller is, as the upstream learns it: by nobody's word but ours.
+//!
+//! Headers by which an upstream might be told an identity, an address or another path are taken out
+//! of every request, whatever the spelling; then ours are put in. The assertion is a JWT that the
+//! upstream verifies with the keys of the admin listener, so that it need not trust its network.
+//!
+//! Not responsible for hop-by-hop headers, nor for whether the caller may pass.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use countersign_jose::{Algorithm, SigningKey, Timestamp, crypto};
+use countersign_resource::Caller;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::config::Identity;
+use crate::problem::Problem;
+
+/// `typ` of the assertion, so that it passes for no other token (RFC 8725, section 3.11).
+const ASSERTION_TYPE: &str = "countersign-identity+jwt";
+
+/// How many assertions are kept to be used again. Signing one costs more than all the rest of a
+/// request.
+const KEPT_ASSERTIONS: usize = 1024;
+
+const SHORTEST_LIFE: Duration = Duration::from_secs(5);
+
+/// Headers by which some program somewhere learns who calls or what is asked, compared in lower case
+/// and with `-` for `_`. Those that begin with the configured prefix are added to them.
+const FOREIGN: &[&str] = &[
+    "forwarded",
+    "remote-user",
+    "remote-email",
+    "remote-groups",
+    "remote-name",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "x-remote-user",
+    "x-remote-group",
+    "x-authenticated-user",
+    "x-authenticated-userid",
+    "x-authenticated-groups",
+    "x-authenticated-scope",
+    "x-user",
+    "x-user-id",
+    "x-user-email",
+    "x-userid",
+    "x-username",
+    "x-email",
+    "x-groups",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-request-id",
+];
+
+/// The same for all that begin so.
+const FOREIGN_PREFIXES: &[&str] = &[
+    "x-forwarded-",
+    "x-original-",
+    "x-countersign-",
+    "x-auth-",
+    "x-remote-",
+    "x-amzn-oidc-",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-ms-client-principal",
+    "x-ssl-client-",
+    "ssl-client-",
+    "x-client-cert",
+    "x-envoy-",
+];
+
+/// Whether outsiders may not send this header to an upstream. `name` is in lower case, as every
+/// `HeaderName` is.
+pub(crate) fn is_foreign(name: &str, identity: &Identity) -> bool {
+    if name.contains('_') {
+        return is_foreign_normalised(&name.replace('_', "-"), identity);
+    }
+    // Nearly every header is decided by its first letter.
+    if matches!(
+        name.as_bytes().first(),
+        Some(b'x' | b'r' | b'f' | b't' | b'c' | b's')
+    ) || name == identity.header.as_str()
+    {
+        return is_foreign_normalised(name, identity);
+    }
+    false
+}
+
+fn is_foreign_normalised(name: &str, identity: &Identity) -> bool {
+    name.starts_with(&identity.prefix)
+        || name == identity.header.as_str().replace('_', "-")
+        || FOREIGN_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+        || FOREIGN.contains(&name)
+}
+
+/// Takes out of a request what only we may say.
+pub(crate) fn strip(headers: &mut HeaderMap, identity: &Identity) {
+    let found: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_foreign(name.as_str(), identity))
+        .cloned()
+        .collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+/// A value of a claim that cannot stand in a header: it would become another value, or several.
+#[derive(Debug, thiserror::Error)]
+#[error("the {0} of the caller cannot stand in a header")]
+pub(crate) struct UnfitValue(&'static str);
+
+/// Adds the plain headers: subject, issuer, client and scope.
+pub(crate) fn add_headers(
+    headers: &mut HeaderMap,
+    caller: &Caller,
+    identity: &Identity,
+) -> Result<(), UnfitValue> {
+    let scope = caller.scopes().collect::<Vec<_>>().join(" ");
+    let values = [
+        ("subject", Some(caller.subject())),
+        ("issuer", Some(caller.issuer())),
+        ("client-id", caller.client_id()),
+        (
+            "scope",
+            Some(scope.as_str()).filter(|scope| !scope.is_empty()),
+        ),
+    ];
+    for (what, value) in values {
+        let Some(value) = value else { continue };
+        let name = HeaderName::from_bytes(format!("{}{what}", identity.prefix).as_bytes())
+            .map_err(|_| UnfitValue(what))?;
+        headers.insert(name, header_value(value).ok_or(UnfitValue(what))?);
+    }
+    Ok(())
+}
+
+/// Visible ASCII and single spaces inside only: anything else is read in different ways.
+fn header_value(text: &str) -> Option<HeaderValue> {
+    let is_fit = !text.is_empty()
+        && text.bytes().all(|byte| (0x20..0x7f).contains(&byte))
+        && !text.starts_with(' ')
+        && !text.ends_with(' ');
+    is_fit.then(|| HeaderValue::from_str(text).ok()).flatten()
+}
+
+/// Signs assertions.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    key: SigningKey,
+    /// By what they say: the same again needs no other signature.
+    kept: Mutex<HashMap<String, Kept>>,
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    value: HeaderValue,
+    fresh_until: Timestamp,
+}
+
+#[derive(Serialize)]
+struct Assertion<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: &'a str,
+    iat: i64,
+    exp: i64,
+    /// The authorization server; `sub` is unique within it only.
+    idp: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    scope: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+}
+
+impl Signer {
+    /// Reads the key, PKCS#8 in PEM for ES256, or makes one that lasts as long as the process.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Self, Problem> {
+        let provider = crypto::aws_lc::provider();
+        let key = match path {
+            None => SigningKey::generate(Algorithm::Es256, provider).map_err(|error| {
+                Problem::new("no key can be made for assertions").because(error)
+            })?,
+            Some(path) => {
+                let name = path.display();
+                check_private(path)?;
+                let der = PrivateKeyDer::from_pem_file(path).map_err(|error| {
+                    Problem::new(format!("{name} cannot be read as a key"))
+                        .because(error)
+                        .hint(format!(
+                            "make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {name}"
+                        ))
+                })?;
+                SigningKey::from_pkcs8_der(Algorithm::Es256, None, der.secret_der(), provider)
+                    .map_err(|error| {
+                        Problem::new(format!("{name} is no key for ES256")).because(error)
+                    })?
+            }
+        };
+        Ok(Self {
+            key,
+            kept: Mutex::default(),
+        })
+    }
+
+    /// The public half, for upstreams (RFC 7517, section 5).
+    pub(crate) fn key_set(&self) -> String {
+        json!({ "keys": [self.key.public_jwk()] }).to_string()
+    }
+
+    /// An assertion of who calls, for one upstream. One that was made is used for half its life.
+    pub(crate) fn assertion(
+        &self,
+        caller: &Caller,
+        issuer: &str,
+        audience: &str,
+        identity: &Identity,
+        now: Timestamp,
+    ) -> Option<HeaderValue> {
+        let scope = caller.scopes().collect::<Vec<_>>().join(" ");
+        let auth_time = caller.auth_time().map(Timestamp::as_secs);
+        let key = joined([
+            audience,
+            caller.issuer(),
+            caller.subject(),
+            caller.client_id().unwrap_or_default(),
+            &scope,
+            caller.acr().unwrap_or_default(),
+            auth_time
+                .map(|time| time.to_string())
+                .as_deref()
+                .unwrap_or_default(),
+        ]);
+        {
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(kept) = kept.get(&key).filter(|kept| now < kept.fresh_until) {
+                return Some(kept.value.clone());
+            }
+        }
+        // Never longer than the token that it is made of.
+        // But one that is good only because clocks differ has to be worth something as well.
+        let until = (now + identity.lifetime)
+            .min(caller.expires_at())
+            .max(now + SHORTEST_LIFE);
+        let claims = Assertion {
+            iss: issuer,
+            aud: audience,
+            sub: caller.subject(),
+            iat: now.as_secs(),
+            exp: until.as_secs(),
+            idp: caller.issuer(),
+            client_id: caller.client_id(),
+            scope: &scope,
+            acr: caller.acr(),
+            auth_time,
+        };
+        let token = self.key.sign(ASSERTION_TYPE, &claims).ok()?;
+        let mut value = HeaderValue::from_str(&token).ok()?;
+        value.set_sensitive(true);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_ASSERTIONS {
+            kept.retain(|_, kept| now < kept.fresh_until);
+            if kept.len() >= KEPT_ASSERTIONS {
+                kept.clear();
+            }
+        }
+        kept.insert(
+            key,
+            Kept {
+                value: value.clone(),
+                fresh_until: now + until.since(now) / 2,
+            },
+        );
+        Some(value)
+    }
+}
+
+/// Texts in one, with their lengths, so that no two lists give the same.
+fn joined<const N: usize>(texts: [&str; N]) -> String {
+    let mut out = String::with_capacity(texts.iter().map(|text| text.len() + 4).sum());
+    for text in texts {
+        let _ = write!(out, "{}:", text.len());
+        out.push_str(text);
+    }
+    out
+}
+
+/// Refuses a key that others can read.
+fn check_private(path: &Path) -> Result<(), Problem> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let metadata = fs::metadata(path).map_err(|error| {
+        Problem::new(format!("{} cannot be read", path.display())).because(error)
+    })?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err(
+            Problem::new(format!("{} can be read by others", path.display()))
+                .hint(format!("chmod 600 {}", path.display())),
+        );
+    }
+    Ok(())
+}

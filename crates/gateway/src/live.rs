@@ -1,0 +1,250 @@
+//! A configuration at work: validators, upstreams and keys that were made of it.
+//!
+//! It never changes. A reload makes another one, which takes over whatever is the same in both: the
+//! keys of an issuer, the connections to an upstream, the counters of a route.
+
+use std::sync::Arc;
+use std::{fs, io};
+
+use countersign_resource::{Advice, Demands, Trust, Validator};
+use http::HeaderValue;
+use url::Url;
+
+use crate::audit::Audit;
+use crate::config::{Access, Config, Issuer, Route};
+use crate::identity::Signer;
+use crate::metrics::{Metrics, RouteCounts};
+use crate::problem::Problem;
+use crate::proxy::Upstream;
+use crate::route::Table;
+
+/// The configuration in use.
+#[derive(Debug)]
+pub(crate) struct Live {
+    config: Config,
+    validator: Option<Validator>,
+    rules: Vec<Rule>,
+    upstreams: Vec<Arc<Upstream>>,
+    signer: Arc<Signer>,
+    audit: Option<Arc<Audit>>,
+    /// `Host` values that are ours, as bytes to compare with.
+    hosts: Vec<HeaderValue>,
+    own_name: String,
+}
+
+/// A route, ready to decide.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) route: Route,
+    pub(crate) demands: Demands,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) counts: Arc<RouteCounts>,
+}
+
+impl Live {
+    /// Makes everything that a configuration needs, or says what is missing. Nothing is sent.
+    pub(crate) fn new(
+        config: Config,
+        previous: Option<&Self>,
+        metrics: &Metrics,
+    ) -> Result<Self, Problem> {
+        let validator = match previous {
+            Some(previous) if same_validator(&previous.config, &config) => {
+                previous.validator.clone()
+            }
+            _ => validator(&config)?,
+        };
+        let signer = match previous {
+            Some(previous) if previous.config.identity.key_file == config.identity.key_file => {
+                Arc::clone(&previous.signer)
+            }
+            _ => Arc::new(Signer::load(config.identity.key_file.as_deref())?),
+        };
+        let mut upstreams = Vec::new();
+        for upstream in &config.upstreams {
+            let kept = previous
+                .into_iter()
+                .flat_map(|previous| &previous.upstreams)
+                .find(|kept| kept.spec() == upstream);
+            upstreams.push(match kept {
+                Some(kept) => Arc::clone(kept),
+                None => Arc::new(Upstream::new(upstream.clone(), config.listen.workers)?),
+            });
+        }
+        let mut rules = Vec::new();
+        for route in &config.routes {
+            let Some(upstream) = upstreams.get(route.upstream) else {
+                continue;
+            };
+            rules.push(Rule {
+                demands: demands(route)?,
+                upstream: Arc::clone(upstream),
+                counts: metrics.route(&route.name),
+                route: route.clone(),
+            });
+        }
+        let audit = match (&config.audit, previous) {
+            (None, _) => None,
+            (Some(wanted), Some(previous)) if previous.config.audit.as_ref() == Some(wanted) => {
+                previous.audit.clone()
+            }
+            (Some(wanted), _) => Some(Arc::new(Audit::open(wanted)?)),
+        };
+        let hosts = config
+            .listen
+            .origins
+            .iter()
+            .filter_map(|origin| HeaderValue::from_str(&origin.authority).ok())
+            .collect();
+        let own_name = match config.listen.origins.first() {
+            Some(origin) => origin.url.origin().ascii_serialization(),
+            None => "countersign-gateway".to_owned(),
+        };
+        Ok(Self {
+            config,
+            validator,
+            rules,
+            upstreams,
+            signer,
+            audit,
+            hosts,
+            own_name,
+        })
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.config.table
+    }
+
+    pub(crate) fn rule(&self, number: usize) -> Option<&Rule> {
+        self.rules.get(number)
+    }
+
+    pub(crate) fn validator(&self) -> Option<&Validator> {
+        self.validator.as_ref()
+    }
+
+    pub(crate) fn upstreams(&self) -> &[Arc<Upstream>] {
+        &self.upstreams
+    }
+
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    pub(crate) fn audit(&self) -> Option<&Arc<Audit>> {
+        self.audit.as_ref()
+    }
+
+    /// The origin that a `Host` value names; our first one for a value that names none.
+    pub(crate) fn origin(&self, host: &[u8]) -> Option<&Url> {
+        let at = self
+            .hosts
+            .iter()
+            .position(|ours| ours.as_bytes().eq_ignore_ascii_case(host))
+            .unwrap_or_default();
+        self.config.listen.origins.get(at).map(|origin| &origin.url)
+    }
+
+    /// What the gateway calls itself in assertions.
+    pub(crate) fn own_name(&self) -> &str {
+        &self.own_name
+    }
+
+    /// Whether a `Host` value is one of ours; any is, when no name is configured.
+    pub(crate) fn is_our_host(&self, host: &[u8]) -> bool {
+        self.hosts.is_empty()
+            || self
+                .hosts
+                .iter()
+                .any(|ours| ours.as_bytes().eq_ignore_ascii_case(host))
+    }
+
+    /// What challenges say beside the error.
+    pub(crate) fn advice(&self) -> Advice {
+        match &self.validator {
+            Some(validator) => validator.advice().clone(),
+            None => Advice::none(),
+        }
+    }
+}
+
+/// Whether keys and verified tokens of the one hold for the other.
+fn same_validator(one: &Config, other: &Config) -> bool {
+    one.issuers == other.issuers && one.limits.leeway == other.limits.leeway
+}
+
+fn validator(config: &Config) -> Result<Option<Validator>, Problem> {
+    let Some((first, others)) = config.issuers.split_first() else {
+        return Ok(None);
+    };
+    let mut builder = Validator::builder(&first.url)
+        .profile(first.profile)
+        .leeway(config.limits.leeway);
+    for audience in &first.audiences {
+        builder = builder.audience(audience);
+    }
+    if let Some(staleness) = first.longest_staleness {
+        builder = builder.longest_staleness(staleness);
+    }
+    if let Some(pem) = ca_pem(first)? {
+        builder = builder.add_ca_pem(pem);
+    }
+    for issuer in others {
+        builder = builder.trust(trust(issuer)?);
+    }
+    builder
+        .build()
+        .map(Some)
+        .map_err(|error| Problem::new("the issuers cannot be used").because(error))
+}
+
+fn trust(issuer: &Issuer) -> Result<Trust, Problem> {
+    let mut trust = Trust::issuer(&issuer.url).profile(issuer.profile);
+    for audience in &issuer.audiences {
+        trust = trust.audience(audience);
+    }
+    if let Some(staleness) = issuer.longest_staleness {
+        trust = trust.longest_staleness(staleness);
+    }
+    if let Some(pem) = ca_pem(issuer)? {
+        trust = trust.add_ca_pem(pem);
+    }
+    Ok(trust)
+}
+
+fn ca_pem(issuer: &Issuer) -> Result<Option<Vec<u8>>, Problem> {
+    let read = |path: &std::path::PathBuf| {
+        fs::read(path).map_err(|error: io::Error| {
+            Problem::new(format!("{} cannot be read", path.display())).because(error)
+        })
+    };
+    issuer.ca_file.as_ref().map(read).transpose()
+}
+
+fn demands(route: &Route) -> Result<Demands, Problem> {
+    let Access::Token(wanted) = &route.access else {
+        return Ok(Demands::none());
+    };
+    let mut builder = Demands::builder().acr(&wanted.acr);
+    for scope in &wanted.scopes {
+        builder = builder.scope(scope);
+    }
+    if let Some(age) = wanted.max_age {
+        builder = builder.max_age(age);
+    }
+    if wanted.sender_constrained {
+        builder = builder.sender_constrained();
+    }
+    builder.build().map_err(|error| {
+        Problem::new(format!(
+            "the route `{}` asks for what no token has",
+            route.name
+        ))
+        .because(error)
+    })
+}

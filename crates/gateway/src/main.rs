@@ -1,0 +1,84 @@
+//! `countersign-gateway`: single sign-on in front of any service.
+
+mod commands;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Single sign-on in front of any service: reverse proxy and forward-auth.
+#[derive(Debug, Parser)]
+#[command(name = "countersign-gateway", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer requests until interrupted
+    Run {
+        /// The configuration
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Say what a configuration admits, in words, and what may not be meant
+    Check {
+        /// The configuration
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Fail when there is a warning
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Say which rule decides about a request, and why
+    ///
+    /// Reads the token from stdin: countersign token | countersign-gateway explain FILE GET /stock
+    Explain {
+        /// The configuration
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The method of the request
+        #[arg(value_name = "METHOD")]
+        method: String,
+        /// Its path
+        #[arg(value_name = "PATH")]
+        target: String,
+        /// Explain a request without a token
+        #[arg(long)]
+        no_token: bool,
+    },
+    /// Print the version
+    Version,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Run { file } => commands::run::run(&file),
+        Command::Check { file, strict } => commands::check::check(&file, strict),
+        Command::Explain {
+            file,
+            method,
+            target,
+            no_token,
+        } => commands::explain::explain(&file, &method, &target, no_token),
+        Command::Version => {
+            commands::print(concat!(
+                "countersign-gateway ",
+                env!("CARGO_PKG_VERSION"),
+                "\n"
+            ));
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(problem) => {
+            // Where even stderr is gone there is nobody left to tell.
+            let _ = write!(std::io::stderr(), "{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

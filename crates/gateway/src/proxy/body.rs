@@ -1,0 +1,326 @@
+//! Bodies on their way through: a piece at a time, and never for longer than their limits.
+//!
+//! A piece is asked for when the other side has room for it, so that a slow reader holds back the
+//! writer and a body of any length takes the memory of one piece. Not responsible for framing.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Instant, Sleep};
+
+use super::pool::Lease;
+use crate::serve::InFlight;
+
+/// Why a body ended before its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyProblem {
+    /// Longer than the limit.
+    TooLong,
+    /// Nothing came for too long.
+    Idle,
+    /// All of it together took too long.
+    Time,
+    /// The other side broke off, or sent what is no body.
+    Broken,
+}
+
+impl fmt::Display for BodyProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "the body is too long",
+            Self::Idle => "the body stopped coming",
+            Self::Time => "the body took too long",
+            Self::Broken => "the body broke off",
+        })
+    }
+}
+
+impl StdError for BodyProblem {}
+
+/// A limit on silence. Nothing is set up as long as pieces come without waiting.
+#[derive(Debug)]
+struct Silence {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+impl Silence {
+    fn new(limit: Duration) -> Self {
+        Self {
+            limit,
+            sleep: None,
+            waiting: false,
+        }
+    }
+
+    fn broken(&mut self) {
+        self.waiting = false;
+    }
+
+    fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        if !self.waiting {
+            sleep.as_mut().reset(Instant::now() + limit);
+            self.waiting = true;
+        }
+        sleep.as_mut().poll(cx)
+    }
+}
+
+/// The body of a request on its way to the upstream.
+#[derive(Debug)]
+pub(crate) enum Upload {
+    Empty,
+    Stream(UploadStream),
+}
+
+#[derive(Debug)]
+pub(crate) struct UploadStream {
+    inner: Incoming,
+    left: u64,
+    silence: Silence,
+    fate: UploadFate,
+}
+
+/// What became of an upload, for whoever has to answer its sender.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct UploadFate(Arc<Fate>);
+
+#[derive(Debug, Default)]
+struct Fate {
+    problem: AtomicU8,
+    pieces: AtomicU64,
+}
+
+impl UploadFate {
+    /// How many pieces have gone on; it changes as long as the upload moves.
+    pub(crate) fn pieces(&self) -> u64 {
+        self.0.pieces.load(Relaxed)
+    }
+
+    fn set(&self, problem: BodyProblem) {
+        let code = match problem {
+            BodyProblem::TooLong => 1,
+            BodyProblem::Idle | BodyProblem::Time => 2,
+            BodyProblem::Broken => 3,
+        };
+        self.0.problem.store(code, Relaxed);
+    }
+
+    pub(crate) fn problem(&self) -> Option<BodyProblem> {
+        match self.0.problem.load(Relaxed) {
+            1 => Some(BodyProblem::TooLong),
+            2 => Some(BodyProblem::Idle),
+            3 => Some(BodyProblem::Broken),
+            _ => None,
+        }
+    }
+}
+
+impl Upload {
+    pub(crate) fn new(inner: Incoming, most: u64, silence: Duration, fate: &UploadFate) -> Self {
+        Self::Stream(UploadStream {
+            inner,
+            left: most,
+            silence: Silence::new(silence),
+            fate: fate.clone(),
+        })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+}
+
+impl UploadStream {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Frame<Bytes>>, BodyProblem>> {
+        loop {
+            let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Pending => {
+                    ready!(self.silence.poll_too_long(cx));
+                    return Poll::Ready(Err(BodyProblem::Idle));
+                }
+                Poll::Ready(None) => return Poll::Ready(Ok(None)),
+                Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(BodyProblem::Broken)),
+                Poll::Ready(Some(Ok(frame))) => frame,
+            };
+            self.silence.broken();
+            // Trailers would be headers that nobody has looked at.
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let length = data.len() as u64;
+            let Some(left) = self.left.checked_sub(length) else {
+                return Poll::Ready(Err(BodyProblem::TooLong));
+            };
+            self.left = left;
+            self.fate.0.pieces.fetch_add(1, Relaxed);
+            return Poll::Ready(Ok(Some(Frame::data(data))));
+        }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BodyProblem;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Stream(stream) => {
+                let polled = ready!(stream.poll(cx));
+                if let Err(problem) = &polled {
+                    stream.fate.set(*problem);
+                }
+                Poll::Ready(polled.transpose())
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Stream(stream) => stream.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Stream(stream) => stream.inner.size_hint(),
+        }
+    }
+}
+
+/// The body of an answer on its way to the caller.
+#[derive(Debug, Default)]
+pub(crate) enum Download {
+    #[default]
+    Empty,
+    Whole(Option<Bytes>),
+    Stream(Box<DownloadStream>),
+}
+
+#[derive(Debug)]
+pub(crate) struct DownloadStream {
+    inner: Incoming,
+    silence: Silence,
+    deadline: Option<Pin<Box<Sleep>>>,
+    lease: Option<Lease>,
+    in_flight: InFlight,
+}
+
+impl Download {
+    pub(crate) fn stream(
+        inner: Incoming,
+        silence: Duration,
+        deadline: Option<Instant>,
+        lease: Option<Lease>,
+        in_flight: InFlight,
+    ) -> Self {
+        if inner.is_end_stream() {
+            if let Some(lease) = lease {
+                lease.give_back();
+            }
+            return Self::Empty;
+        }
+        Self::Stream(Box::new(DownloadStream {
+            inner,
+            silence: Silence::new(silence),
+            deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
+            lease,
+            in_flight,
+        }))
+    }
+
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Some(bytes.into()))
+    }
+}
+
+impl DownloadStream {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.as_mut().poll(cx).is_ready()
+        {
+            return Poll::Ready(Some(Err(BodyProblem::Time)));
+        }
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Pending => {
+                ready!(self.silence.poll_too_long(cx));
+                Poll::Ready(Some(Err(BodyProblem::Idle)))
+            }
+            Poll::Ready(frame) => {
+                self.silence.broken();
+                self.in_flight.moved();
+                Poll::Ready(frame.map(|frame| frame.map_err(|_| BodyProblem::Broken)))
+            }
+        }
+    }
+}
+
+impl Drop for DownloadStream {
+    /// The connection is good for another request only when nothing of this answer is left in it.
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && self.inner.is_end_stream()
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = BodyProblem;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        match &mut *self {
+            Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Stream(stream) => {
+                let polled = ready!(stream.poll(cx));
+                if polled.is_none()
+                    && let Some(lease) = stream.lease.take()
+                {
+                    lease.give_back();
+                }
+                Poll::Ready(polled)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Stream(stream) => stream.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
+            Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Stream(stream) => stream.inner.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Headers that are meant for the next machine and no further (RFC 9110, section 7.6.1).
+//!
+//! Not responsible for identity, which is of `identity`, nor for the body's length, which hyper
+//! writes anew on every connection.
+
+use http::header::{
+    CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// `Connection` names a header that is meant for the upstream: somebody wants it to get lost here.
+#[derive(Debug, thiserror::Error)]
+#[error("`Connection` names a header that is not of the connection")]
+pub(crate) struct NotOfConnection;
+
+/// What a request said about its connection, before that was taken out.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Hop {
+    /// Whether the caller takes trailers.
+    pub(crate) trailers: bool,
+}
+
+/// Takes out of a request what is of the connection.
+pub(crate) fn strip_request(headers: &mut HeaderMap) -> Result<Hop, NotOfConnection> {
+    let mut hop = Hop::default();
+    if headers.contains_key(CONNECTION) {
+        for token in tokens(headers) {
+            if !is_of_connection(&token) && headers.contains_key(token.as_str()) {
+                return Err(NotOfConnection);
+            }
+        }
+    }
+    if let Some(te) = headers.remove(TE) {
+        hop.trailers = te.as_bytes().eq_ignore_ascii_case(b"trailers");
+    }
+    remove_usual(headers);
+    headers.remove(PROXY_AUTHORIZATION);
+    headers.remove(HTTP2_SETTINGS);
+    Ok(hop)
+}
+
+/// Takes out of an answer what is of the connection. Here `Connection` is followed: it is the
+/// upstream's own answer that it takes from.
+pub(crate) fn strip_answer(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for token in tokens(headers) {
+            headers.remove(token);
+        }
+    }
+    remove_usual(headers);
+    headers.remove(PROXY_AUTHENTICATE);
+}
+
+fn remove_usual(headers: &mut HeaderMap) {
+    for name in [
+        CONNECTION,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ] {
+        headers.remove(name);
+    }
+}
+
+fn tokens(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|token| token.trim().to_ascii_lowercase())
+        .filter(|token| HeaderName::from_bytes(token.as_bytes()).is_ok())
+        .collect()
+}
+
+fn is_of_connection(token: &str) -> bool {
+    matches!(
+        token,
+        "close" | "keep-alive" | "upgrade" | "te" | "http2-settings" | "proxy-connection"
+    )
+}
+
+/// Whether a list such as `Connection: keep-alive, Upgrade` has this token.
+pub(crate) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| HeaderValue::to_str(value).ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(
+                name.parse::<HeaderName>().unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn what_is_of_the_connection_stays_behind() {
+        let mut request = headers(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMAAABkAARAAAAAAAIAAAAA"),
+            ("te", "trailers"),
+            ("proxy-authorization", "Basic eA=="),
+            ("keep-alive", "timeout=5"),
+            ("accept", "*/*"),
+        ]);
+        assert!(strip_request(&mut request).unwrap().trailers);
+        assert_eq!(request, headers(&[("accept", "*/*")]));
+    }
+
+    #[test]
+    fn a_request_does_not_lose_headers_by_naming_them() {
+        for name in [
+            "authorization",
+            "Cookie",
+            "x-anything",
+            "host",
+            "content-length",
+        ] {
+            let mut request = headers(&[("connection", name), (name, "1")]);
+            assert!(strip_request(&mut request).is_err(), "{name}");
+        }
+        assert!(strip_request(&mut headers(&[("connection", "x-absent, close")])).is_ok());
+    }
+
+    #[test]
+    fn an_answer_loses_what_it_names() {
+        let mut answer = headers(&[("connection", "x-hop"), ("x-hop", "1"), ("etag", "\"1\"")]);
+        strip_answer(&mut answer);
+        assert_eq!(answer, headers(&[("etag", "\"1\"")]));
+    }
+}

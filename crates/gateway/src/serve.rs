@@ -1,0 +1,561 @@
+//! One request, from its head to the head of its answer.
+//!
+//! The order: what no request may be (its form), then the decision, then the record of it, and only
+//! then the upstream. A refusal says a status and a challenge, never why in words: that is in the
+//! audit log.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use countersign_resource::{Caller, Presented, Timestamp};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+
+use crate::audit::Entry;
+use crate::decide::{Decision, Refusal, Verdict, decide};
+use crate::forwarded::{self, Seen};
+use crate::gateway::Shared;
+use crate::identity;
+use crate::live::{Live, Rule};
+use crate::metrics::Metrics;
+use crate::proxy::{
+    self, Download, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Passing, Unserved, Wish,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// A caller's connection, as far as its requests need it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+    worker: usize,
+    peer: IpAddr,
+    /// The peer's address, ready to be passed on.
+    peer_value: HeaderValue,
+    secure: bool,
+    certificate: Option<Vec<u8>>,
+    tunnel: Arc<AtomicBool>,
+    began: Instant,
+    /// When something last moved, in milliseconds since `began`.
+    moved: AtomicU64,
+    open: AtomicU32,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        shared: &Arc<Shared>,
+        worker: usize,
+        peer: SocketAddr,
+        secure: bool,
+        certificate: Option<Vec<u8>>,
+    ) -> Self {
+        let peer = peer.ip().to_canonical();
+        Self {
+            shared: Arc::clone(shared),
+            worker,
+            peer,
+            peer_value: address_value(peer),
+            secure,
+            certificate,
+            tunnel: Arc::default(),
+            began: Instant::now(),
+            moved: AtomicU64::new(0),
+            open: AtomicU32::new(0),
+        }
+    }
+
+    pub(crate) fn live(&self) -> Arc<Live> {
+        self.shared.live(self.worker)
+    }
+
+    pub(crate) fn worker(&self) -> usize {
+        self.worker
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    pub(crate) fn tunnel_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.tunnel)
+    }
+
+    /// What comes from now on is no longer HTTP.
+    pub(crate) fn becomes_tunnel(&self) {
+        self.tunnel.store(true, Relaxed);
+    }
+
+    pub(crate) fn open_requests(&self) -> u32 {
+        self.open.load(Relaxed)
+    }
+
+    pub(crate) fn moved(&self) {
+        let now = self.began.elapsed().as_millis();
+        self.moved
+            .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(crate) fn last_moved(&self) -> Instant {
+        self.began + Duration::from_millis(self.moved.load(Relaxed))
+    }
+}
+
+/// A request that is being answered, until the last byte of its answer.
+#[derive(Debug)]
+pub(crate) struct InFlight(Arc<Connection>);
+
+impl InFlight {
+    fn begin(connection: &Arc<Connection>) -> Self {
+        connection.open.fetch_add(1, Relaxed);
+        connection.metrics().requests.up();
+        connection.moved();
+        Self(Arc::clone(connection))
+    }
+
+    pub(crate) fn moved(&self) {
+        self.0.moved();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Relaxed);
+        self.0.metrics().requests.down();
+        self.0.moved();
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn answer(
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<Download>, Infallible> {
+    let began = Instant::now();
+    let live = connection.live();
+    let in_flight = InFlight::begin(&connection);
+    let id = connection.shared.request_id(connection.worker);
+    let mut response = Exchange {
+        live: &live,
+        connection: &connection,
+        id: &id,
+        began,
+    }
+    .run(request, in_flight)
+    .await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    connection
+        .metrics()
+        .answered(response.status(), began.elapsed());
+    Ok(response)
+}
+
+/// Why a request is refused before anything is decided about it: it is no sound request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unsound {
+    code: &'static str,
+    status: StatusCode,
+}
+
+const fn unsound(code: &'static str) -> Unsound {
+    Unsound {
+        code,
+        status: StatusCode::BAD_REQUEST,
+    }
+}
+
+struct Exchange<'x> {
+    live: &'x Live,
+    connection: &'x Arc<Connection>,
+    id: &'x str,
+    began: Instant,
+}
+
+impl Exchange<'_> {
+    async fn run(&self, mut request: Request<Incoming>, in_flight: InFlight) -> Response<Download> {
+        let upgrade = hyper::upgrade::on(&mut request);
+        let (mut parts, body) = request.into_parts();
+        let host = match host(&parts) {
+            Ok(host) => host,
+            Err(unsound) => return self.refuse_unsound(&parts, None, unsound),
+        };
+        let seen = match self.check(&parts, &host) {
+            Ok(seen) => seen,
+            Err(unsound) => return self.refuse_unsound(&parts, Some(&host), unsound),
+        };
+        // From here on the path is borrowed and the headers change.
+        let uri = parts.uri.clone();
+        let presented = Presented::head(&parts)
+            .origin(self.live.origin(host.as_bytes()))
+            .client_certificate(self.connection.certificate.as_deref())
+            .source(Some(seen.client));
+        let decision = decide(self.live, uri.path(), &presented).await;
+        self.connection.metrics().decided(self.began.elapsed());
+        let scene = Scene {
+            parts: &parts,
+            host: &host,
+            client: seen.client,
+        };
+        let (rule, caller) = match (&decision.verdict, decision.rule) {
+            (Verdict::Pass(caller), Some(rule)) => (rule, caller.clone()),
+            (Verdict::Refuse(refusal), _) => return self.refuse(&scene, &decision, refusal),
+            (Verdict::Pass(_), None) => {
+                return self.refuse(&scene, &decision, &Refusal::NoRule);
+            }
+        };
+        let wish = proxy::wish(&parts);
+        if let Some(unsound) = self.unfit(&parts, rule, wish) {
+            return self.refuse_ruled(&scene, &decision, rule, unsound);
+        }
+        let passed = self.record(&scene, &decision, "pass", "pass", caller.as_ref(), None);
+        if passed.is_err() {
+            let full = Unsound {
+                code: "audit_unavailable",
+                status: StatusCode::SERVICE_UNAVAILABLE,
+            };
+            rule.counts.refused.fetch_add(1, Relaxed);
+            self.connection.metrics().code("refuse", full.code);
+            return bare(full.status);
+        }
+        let trailers = match self.dress(&mut parts.headers, &host, &seen, rule, caller.as_ref()) {
+            Ok(trailers) => trailers,
+            Err(unsound) => return self.fail(&parts, &host, &seen, &decision, unsound, None),
+        };
+        let Some(target) = proxy::target(&decision.path, &uri) else {
+            let unsound = unsound("target");
+            return self.fail(&parts, &host, &seen, &decision, unsound, None);
+        };
+        let (method, version) = (parts.method.clone(), parts.version);
+        let passing = Passing {
+            request: Request::from_parts(parts, body),
+            target,
+            host: host.clone(),
+            trailers,
+            upgrade: (wish == Wish::WebSocket).then_some(upgrade),
+        };
+        match proxy::forward(passing, self.live, rule, self.connection, in_flight).await {
+            Ok(answer) => {
+                rule.counts.passed.fetch_add(1, Relaxed);
+                answer
+            }
+            Err(unserved) => {
+                let mut parts = Request::new(()).into_parts().0;
+                (parts.method, parts.version, parts.uri) = (method, version, uri.clone());
+                let reason = unserved.to_string();
+                let told = Unsound {
+                    code: unserved.code(),
+                    status: unserved.status(),
+                };
+                let mut response = self.fail(&parts, &host, &seen, &decision, told, Some(&reason));
+                if matches!(unserved, Unserved::Body(_)) && version < Version::HTTP_2 {
+                    // The rest of the body would be read as the next request.
+                    let close = HeaderValue::from_static("close");
+                    response
+                        .headers_mut()
+                        .insert(http::header::CONNECTION, close);
+                }
+                response
+            }
+        }
+    }
+
+    /// What no request may be, whatever the rules say.
+    fn check(&self, parts: &Parts, host: &HeaderValue) -> Result<Seen, Unsound> {
+        if parts.method == Method::CONNECT {
+            return Err(Unsound {
+                code: "method_connect",
+                status: StatusCode::METHOD_NOT_ALLOWED,
+            });
+        }
+        if !self.live.is_our_host(host.as_bytes()) {
+            return Err(Unsound {
+                code: "foreign_host",
+                status: StatusCode::MISDIRECTED_REQUEST,
+            });
+        }
+        if let Some(expect) = parts.headers.get(EXPECT)
+            && !expect.as_bytes().eq_ignore_ascii_case(b"100-continue")
+        {
+            return Err(Unsound {
+                code: "expectation",
+                status: StatusCode::EXPECTATION_FAILED,
+            });
+        }
+        forwarded::seen(
+            self.connection.peer,
+            self.connection.secure,
+            &parts.headers,
+            &self.live.config().trust,
+        )
+        .map_err(|_| unsound("forwarded"))
+    }
+
+    /// What a request of this rule may not be.
+    fn unfit(&self, parts: &Parts, rule: &Rule, wish: Wish) -> Option<Unsound> {
+        let length = parts
+            .headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let most = rule
+            .route
+            .max_body
+            .unwrap_or(self.live.config().limits.body);
+        if length.is_some_and(|length| length > most) {
+            return Some(Unsound {
+                code: "body_too_long",
+                status: StatusCode::PAYLOAD_TOO_LARGE,
+            });
+        }
+        match wish {
+            Wish::Malformed => Some(unsound("websocket_malformed")),
+            Wish::WebSocket if !rule.route.websocket => Some(Unsound {
+                code: "websocket",
+                status: StatusCode::FORBIDDEN,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Takes out of the request what must not go on, and puts in what the upstream may know. Says
+    /// whether the caller takes trailers.
+    fn dress(
+        &self,
+        headers: &mut HeaderMap,
+        host: &HeaderValue,
+        seen: &Seen,
+        rule: &Rule,
+        caller: Option<&Caller>,
+    ) -> Result<bool, Unsound> {
+        let config = self.live.config();
+        let hop = proxy::strip_request(headers).map_err(|_| unsound("connection_header"))?;
+        identity::strip(headers, &config.identity);
+        headers.remove(EXPECT);
+        headers.remove(DPOP);
+        if !rule.route.pass.token {
+            headers.remove(AUTHORIZATION);
+        }
+        let client = if seen.client == self.connection.peer {
+            self.connection.peer_value.clone()
+        } else {
+            address_value(seen.client)
+        };
+        headers.insert(FORWARDED_FOR, client);
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(seen.scheme));
+        headers.insert(FORWARDED_HOST, host.clone());
+        if let Ok(id) = HeaderValue::from_str(self.id) {
+            headers.insert(REQUEST_ID, id);
+        }
+        let Some(caller) = caller else {
+            return Ok(hop.trailers);
+        };
+        if rule.route.pass.headers {
+            identity::add_headers(headers, caller, &config.identity).map_err(|_| Unsound {
+                code: "identity_unfit",
+                status: StatusCode::FORBIDDEN,
+            })?;
+        }
+        if rule.route.pass.assertion {
+            let assertion = self.live.signer().assertion(
+                caller,
+                self.live.own_name(),
+                &rule.upstream.spec().audience,
+                &config.identity,
+                now(),
+            );
+            let assertion = assertion.ok_or(Unsound {
+                code: "assertion",
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+            })?;
+            headers.insert(config.identity.header.clone(), assertion);
+        }
+        Ok(hop.trailers)
+    }
+
+    fn refuse(
+        &self,
+        scene: &Scene<'_>,
+        decision: &Decision<'_, '_>,
+        refusal: &Refusal,
+    ) -> Response<Download> {
+        let code = refusal.code();
+        if let Some(rule) = decision.rule {
+            rule.counts.refused.fetch_add(1, Relaxed);
+        }
+        self.connection.metrics().code("refuse", code);
+        // A refusal that cannot be written down stays a refusal.
+        let _ = self.record(scene, decision, "refuse", code, None, None);
+        refusal.response(&self.live.advice())
+    }
+
+    fn refuse_ruled(
+        &self,
+        scene: &Scene<'_>,
+        decision: &Decision<'_, '_>,
+        rule: &Rule,
+        unsound: Unsound,
+    ) -> Response<Download> {
+        rule.counts.refused.fetch_add(1, Relaxed);
+        self.connection.metrics().code("refuse", unsound.code);
+        let caller = match &decision.verdict {
+            Verdict::Pass(caller) => caller.as_ref(),
+            Verdict::Refuse(_) => None,
+        };
+        let _ = self.record(scene, decision, "refuse", unsound.code, caller, None);
+        bare(unsound.status)
+    }
+
+    fn refuse_unsound(
+        &self,
+        parts: &Parts,
+        host: Option<&HeaderValue>,
+        unsound: Unsound,
+    ) -> Response<Download> {
+        self.connection.metrics().code("refuse", unsound.code);
+        let nothing = HeaderValue::from_static("");
+        let decision = Decision {
+            path: parts.uri.path().into(),
+            rule: None,
+            verdict: Verdict::Refuse(Refusal::NoRule),
+        };
+        let scene = Scene {
+            parts,
+            host: host.unwrap_or(&nothing),
+            client: self.connection.peer,
+        };
+        let _ = self.record(&scene, &decision, "refuse", unsound.code, None, None);
+        bare(unsound.status)
+    }
+
+    /// A request that may pass and cannot be answered.
+    fn fail(
+        &self,
+        parts: &Parts,
+        host: &HeaderValue,
+        seen: &Seen,
+        decision: &Decision<'_, '_>,
+        told: Unsound,
+        reason: Option<&str>,
+    ) -> Response<Download> {
+        if let Some(rule) = decision.rule {
+            rule.counts.failed.fetch_add(1, Relaxed);
+        }
+        self.connection.metrics().code("fail", told.code);
+        let scene = Scene {
+            parts,
+            host,
+            client: seen.client,
+        };
+        let caller = match &decision.verdict {
+            Verdict::Pass(caller) => caller.as_ref(),
+            Verdict::Refuse(_) => None,
+        };
+        let _ = self.record(&scene, decision, "fail", told.code, caller, reason);
+        bare(told.status)
+    }
+
+    fn record(
+        &self,
+        scene: &Scene<'_>,
+        decision: &Decision<'_, '_>,
+        said: &'static str,
+        code: &str,
+        caller: Option<&Caller>,
+        reason: Option<&str>,
+    ) -> Result<(), crate::audit::Full> {
+        let Some(audit) = self.live.audit() else {
+            return Ok(());
+        };
+        audit.record(&Entry {
+            time: now(),
+            id: self.id,
+            client: scene.client,
+            method: scene.parts.method.as_str(),
+            host: scene.host.to_str().unwrap_or_default(),
+            path: &decision.path,
+            query: scene.parts.uri.query(),
+            rule: decision.rule.map(|rule| &*rule.route.name),
+            decision: said,
+            code,
+            caller,
+            reason,
+        })
+    }
+}
+
+/// What an audit line is about.
+struct Scene<'s> {
+    parts: &'s Parts,
+    host: &'s HeaderValue,
+    client: IpAddr,
+}
+
+/// The one host that a request names (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
+fn host(parts: &Parts) -> Result<HeaderValue, Unsound> {
+    let mut values = parts.headers.get_all(HOST).iter();
+    let header = values.next();
+    if values.next().is_some() {
+        return Err(unsound("host_twice"));
+    }
+    let named = match (header, parts.uri.authority()) {
+        (Some(header), None) => header.clone(),
+        (Some(header), Some(authority)) => {
+            if !header
+                .as_bytes()
+                .eq_ignore_ascii_case(authority.as_str().as_bytes())
+            {
+                return Err(unsound("host_mismatch"));
+            }
+            header.clone()
+        }
+        (None, Some(authority)) => {
+            // Only HTTP/2 may leave it out.
+            if parts.version < Version::HTTP_2 {
+                return Err(unsound("host_missing"));
+            }
+            HeaderValue::from_str(authority.as_str()).map_err(|_| unsound("host_malformed"))?
+        }
+        (None, None) => return Err(unsound("host_missing")),
+    };
+    let is_sound = !named.is_empty()
+        && named
+            .as_bytes()
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]~".contains(byte));
+    if is_sound {
+        Ok(named)
+    } else {
+        Err(unsound("host_malformed"))
+    }
+}
+
+/// An answer of ours without a body.
+fn bare(status: StatusCode) -> Response<Download> {
+    let mut response = Response::new(Download::Empty);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+fn address_value(address: IpAddr) -> HeaderValue {
+    HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+/// The time of day.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

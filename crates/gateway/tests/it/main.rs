@@ -1,0 +1,17 @@
+//! The gateway from outside: real sockets on both sides.
+//!
+//! `fixture` starts an issuer, an upstream and a gateway between them; each file is about one promise.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod fixture;
+mod upstream;
+
+mod identity;
+mod proxy;
+mod reload;
+mod smuggling;

@@ -1,0 +1,167 @@
+//! Upstreams: one that says what it got, and one that says whatever a test wants, byte by byte.
+
+use std::convert::Infallible;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde_json::{Value, json};
+
+/// An upstream over HTTP/1.1 and HTTP/2 without TLS that answers with what it got.
+pub(crate) struct Upstream {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+    _end: tokio::sync::oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    requests: Mutex<Vec<Value>>,
+}
+
+impl Upstream {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Seen::default());
+        let theirs = Arc::clone(&seen);
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                tokio::select! {
+                    () = accept(listener, theirs) => {}
+                    _ = ended => {}
+                }
+            });
+            runtime.shutdown_background();
+        });
+        Self {
+            address,
+            seen,
+            _end: end,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Value> {
+        self.seen.requests.lock().unwrap().clone()
+    }
+}
+
+async fn accept(listener: tokio::net::TcpListener, seen: Arc<Seen>) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        seen.connections.fetch_add(1, Ordering::SeqCst);
+        let seen = Arc::clone(&seen);
+        tokio::spawn(async move {
+            let service = service_fn(|request| echo(request, Arc::clone(&seen)));
+            let builder = auto::Builder::new(TokioExecutor::new());
+            let _ = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn echo(
+    request: Request<Incoming>,
+    seen: Arc<Seen>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let what = json!({
+        "method": parts.method.as_str(),
+        "target": parts.uri.path_and_query().unwrap().as_str(),
+        "authority": parts.uri.authority().map(ToString::to_string),
+        "version": format!("{:?}", parts.version),
+        "headers": headers(&parts.headers),
+    });
+    seen.requests.lock().unwrap().push(what.clone());
+    let body = body.collect().await.map(|body| body.to_bytes().len());
+    let mut what = what;
+    what["body"] = json!(body.ok());
+    if parts.uri.path().ends_with("/slow") {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+    Ok(Response::new(Full::new(what.to_string().into())))
+}
+
+/// Every value of every header, in order.
+fn headers(headers: &HeaderMap) -> Value {
+    let mut out = serde_json::Map::new();
+    for name in headers.keys() {
+        let values: Vec<_> = headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+            .collect();
+        out.insert(name.to_string(), json!(values));
+    }
+    Value::Object(out)
+}
+
+/// An upstream that is a function over a bare connection.
+pub(crate) struct Bare {
+    pub(crate) address: SocketAddr,
+}
+
+impl Bare {
+    pub(crate) fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = Arc::new(serve);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let serve = Arc::clone(&serve);
+                let Ok(stream) = stream else { break };
+                thread::spawn(move || serve(stream));
+            }
+        });
+        Self { address }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+/// Reads until the end of a head.
+pub(crate) fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => break,
+        }
+    }
+    String::from_utf8_lossy(&head).into_owned()
+}
+
+pub(crate) fn say(stream: &mut TcpStream, text: &str) {
+    let _ = stream.write_all(text.as_bytes());
+    let _ = stream.flush();
+}
