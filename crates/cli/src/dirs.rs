@@ -43,6 +43,11 @@ pub(crate) fn state_and_cache() -> Result<Directories, CliError> {
     }
 }
 
+/// The home directory.
+pub(crate) fn home() -> Option<PathBuf> {
+    absolute("HOME")
+}
+
 /// The directory of the files that a company ships. No variable leads elsewhere, because these files
 /// hold limits.
 ///

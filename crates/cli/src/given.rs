@@ -8,6 +8,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use crate::args::When;
+use crate::directory::Directory;
 use crate::layer::Layer;
 use crate::settings::{Origin, Setting};
 
@@ -16,6 +17,8 @@ use crate::settings::{Origin, Setting};
 pub(crate) struct Overrides {
     pub(crate) profile: Option<Setting<String>>,
     pub(crate) account: Option<Setting<String>>,
+    /// What the working directory says of the two.
+    pub(crate) directory: Option<Directory>,
     pub(crate) flags: Layer,
     pub(crate) environment: Layer,
 }
@@ -24,6 +27,7 @@ pub(crate) struct Overrides {
 #[derive(Debug, Default)]
 pub(crate) struct Globals {
     pub(crate) no_input: bool,
+    pub(crate) no_directory: bool,
     pub(crate) color: When,
     pub(crate) quiet: bool,
     pub(crate) verbose: u8,
@@ -35,6 +39,7 @@ impl Globals {
         let look = Look::at(matches);
         Self {
             no_input: look.flag("no_input"),
+            no_directory: look.flag("no_directory"),
             color: look
                 .one("color")
                 .map(|(color, _)| color)

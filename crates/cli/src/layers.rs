@@ -16,6 +16,8 @@ pub(crate) enum Origin {
     Flag(&'static str),
     /// An environment variable. It is called like its setting.
     Environment(&'static str),
+    /// The file of the working directory, or of one above it.
+    Directory(PathBuf),
     /// The profile, in this file.
     Profile(PathBuf),
     /// What a file sets for all profiles.
@@ -36,6 +38,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Flag(name) => write!(f, "--{}", name.replace('_', "-")),
             Self::Environment(name) => write!(f, "COUNTERSIGN_{}", name.to_ascii_uppercase()),
+            Self::Directory(path) => write!(f, "{}", path.display()),
             Self::Profile(path) => write!(f, "profile in {}", path.display()),
             Self::Defaults(path) => write!(f, "defaults in {}", path.display()),
             Self::Default => f.write_str("default"),

@@ -17,6 +17,7 @@ mod config;
 mod config_edit;
 mod core_dump;
 mod curl_args;
+mod directory;
 mod dirs;
 mod duration;
 mod error;
@@ -61,7 +62,7 @@ use crate::app::App;
 use crate::args::Command;
 use crate::commands::{
     completion, credential, curl, doctor, exec, inspect, login, logout, profile,
-    proxy as proxy_command, setup, status, store, switch, token, version, whoami,
+    proxy as proxy_command, setup, status, store, switch, token, trust, version, whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -96,9 +97,11 @@ fn run(
     voice: Voice,
 ) -> Result<ExitCode, CliError> {
     match command {
-        Command::Doctor(_) | Command::Setup(_) | Command::Version | Command::Completion(_) => {
-            without_configuration(command, globals, given, voice)
-        }
+        Command::Doctor(_)
+        | Command::Setup(_)
+        | Command::Trust(_)
+        | Command::Version
+        | Command::Completion(_) => without_configuration(command, globals, given, voice),
         _ => with_configuration(command, globals, given, voice),
     }
 }
@@ -115,6 +118,7 @@ fn without_configuration(
         Command::Doctor(args) => return doctor::run(&args.own, globals, given, voice),
         Command::Setup(args) => setup::run(&args.own, globals, given, voice)?,
         Command::Completion(args) => completion::run(args)?,
+        Command::Trust(args) => trust::run(&args.own, voice)?,
         _ => version::run()?,
     }
     Ok(ExitCode::SUCCESS)
@@ -123,10 +127,11 @@ fn without_configuration(
 fn with_configuration(
     command: &Command,
     globals: &Globals,
-    given: Overrides,
+    mut given: Overrides,
     voice: Voice,
 ) -> Result<ExitCode, CliError> {
     let config = Config::load()?;
+    directory::look(&mut given, globals, voice);
     let settings = Settings::resolve(&config, &given)?;
     if voice.tells(2) {
         for (name, value, origin) in Rows::of(&settings).0 {
@@ -169,6 +174,7 @@ fn unhurried(command: &Command, app: &mut App) -> Result<ExitCode, CliError> {
         | Command::Credential(_)
         | Command::Doctor(_)
         | Command::Setup(_)
+        | Command::Trust(_)
         | Command::Version
         | Command::Completion(_) => {}
     }

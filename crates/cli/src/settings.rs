@@ -78,14 +78,22 @@ impl Settings {
     /// # Errors
     /// When a profile was chosen by a file that no file has.
     pub(crate) fn resolve(config: &Config, given: &Overrides) -> Result<Self, CliError> {
-        let profile = choose_profile(config, given.profile.clone())?;
+        let profile = choose_profile(config, given)?;
+        let account = given.account.clone().or_else(|| {
+            // Together with its profile, or not at all.
+            let profile = profile.as_ref()?;
+            let directory = given.directory.as_ref()?;
+            let origin = Origin::Directory(directory.path.clone());
+            let value = directory.account.clone()?;
+            (profile.origin == origin).then_some(Setting { value, origin })
+        });
         let name = profile.as_ref().map(|setting| setting.value.as_str());
         let own = Layers::of_files(config, name);
         let own_server = Server::of(&own);
         let all = Layers::all(given, own);
         let server = Server::of(&all);
         Ok(Self {
-            account: given.account.clone(),
+            account,
             profile_exists: name.is_some_and(|name| config.has_profile(name)),
             leaves_profile: !server.is_same_as(&own_server),
             server,
@@ -169,7 +177,16 @@ impl Settings {
             .hint(format!(
                 "countersign profile add {name} --replace --issuer URL --client-id ID"
             ))),
-            Some(name) if !names.is_empty() => Err(unknown_profile(config, name)),
+            Some(name) if !names.is_empty() => {
+                let error = unknown_profile(config, name);
+                let origin = self.profile.as_ref().map(|profile| &profile.origin);
+                Err(match origin {
+                    Some(origin @ (Origin::Directory(_) | Origin::Environment(_))) => {
+                        error.why(format!("it is named by {origin}"))
+                    }
+                    _ => error,
+                })
+            }
             None if !names.is_empty() => Err(CliError::configuration(
                 "there are several profiles and none is chosen",
             )
@@ -233,13 +250,17 @@ fn default<T>(value: T) -> Setting<T> {
     }
 }
 
-/// The named one; else the one that a file names; else the only one there is; else none.
-fn choose_profile(
-    config: &Config,
-    named: Option<Setting<String>>,
-) -> Result<Option<Setting<String>>, CliError> {
-    if named.is_some() {
-        return Ok(named);
+/// The named one; else that of the directory; else the one that a file names; else the only one there is;
+/// else none.
+fn choose_profile(config: &Config, given: &Overrides) -> Result<Option<Setting<String>>, CliError> {
+    if given.profile.is_some() {
+        return Ok(given.profile.clone());
+    }
+    if let Some(directory) = &given.directory {
+        return Ok(Some(Setting {
+            value: directory.profile.clone(),
+            origin: Origin::Directory(directory.path.clone()),
+        }));
     }
     for source in config.sources() {
         if let Some(name) = &source.file.default_profile {

@@ -91,7 +91,12 @@ fn key(about: &str) -> Option<Key> {
 
 /// A name for a text that two texts do not share, in lower-case letters and digits.
 pub(crate) fn hash(text: &str) -> String {
-    let digest = ring::provider().sha256(text.as_bytes());
+    hash_bytes(text.as_bytes())
+}
+
+/// The same for what need not be text.
+pub(crate) fn hash_bytes(bytes: &[u8]) -> String {
+    let digest = ring::provider().sha256(bytes);
     let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
     digits
         .filter_map(|digit| char::from_digit(digit.into(), 16))

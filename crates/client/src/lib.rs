@@ -77,6 +77,7 @@ mod session;
 mod sign_in;
 mod source;
 mod transport;
+mod trust;
 mod userinfo;
 mod vaults;
 
@@ -116,5 +117,6 @@ pub use session::{Identity, Session, SessionSecrets};
 pub use sign_in::SignIn;
 pub use source::{Authorization, TokenSource};
 pub use transport::{Forwarder, HttpOptions, HttpTransport, Incoming, Outgoing, Transport};
+pub use trust::Trust;
 pub use userinfo::userinfo;
 pub use vaults::{Announce, VaultOptions};

@@ -94,6 +94,11 @@ pub(crate) struct Global {
     #[arg(env = "COUNTERSIGN_NO_INPUT", hide_env_values = true)]
     pub(crate) no_input: bool,
 
+    /// Ignore the .countersign.toml of this directory and of those above it
+    #[arg(long, value_parser = FalseyValueParser::new())]
+    #[arg(env = "COUNTERSIGN_NO_DIRECTORY", hide_env_values = true)]
+    pub(crate) no_directory: bool,
+
     /// When to use colours; auto looks at the terminal
     #[arg(long, value_name = "WHEN")]
     pub(crate) color: Option<When>,
@@ -175,6 +180,8 @@ pub(crate) enum Command {
     /// Manage profiles: which server, as which client
     #[command(subcommand)]
     Profile(Profile),
+    /// Let the .countersign.toml of a directory choose the profile there
+    Trust(With<TrustArgs>),
     /// Choose where refresh tokens are kept
     #[command(subcommand)]
     Store(Store),
@@ -369,6 +376,21 @@ pub(crate) struct ProfileName {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Such a file has one line, profile = \"NAME\", and may have a second one,
+account = \"NAME\". It chooses among your own profiles and can do nothing else. It
+is trusted at its place and as it is: when it changes, it has to be trusted anew.")]
+pub(crate) struct TrustArgs {
+    /// The directory; that of the file in force here if not given
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Trust it no longer
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct CompletionArgs {
     /// The shell to complete for
     pub(crate) shell: Shell,
@@ -417,7 +439,14 @@ mod tests {
         const PAGE: &str = include_str!("../../../../docs/configuration.md");
         // How to behave is not a setting of a profile.
         const BEHAVIOUR: &[&str] = &[
-            "help", "profile", "account", "no_input", "color", "quiet", "verbose",
+            "help",
+            "profile",
+            "account",
+            "no_input",
+            "no_directory",
+            "color",
+            "quiet",
+            "verbose",
         ];
         let mut command = Cli::command();
         command.build();

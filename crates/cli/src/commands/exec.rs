@@ -17,6 +17,7 @@ use super::proxy;
 use crate::app::App;
 use crate::args::ExecArgs;
 use crate::error::CliError;
+use crate::settings::Origin;
 
 /// An address with its secret is a short line.
 const MAX_LINE: u64 = 1024;
@@ -106,10 +107,13 @@ const CATEGORIES: [ExitCategory; 6] = [
 fn ours(app: &App) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::new();
     let mut put = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
-    if let Some(profile) = &app.given.profile {
+    // What the directory says has been heard, and what it only wants has been told.
+    let said = |origin: &Origin| !matches!(origin, Origin::Default | Origin::Defaults(_));
+    let settings = &app.settings;
+    if let Some(profile) = settings.profile.as_ref().filter(|it| said(&it.origin)) {
         put("--profile", profile.value.clone().into());
     }
-    if let Some(account) = &app.given.account {
+    if let Some(account) = &settings.account {
         put("--account", account.value.clone().into());
     }
     let flags = &app.given.flags;
@@ -125,6 +129,7 @@ fn ours(app: &App) -> Vec<OsString> {
     for file in flags.ca_cert.iter().flatten() {
         put("--ca-cert", file.into());
     }
+    arguments.push("--no-directory".into());
     arguments
 }
 

@@ -17,5 +17,6 @@ pub(crate) mod status;
 pub(crate) mod store;
 pub(crate) mod switch;
 pub(crate) mod token;
+pub(crate) mod trust;
 pub(crate) mod version;
 pub(crate) mod whoami;

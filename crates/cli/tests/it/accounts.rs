@@ -17,7 +17,7 @@ fn person(desk: &Desk, subject: &'static str, name: &'static str) {
 }
 
 /// A desk at which Ada and then Bob have signed in.
-fn two() -> Desk {
+pub(crate) fn two() -> Desk {
     let desk = Desk::with_profile();
     for (subject, name) in [("ada", "Ada Lovelace"), ("bob", "Bob Stone")] {
         person(&desk, subject, name);

@@ -15,6 +15,7 @@ pub(crate) struct Desk {
     transcript: String,
     environment: Vec<(String, String)>,
     hidden: Vec<(String, String)>,
+    directory: Option<PathBuf>,
 }
 
 impl Desk {
@@ -26,6 +27,7 @@ impl Desk {
             transcript: String::new(),
             environment: Vec::new(),
             hidden: Vec::new(),
+            directory: None,
         }
     }
 
@@ -92,6 +94,21 @@ impl Desk {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
+    /// Works in a directory below the home from now on, which is made if need be.
+    pub(crate) fn change_directory(&mut self, path: &str) {
+        let _ = writeln!(self.transcript, "$ cd ~/{path}\n");
+        let directory = self.home.path().join(path);
+        fs::create_dir_all(&directory).expect("the home can be written");
+        self.directory = Some(directory);
+    }
+
+    /// Writes a file of the working directory, and shows it.
+    pub(crate) fn write_here(&mut self, name: &str, text: &str) {
+        let directory = self.directory.clone().expect("somebody has gone there");
+        let _ = writeln!(self.transcript, "$ cat {name}\n{text}");
+        self.write(&directory.join(name), text);
+    }
+
     /// Takes a variable away again.
     pub(crate) fn unset(&mut self, name: &str) {
         let _ = writeln!(self.transcript, "$ unset {name}\n");
@@ -123,7 +140,10 @@ impl Desk {
         for (name, value) in &self.environment {
             program = program.env(name, value);
         }
-        program
+        match &self.directory {
+            Some(directory) => program.dir(directory),
+            None => program,
+        }
     }
 
     /// Runs the program, as a script does, and records what it printed.

@@ -10,6 +10,7 @@ mod cached;
 mod configuration;
 mod curl;
 mod desk;
+mod directory;
 mod docker;
 mod doctor;
 mod environments;

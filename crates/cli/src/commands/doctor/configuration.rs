@@ -12,6 +12,7 @@ use super::finding::Finding;
 use super::report::Report;
 use crate::app::{App, read_secret};
 use crate::config::Config;
+use crate::directory;
 use crate::error::CliError;
 use crate::given::{Globals, Overrides};
 use crate::output::{Voice, shell_word};
@@ -21,7 +22,7 @@ use crate::settings::Settings;
 pub(crate) fn load(
     report: &mut Report,
     globals: &Globals,
-    given: Overrides,
+    mut given: Overrides,
     voice: Voice,
 ) -> Option<App> {
     let config = match Config::load() {
@@ -32,6 +33,7 @@ pub(crate) fn load(
         }
     };
     report.add(files(&config));
+    directory::look(&mut given, globals, voice);
     let settings = match Settings::resolve(&config, &given) {
         Ok(settings) => settings,
         Err(error) => {

@@ -21,6 +21,7 @@ use crate::error::CliError;
 use crate::hosts::{self, Host, Hosts};
 use crate::layer::Layer;
 use crate::output::{self, shell_word};
+use crate::settings::Origin;
 
 /// Which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +77,13 @@ fn profile(app: &App) -> Result<&str, CliError> {
     })
 }
 
-/// The account whose token is given, if one was named on the command line. What is written for another
+/// The account whose token is given, if one was named on the command line or by the directory, in which the
+/// other program will not be. What is written for another
 /// program stands for itself there, whatever reads it: a shell, an INI file, YAML.
 fn account(app: &App) -> Result<Option<&str>, CliError> {
-    let typed = app.settings.account.as_ref();
-    let Some(account) = typed.filter(|account| account.origin.is_typed()) else {
+    let here = |origin: &Origin| origin.is_typed() || matches!(origin, Origin::Directory(_));
+    let named = app.settings.account.as_ref();
+    let Some(account) = named.filter(|account| here(&account.origin)) else {
         return Ok(None);
     };
     let name = account.value.as_str();
