@@ -97,6 +97,10 @@ pub enum Error {
     #[error("the issuer did not say whether the token is good")]
     Introspection(#[source] OAuthError),
 
+    /// A load balancer is not described well enough to be trusted.
+    #[error("the load balancer cannot be used: {0}")]
+    LoadBalancer(String),
+
     /// The file of the issuer's last good keys cannot be used or written. Keys
     /// are fetched all the same; only a start without the issuer fails.
     #[error("the file of the issuer's keys cannot be used")]
@@ -126,6 +130,7 @@ impl Error {
             Self::IntrospectionEndpoint => "introspection_endpoint_unusable",
             Self::ClientKey(_) => "client_key_unusable",
             Self::Fetch(error) | Self::Introspection(error) => error.code(),
+            Self::LoadBalancer(_) => "load_balancer_unusable",
             Self::KeyFile(_) => "key_file_unusable",
         }
     }

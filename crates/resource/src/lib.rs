@@ -22,6 +22,7 @@
 //! beyond what is demanded.
 
 mod advice;
+mod alb;
 mod binding;
 mod caller;
 mod clock;
@@ -47,6 +48,9 @@ mod validator;
 mod testing;
 
 pub use advice::Advice;
+pub use alb::LoadBalancer;
+#[cfg(feature = "fuzzing")]
+pub use alb::fuzz_header;
 pub use binding::{CertificateForm, CertificateHeader, DpopPolicy, Revocation};
 pub use caller::{Caller, Presentation};
 pub use clock::{Clock, SystemClock};

@@ -124,12 +124,15 @@ pub(crate) enum Scope {
     Text(&'static str),
     /// An array of strings in this claim.
     List(&'static str),
+    /// Not at all.
+    Nowhere,
 }
 
 impl Scope {
     pub(crate) const fn claim(self) -> &'static str {
         match self {
             Self::Text(claim) | Self::List(claim) => claim,
+            Self::Nowhere => "",
         }
     }
 }
@@ -174,6 +177,16 @@ const RFC9068: Shape = Shape {
 pub(crate) const ANSWER: Shape = Shape {
     types: &[],
     is_answer: true,
+    ..RFC9068
+};
+
+/// What a load balancer says about a person; what it says of the client stands
+/// in its header and not among the claims.
+pub(crate) const ANSWER_OF_BALANCER: Shape = Shape {
+    types: &[],
+    client_id: "",
+    jwt_id: None,
+    scope: Scope::Nowhere,
     ..RFC9068
 };
 

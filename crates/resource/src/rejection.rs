@@ -60,6 +60,13 @@ pub enum Rejection {
         found: String,
     },
 
+    /// The header of a load balancer is signed by one that is not configured.
+    #[error("the header is signed by the load balancer {found:?}")]
+    WrongLoadBalancer {
+        /// What the header says; not verified.
+        found: String,
+    },
+
     /// None of the issuer's keys is the one that the token names.
     #[error("the token is signed by a key that the issuer does not publish")]
     UnknownKey,
@@ -242,6 +249,7 @@ impl Rejection {
             Self::WrongType { .. } => "wrong_type",
             Self::OtherKind(_) => "other_kind",
             Self::WrongIssuer { .. } => "wrong_issuer",
+            Self::WrongLoadBalancer { .. } => "wrong_load_balancer",
             Self::UnknownKey => "unknown_key",
             Self::KeysUnavailable { .. } => "keys_unavailable",
             Self::UnfitKey(_) => "unfit_key",
@@ -304,6 +312,9 @@ impl Rejection {
                 (InvalidToken, "the token is not an access token")
             }
             Self::WrongIssuer { .. } => (InvalidToken, "the token is from another issuer"),
+            Self::WrongLoadBalancer { .. } => {
+                (InvalidToken, "the header is of another load balancer")
+            }
             Self::UnknownKey => (InvalidToken, "the token is signed by an unknown key"),
             Self::UnfitKey(_) => (InvalidToken, "the key does not fit the token"),
             Self::BadSignature => (InvalidToken, "the signature is not valid"),
@@ -448,6 +459,9 @@ mod tests {
                 found: String::new(),
             },
             Rejection::OtherKind("token_use"),
+            Rejection::WrongLoadBalancer {
+                found: String::new(),
+            },
             Rejection::UnknownKey,
             Rejection::KeysUnavailable {
                 retry_after: Duration::from_millis(1),

@@ -4,6 +4,7 @@
 //! anything here looks at a claim.
 
 mod answer;
+mod load_balancer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,6 +102,7 @@ impl AccessToken {
         let (text, list) = match self.shape.scope {
             Scope::Text(claim) => (self.text(claim), Vec::new()),
             Scope::List(claim) => (None, self.claims.string_or_array(claim).unwrap_or_default()),
+            Scope::Nowhere => (None, Vec::new()),
         };
         let text = text.unwrap_or_default().split(' ');
         text.filter(|scope| !scope.is_empty()).chain(list)
@@ -347,6 +349,7 @@ fn check_scope(claims: &Claims, scope: Scope) -> Result<(), Rejection> {
         },
         // One string would be read as one scope, whatever spaces it has.
         Scope::List(claim) => claims.string_or_array(claim).map_err(|_| malformed())?,
+        Scope::Nowhere => Vec::new(),
     };
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     let is_token = |scope: &&str| !scope.is_empty() && scope.bytes().all(allowed);

@@ -13,7 +13,9 @@ use countersign_jose::jws::MAX_TOKEN_LEN;
 use countersign_jose::{Header, KeySet, Timestamp, Unverified};
 use countersign_oauth::text::printable;
 use countersign_policy::Explanation;
+use http::header::AUTHORIZATION;
 
+use crate::alb::Balancer;
 use crate::binding::{Binding, BindingSettings};
 use crate::credentials::credentials;
 use crate::demands::with_evidence;
@@ -22,7 +24,8 @@ use crate::token_cache::{Digest, Junk, Known, TokenCache, VerifiedBy};
 use crate::trust::{Trust, Trusted};
 use crate::{
     AccessToken, Advice, Caller, Clock, Demands, DemandsBuilder, Error, FetchKeys,
-    IntrospectionPolicy, KeyStatus, Presentation, Presented, Rejection, SystemClock, TokenProfile,
+    IntrospectionPolicy, KeyStatus, LoadBalancer, Presentation, Presented, Rejection, SystemClock,
+    TokenProfile,
 };
 
 /// The clocks of two well-kept machines differ by less.
@@ -50,6 +53,7 @@ struct Inner {
     binding: Binding,
     cache: Option<TokenCache>,
     introspector: Option<Arc<Introspector>>,
+    balancer: Option<Balancer>,
     clock: Arc<dyn Clock>,
 }
 
@@ -64,6 +68,7 @@ impl Validator {
             advice: Advice::none(),
             leeway: DEFAULT_LEEWAY,
             binding: BindingSettings::default(),
+            balancer: None,
             cache: DEFAULT_CACHE,
             clock: None,
         }
@@ -103,6 +108,21 @@ impl Validator {
         request: &Presented<'_>,
         demands: &Demands,
     ) -> Result<Caller, Rejection> {
+        if let Some(balancer) = &self.inner.balancer
+            && let Some(text) = balancer.find(request)?
+        {
+            // One request is of one person.
+            if request.headers.contains_key(AUTHORIZATION) {
+                return Err(Rejection::SeveralCredentials);
+            }
+            let person = balancer.verify(text).await?;
+            let now = self.inner.clock.now();
+            self.inner.binding.not_revoked(text, &person, now).await?;
+            let caller = Caller::new(person, Presentation::LoadBalancer);
+            self.meets(&caller, request.source, &self.inner.demands)?;
+            self.meets(&caller, request.source, demands)?;
+            return Ok(caller);
+        }
         let found = credentials(request.headers, request.uri)?;
         let token = self.verified(found.token).await?;
         let now = self.inner.clock.now();
@@ -382,6 +402,7 @@ pub struct ValidatorBuilder {
     advice: Advice,
     leeway: Duration,
     pub(crate) binding: BindingSettings,
+    balancer: Option<LoadBalancer>,
     cache: usize,
     clock: Option<Arc<dyn Clock>>,
 }
@@ -467,6 +488,13 @@ impl ValidatorBuilder {
         self
     }
 
+    /// Takes people whom this load balancer has signed in, by the header that it
+    /// signs. A request with that header and a token is refused.
+    pub fn load_balancer(mut self, balancer: LoadBalancer) -> Self {
+        self.balancer = Some(balancer);
+        self
+    }
+
     /// Gets the first issuer's keys in another way than from its metadata.
     pub fn key_fetcher(mut self, fetcher: impl FetchKeys) -> Self {
         self.first = self.first.key_fetcher(fetcher);
@@ -507,10 +535,15 @@ impl ValidatorBuilder {
             }
             trusted.push(trust);
         }
+        let balancer = self.balancer;
+        let balancer = balancer
+            .map(|balancer| balancer.build(self.leeway, Arc::clone(&clock)))
+            .transpose()?;
         Ok(Validator {
             inner: Arc::new(Inner {
                 trusted,
                 introspector,
+                balancer,
                 demands: self.demands.build()?,
                 advice: self.advice,
                 leeway: self.leeway,

@@ -169,7 +169,12 @@ impl Key {
         format!("{input}.{}", encode(&value))
     }
 
-    fn raw_signature(&self, input: &[u8]) -> Vec<u8> {
+    /// A signature over any bytes, in the form that JWS gives it: for what looks like a JWS and is
+    /// none.
+    ///
+    /// # Panics
+    /// When the system has no random numbers.
+    pub fn raw_signature(&self, input: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.pair {
             Pair::P256(pair) => pair
