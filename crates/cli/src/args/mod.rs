@@ -466,6 +466,18 @@ mod tests {
         }
     }
 
+    /// What is run to look for leaks is what the help lists (`tests/it/leaks`).
+    #[test]
+    fn no_command_is_hidden() {
+        let mut command = Cli::command();
+        command.build();
+        let mut open = vec![&command];
+        while let Some(command) = open.pop() {
+            assert!(!command.is_hide_set(), "{}", command.get_name());
+            open.extend(command.get_subcommands());
+        }
+    }
+
     #[test]
     fn no_flag_takes_a_secret() {
         let mut command = Cli::command();

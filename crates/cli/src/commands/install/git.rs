@@ -117,7 +117,10 @@ fn git(arguments: &[&str]) -> Result<(), CliError> {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
-    command.args(["config", "--global"]).args(arguments);
+    command
+        .args(["config", "--global"])
+        .args(arguments)
+        .env_remove("COUNTERSIGN_TOKEN");
     command
 }
 

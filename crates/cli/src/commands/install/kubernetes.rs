@@ -158,7 +158,11 @@ fn taken(name: &str) -> CliError {
 
 fn kubectl(arguments: &[String]) -> Result<Output, CliError> {
     let mut command = Command::new("kubectl");
-    command.arg("config").args(arguments).stdin(Stdio::null());
+    command
+        .arg("config")
+        .args(arguments)
+        .env_remove("COUNTERSIGN_TOKEN")
+        .stdin(Stdio::null());
     command.output().map_err(|error| {
         let what = CliError::configuration("kubectl could not be run").why(error.to_string());
         match error.kind() {
