@@ -42,6 +42,15 @@ impl Row {
         }
     }
 
+    pub(crate) fn times(name: &str, value: f64, target: Target) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            unit: "times",
+            target,
+        }
+    }
+
     pub(crate) fn per_second(name: &str, value: f64, target: Target) -> Self {
         Self {
             name: name.to_owned(),

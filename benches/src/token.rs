@@ -2,52 +2,24 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use countersign_testkit::{Home, Program as Tool, Provider};
+use countersign_testkit::Provider;
 
 use crate::process::{Program, compare};
 use crate::report::{self, Row, Target};
+use crate::signed_in::SignedIn;
 
 /// Signs in at a scripted provider with the real program, stops the provider, and times the rest.
-pub(crate) fn measure(binaries: &Path, rounds: usize) -> io::Result<()> {
-    let countersign = binaries.join("countersign");
-    let home = Home::new();
-    {
-        let provider = Provider::start();
-        Tool::new(&countersign)
-            .args([
-                "login",
-                "--no-browser",
-                "--issuer",
-                &provider.issuer(),
-                "--client-id",
-                "cli",
-            ])
-            .home(&home)
-            .limit(Duration::from_secs(30))
-            .run()
-            .expect_code(0);
-        // Nobody listens from here on: whoever needs the network fails, and a failure ends the
-        // benchmark.
-    }
-    let environment: Vec<(String, String)> = home
-        .environment()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.to_string_lossy().into_owned()))
-        .collect();
+pub(crate) fn measure(programs: &Path, rounds: usize) -> io::Result<()> {
+    let countersign = programs.join("countersign");
+    // Nobody listens from here on: whoever needs the network fails, and a failure ends the benchmark.
+    let home = SignedIn::at(&Provider::start(), &countersign, "file", &[]);
     let programs = [
         Program::new("/bin/true", "/bin/true"),
-        Program::new("a Rust program that does nothing", binaries.join("nothing")),
-        Program::new("countersign version", &countersign)
-            .arguments(["version"])
-            .environment(&environment),
-        Program::new("countersign token (cached)", &countersign)
-            .arguments(["token"])
-            .environment(&environment),
-        Program::new("countersign credential kubernetes (cached)", &countersign)
-            .arguments(["credential", "kubernetes"])
-            .environment(&environment),
+        Program::new("a Rust program that does nothing", programs.join("nothing")),
+        home.program("countersign version", "version"),
+        home.program("countersign token (cached)", "token"),
+        home.program("… credential kubernetes (cached)", "credential kubernetes"),
     ];
     let costs = compare(&programs, rounds)?;
     report::title("a cached token, as a whole process");

@@ -84,12 +84,23 @@ impl OidcAgent {
             .run()
     }
 
+    /// What leads its programs here.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let home = self.home.path().display().to_string();
+        let pairs = [
+            ("HOME", home),
+            ("OIDC_SOCK", socket(&self.home)),
+            ("OIDC_ENCRYPTION_PW", PASSWORD.to_owned()),
+        ];
+        pairs.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
     fn program(&self, name: &str) -> Program {
-        Program::new(name)
-            .home(&self.home)
-            .env("OIDC_SOCK", socket(&self.home))
-            .env("OIDC_ENCRYPTION_PW", PASSWORD)
-            .limit(LIMIT)
+        let mut program = Program::new(name).home(&self.home).limit(LIMIT);
+        for (name, value) in self.environment() {
+            program = program.env(name, value);
+        }
+        program
     }
 }
 
