@@ -6,13 +6,13 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 
 use countersign_oauth::text::printable;
-use countersign_resource::Presented;
+use countersign_resource::{Demands, Presented};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::config::{self, Config};
 use crate::decide::{Refusal, Verdict, decide};
-use crate::live::Live;
+use crate::live::{Live, Rule};
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 
@@ -82,6 +82,11 @@ pub async fn explain(config: Config, asked: &Asked<'_>) -> Result<(String, bool)
                 cause = error.source();
             }
             let _ = writeln!(out, "code     {}", refusal.code());
+            if let Some(text) = by_rule(&live, decision.rule, &presented).await {
+                for line in text.lines() {
+                    let _ = writeln!(out, "policy   {}", printable(line));
+                }
+            }
             if let Some(advice) = advice(refusal) {
                 let _ = writeln!(out, "hint     {advice}");
             }
@@ -89,6 +94,15 @@ pub async fn explain(config: Config, asked: &Asked<'_>) -> Result<(String, bool)
         }
     };
     Ok((out, passes))
+}
+
+/// What the policy of the rule says, where there is one and the token is good.
+async fn by_rule(live: &Live, rule: Option<&Rule>, request: &Presented<'_>) -> Option<String> {
+    let (rule, validator) = (rule?, live.validator()?);
+    rule.demands.policy()?;
+    let caller = validator.check(request, &Demands::none()).await.ok()?;
+    let explanation = validator.explain(&caller, request.source, &rule.demands)?;
+    Some(explanation.to_string())
 }
 
 fn advice(refusal: &Refusal) -> Option<&'static str> {

@@ -5,9 +5,8 @@
 
 use std::net::IpAddr;
 
+use countersign_resource::Network;
 use http::{HeaderMap, HeaderName};
-
-use crate::config::Cidr;
 
 /// What is believed about where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +24,7 @@ pub(crate) fn seen(
     peer: IpAddr,
     secure: bool,
     headers: &HeaderMap,
-    trust: &[Cidr],
+    trust: &[Network],
 ) -> Result<Seen, Unclear> {
     let mut seen = Seen {
         client: peer,

@@ -306,7 +306,7 @@ fn joined<const N: usize>(texts: [&str; N]) -> String {
 }
 
 /// Refuses a key that others can read.
-fn check_private(path: &Path) -> Result<(), Problem> {
+pub(crate) fn check_private(path: &Path) -> Result<(), Problem> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let metadata = fs::metadata(path).map_err(|error| {

@@ -3,16 +3,18 @@
 //! It never changes. A reload makes another one, which takes over whatever is the same in both: the
 //! keys of an issuer, the connections to an upstream, the counters of a route.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-use countersign_resource::{Advice, Demands, Trust, Validator};
+use countersign_jose::base64url;
+use countersign_resource::{Advice, Demands, DpopPolicy, IntrospectionPolicy, Trust, Validator};
 use http::HeaderValue;
 use url::Url;
 
 use crate::audit::Audit;
-use crate::config::{Access, Config, Issuer, Route};
-use crate::identity::Signer;
+use crate::config::{Access, Config, Dpop, Introspection, Issuer, Route};
+use crate::identity::{Signer, check_private};
 use crate::metrics::{Metrics, RouteCounts};
 use crate::problem::Problem;
 use crate::proxy::Upstream;
@@ -175,15 +177,32 @@ impl Live {
 
 /// Whether keys and verified tokens of the one hold for the other.
 fn same_validator(one: &Config, other: &Config) -> bool {
-    one.issuers == other.issuers && one.limits.leeway == other.limits.leeway
+    one.issuers == other.issuers
+        && one.dpop == other.dpop
+        && one.challenge == other.challenge
+        && one.limits.leeway == other.limits.leeway
+        && one.limits.token_cache == other.limits.token_cache
 }
 
 fn validator(config: &Config) -> Result<Option<Validator>, Problem> {
     let Some((first, others)) = config.issuers.split_first() else {
         return Ok(None);
     };
+    let unusable = |error: countersign_resource::Error| {
+        Problem::new("the issuers cannot be used").because(error)
+    };
+    let mut advice = Advice::none();
+    if let Some(realm) = &config.challenge.realm {
+        advice = advice.realm(realm);
+    }
+    if let Some(url) = &config.challenge.resource_metadata {
+        advice = advice.resource_metadata(url).map_err(unusable)?;
+    }
     let mut builder = Validator::builder(&first.url)
         .profile(first.profile)
+        .advice(advice)
+        .dpop(dpop(&config.dpop)?)
+        .token_cache(config.limits.token_cache)
         .leeway(config.limits.leeway);
     for audience in &first.audiences {
         builder = builder.audience(audience);
@@ -191,16 +210,19 @@ fn validator(config: &Config) -> Result<Option<Validator>, Problem> {
     if let Some(staleness) = first.longest_staleness {
         builder = builder.longest_staleness(staleness);
     }
-    if let Some(pem) = ca_pem(first)? {
-        builder = builder.add_ca_pem(pem);
+    if let Some(path) = &first.ca_file {
+        builder = builder.add_ca_pem(read(path)?);
+    }
+    if let Some(path) = &first.keep_keys {
+        builder = builder.key_file(path);
+    }
+    if let Some(asked) = &first.introspection {
+        builder = builder.introspection(introspection(asked)?);
     }
     for issuer in others {
         builder = builder.trust(trust(issuer)?);
     }
-    builder
-        .build()
-        .map(Some)
-        .map_err(|error| Problem::new("the issuers cannot be used").because(error))
+    builder.build().map(Some).map_err(unusable)
 }
 
 fn trust(issuer: &Issuer) -> Result<Trust, Problem> {
@@ -211,19 +233,66 @@ fn trust(issuer: &Issuer) -> Result<Trust, Problem> {
     if let Some(staleness) = issuer.longest_staleness {
         trust = trust.longest_staleness(staleness);
     }
-    if let Some(pem) = ca_pem(issuer)? {
-        trust = trust.add_ca_pem(pem);
+    if let Some(path) = &issuer.ca_file {
+        trust = trust.add_ca_pem(read(path)?);
+    }
+    if let Some(path) = &issuer.keep_keys {
+        trust = trust.key_file(path);
+    }
+    if let Some(asked) = &issuer.introspection {
+        trust = trust.introspection(introspection(asked)?);
     }
     Ok(trust)
 }
 
-fn ca_pem(issuer: &Issuer) -> Result<Option<Vec<u8>>, Problem> {
-    let read = |path: &std::path::PathBuf| {
-        fs::read(path).map_err(|error: io::Error| {
-            Problem::new(format!("{} cannot be read", path.display())).because(error)
-        })
-    };
-    issuer.ca_file.as_ref().map(read).transpose()
+fn introspection(asked: &Introspection) -> Result<IntrospectionPolicy, Problem> {
+    let secret = read_secret(&asked.secret_file)?;
+    let mut policy = IntrospectionPolicy::secret_basic(&asked.client_id, secret);
+    if let Some(endpoint) = &asked.endpoint {
+        policy = policy.endpoint(endpoint);
+    }
+    if let Some(horizon) = asked.horizon {
+        policy = policy.horizon(horizon);
+    }
+    if asked.jwt_too {
+        policy = policy.jwt_too();
+    }
+    Ok(policy)
+}
+
+fn dpop(wanted: &Dpop) -> Result<DpopPolicy, Problem> {
+    let mut policy = DpopPolicy::new();
+    if wanted.require_nonce {
+        policy = policy.require_nonce();
+    }
+    if let Some(path) = &wanted.nonce_key_file {
+        let text = read_secret(path)?;
+        let key = base64url::decode(&text)
+            .ok()
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let key = key.ok_or_else(|| {
+            Problem::new(format!("{} is no key for nonces", path.display())).hint(format!(
+                "make one: openssl rand 32 | basenc --base64url | tr -d = > {}",
+                path.display()
+            ))
+        })?;
+        policy = policy.nonce_key(key);
+    }
+    Ok(policy)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+    fs::read(path).map_err(|error: io::Error| {
+        Problem::new(format!("{} cannot be read", path.display())).because(error)
+    })
+}
+
+/// A secret is a line in a file that nobody else can read.
+fn read_secret(path: &Path) -> Result<String, Problem> {
+    check_private(path)?;
+    let text = String::from_utf8(read(path)?)
+        .map_err(|_| Problem::new(format!("{} is no text", path.display())))?;
+    Ok(text.trim().to_owned())
 }
 
 fn demands(route: &Route) -> Result<Demands, Problem> {
@@ -236,6 +305,9 @@ fn demands(route: &Route) -> Result<Demands, Problem> {
     }
     if let Some(age) = wanted.max_age {
         builder = builder.max_age(age);
+    }
+    if let Some((_, policy)) = &wanted.policy {
+        builder = builder.policy(Arc::clone(policy));
     }
     if wanted.sender_constrained {
         builder = builder.sender_constrained();

@@ -136,6 +136,9 @@ fn who(config: &Config, wanted: &Wanted) -> String {
     if let Some(age) = wanted.max_age {
         parts.push(format!("a sign-in at most {} ago", text::span(age)));
     }
+    if let Some((name, _)) = &wanted.policy {
+        parts.push(format!("the consent of the policy {name}"));
+    }
     if wanted.sender_constrained {
         parts.push("proof that it is theirs".to_owned());
     }
@@ -181,7 +184,11 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if !config.issuers.is_empty() && !config.routes.iter().any(needs_issuer) {
         warnings.push("no route needs a token, so no issuer is ever asked".to_owned());
     }
-    if config.trust.iter().any(super::Cidr::is_everybody) {
+    if config
+        .trust
+        .iter()
+        .any(|block| block.to_string().ends_with("/0"))
+    {
         warnings.push("[forwarded] trusts every address, so callers choose their own".to_owned());
     }
     warnings

@@ -3,8 +3,10 @@
 //!
 //! Not responsible for what the values mean together; that is `check`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use countersign_resource::policy::PolicyBuilder;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -21,6 +23,12 @@ pub(super) struct File {
     pub(super) upstream: Vec<Spanned<Upstream>>,
     #[serde(default)]
     pub(super) route: Vec<Spanned<Route>>,
+    #[serde(default)]
+    pub(super) policy: BTreeMap<String, Spanned<PolicyBuilder>>,
+    #[serde(default)]
+    pub(super) dpop: Dpop,
+    #[serde(default)]
+    pub(super) challenge: Challenge,
     #[serde(default)]
     pub(super) identity: Identity,
     #[serde(default)]
@@ -79,6 +87,35 @@ pub(super) struct Issuer {
     pub(super) profile: Option<String>,
     pub(super) ca_file: Option<PathBuf>,
     pub(super) longest_staleness: Option<Span>,
+    /// Where the last good keys are kept over a restart.
+    pub(super) keep_keys: Option<PathBuf>,
+    pub(super) introspection: Option<Introspection>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Introspection {
+    pub(super) client_id: String,
+    pub(super) secret_file: PathBuf,
+    pub(super) endpoint: Option<String>,
+    pub(super) horizon: Option<Span>,
+    #[serde(default)]
+    pub(super) jwt_too: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dpop {
+    #[serde(default)]
+    pub(super) require_nonce: bool,
+    pub(super) nonce_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Challenge {
+    pub(super) realm: Option<String>,
+    pub(super) resource_metadata: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
@@ -149,6 +186,7 @@ pub(super) struct Route {
     pub(super) max_age: Option<Span>,
     #[serde(default)]
     pub(super) sender_constrained: bool,
+    pub(super) policy: Option<String>,
     pub(super) identity: Option<Vec<Pass>>,
     #[serde(default)]
     pub(super) forward_token: bool,
@@ -179,6 +217,7 @@ pub(super) struct Limits {
     pub(super) body_idle_time: Option<Span>,
     pub(super) streams: Option<u32>,
     pub(super) leeway: Option<Span>,
+    pub(super) token_cache: Option<Bytes>,
 }
 
 #[derive(Debug, Deserialize)]

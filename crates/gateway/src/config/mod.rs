@@ -6,12 +6,12 @@
 //! Not responsible for doing any of it: what is here holds no socket, key or cache.
 
 mod check;
-mod cidr;
 mod explain;
 mod file;
 mod suggest;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -19,12 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_resource::TokenProfile;
+use countersign_resource::policy::Policy;
+use countersign_resource::{Network, TokenProfile};
 use http::uri::Authority;
 use http::{HeaderName, Method};
 use url::Url;
 
-pub use cidr::{Cidr, CidrProblem};
 pub use explain::explain;
 pub(crate) use explain::sentence;
 
@@ -44,9 +44,11 @@ pub struct Config {
     pub(crate) routes: Vec<Route>,
     pub(crate) table: Table,
     pub(crate) identity: Identity,
+    pub(crate) dpop: Dpop,
+    pub(crate) challenge: Challenge,
     pub(crate) limits: Limits,
     pub(crate) audit: Option<Audit>,
-    pub(crate) trust: Vec<Cidr>,
+    pub(crate) trust: Vec<Network>,
     pub(crate) metrics: Metrics,
     /// What is allowed and may still not be meant.
     pub(crate) warnings: Vec<String>,
@@ -88,7 +90,37 @@ pub(crate) struct Issuer {
     pub(crate) profile: TokenProfile,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) longest_staleness: Option<Duration>,
+    pub(crate) keep_keys: Option<PathBuf>,
+    pub(crate) introspection: Option<Introspection>,
 }
+
+/// How an issuer is asked about tokens (RFC 7662).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Introspection {
+    pub(crate) client_id: String,
+    pub(crate) secret_file: PathBuf,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) horizon: Option<Duration>,
+    /// Whether tokens are asked about that could be verified without.
+    pub(crate) jwt_too: bool,
+}
+
+/// How proofs of possession are taken (RFC 9449).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dpop {
+    pub(crate) require_nonce: bool,
+    pub(crate) nonce_key_file: Option<PathBuf>,
+}
+
+/// What a challenge says beside the error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Challenge {
+    pub(crate) realm: Option<String>,
+    pub(crate) resource_metadata: Option<String>,
+}
+
+/// The policies of the file by their names.
+pub(crate) type Policies = BTreeMap<String, Arc<Policy>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -158,7 +190,7 @@ pub(crate) struct Route {
     pub(crate) line: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Access {
     /// Anybody, with or without a token; nothing is checked.
     Public,
@@ -167,7 +199,7 @@ pub(crate) enum Access {
 }
 
 /// What a route asks of a token beyond being good.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Wanted {
     pub(crate) scopes: Vec<String>,
     /// Numbers among the issuers; none means any of them.
@@ -176,6 +208,8 @@ pub(crate) struct Wanted {
     pub(crate) max_age: Option<Duration>,
     /// Whether a token counts that anybody who finds it could use.
     pub(crate) sender_constrained: bool,
+    /// A policy of the file, and its name.
+    pub(crate) policy: Option<(String, Arc<Policy>)>,
 }
 
 /// What an upstream learns of the caller.
@@ -208,6 +242,8 @@ pub(crate) struct Limits {
     pub(crate) streams: u32,
     /// How far the clocks of issuers may be from ours.
     pub(crate) leeway: Duration,
+    /// How many bytes verified tokens may take.
+    pub(crate) token_cache: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
