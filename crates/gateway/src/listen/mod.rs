@@ -169,6 +169,7 @@ async fn http1<T>(
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time)
             .max_buf_size(limits.head_bytes)
+            .max_header_size(limits.head_bytes)
             .max_headers(limits.headers)
             // A caller that has said everything may close its side and listen.
             .half_close(true)

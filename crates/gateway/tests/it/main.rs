@@ -12,6 +12,8 @@ mod fixture;
 mod upstream;
 
 mod identity;
+mod limits;
 mod proxy;
 mod reload;
 mod smuggling;
+mod streams;

@@ -165,3 +165,70 @@ pub(crate) fn say(stream: &mut TcpStream, text: &str) {
     let _ = stream.write_all(text.as_bytes());
     let _ = stream.flush();
 }
+
+/// An upstream of HTTP/2 that sends each piece back as it comes, and ends with trailers.
+pub(crate) fn grpc() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(
+                    hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), service_fn(echo_stream)),
+                );
+            }
+        });
+    });
+    address
+}
+
+async fn echo_stream(request: Request<Incoming>) -> Result<Response<Echo>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let mut response = Response::new(Echo {
+        body,
+        is_over: false,
+    });
+    for (name, value) in [("content-type", "content-type"), ("seen-te", "te")] {
+        if let Some(value) = parts.headers.get(value) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    Ok(response)
+}
+
+struct Echo {
+    body: Incoming,
+    is_over: bool,
+}
+
+impl hyper::body::Body for Echo {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, hyper::Error>>> {
+        if self.is_over {
+            return std::task::Poll::Ready(None);
+        }
+        std::pin::Pin::new(&mut self.body)
+            .poll_frame(cx)
+            .map(|frame| {
+                frame.or_else(|| {
+                    self.is_over = true;
+                    let mut trailers = HeaderMap::new();
+                    trailers.insert("grpc-status", "0".parse().unwrap());
+                    trailers.insert("grpc-message", "fine".parse().unwrap());
+                    Some(Ok(hyper::body::Frame::trailers(trailers)))
+                })
+            })
+    }
+}
