@@ -15,6 +15,7 @@ mod report;
 mod signed_in;
 mod tls_server;
 mod token;
+mod validate;
 
 use std::error::Error;
 use std::io;
@@ -32,7 +33,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("peak") => println!("{}", process::print_peak(words)?),
         None => run(500, Duration::from_secs(5))?,
         Some("quick") => run(20, Duration::from_millis(300))?,
-        Some(_) => return Err("usage: countersign-benches [quick]".into()),
+        // Needs no other program.
+        Some("validate") => validate::measure(Duration::from_millis(60))?,
+        Some(_) => return Err("usage: countersign-benches [quick|validate]".into()),
     }
     Ok(())
 }
@@ -46,6 +49,7 @@ fn run(rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
     peers::measure(installed.path(), rounds.div_ceil(5))?;
     keyring::measure(installed.path(), rounds.div_ceil(5))?;
     keys::measure(binaries, rounds)?;
+    validate::measure(time / 80)?;
     issuer::measure(binaries, time)?;
     Ok(())
 }

@@ -42,6 +42,24 @@ impl Row {
         }
     }
 
+    pub(crate) fn micros(name: &str, value: f64, target: Target) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            unit: "us",
+            target,
+        }
+    }
+
+    pub(crate) fn bytes(name: &str, value: f64, target: Target) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            unit: "B",
+            target,
+        }
+    }
+
     pub(crate) fn times(name: &str, value: f64, target: Target) -> Self {
         Self {
             name: name.to_owned(),

@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::Timestamp;
 use crate::error::{Error, printable};
-use crate::json::{Document, Node, Object, Span};
+use crate::json::{Document, Node};
 
 /// The members of a strict JSON object: of the payload of a token, or of any other document that
 /// [`crate::json::parse`] took.
@@ -30,7 +30,7 @@ pub enum Claim<'c> {
     /// `true` or `false`.
     Bool(bool),
     /// A number.
-    Number(&'c Number),
+    Number(Number),
     /// A string.
     String(&'c str),
     /// An array, with its elements.
@@ -39,9 +39,21 @@ pub enum Claim<'c> {
     Object,
 }
 
+impl<'c> From<Node<'c>> for Claim<'c> {
+    fn from(node: Node<'c>) -> Self {
+        match node {
+            Node::Null => Self::Null,
+            Node::Bool(value) => Self::Bool(value),
+            Node::Number(value) => Self::Number(value),
+            Node::String(text) => Self::String(text),
+            Node::Array(nodes) => Self::Array(nodes.map(Self::from).collect()),
+            Node::Object(_) => Self::Object,
+        }
+    }
+}
+
 struct Parsed {
     document: Document<'static>,
-    object: Object,
     values: OnceLock<Map<String, Value>>,
 }
 
@@ -49,30 +61,21 @@ struct Parsed {
 const LAST_SECOND: i64 = 253_402_300_799;
 
 impl Claims {
-    pub(crate) fn new(document: Document<'static>, object: Object) -> Self {
+    pub(crate) fn new(document: Document<'static>) -> Self {
         Self(Arc::new(Parsed {
             document,
-            object,
             values: OnceLock::new(),
         }))
     }
 
-    fn node(&self, name: &str) -> Option<&Node> {
-        self.0.document.member(&self.0.object, name)
-    }
-
-    fn text(&self, span: Span) -> &str {
-        self.0.document.text(span)
+    fn node(&self, name: &str) -> Option<Node<'_>> {
+        self.0.document.member(name)
     }
 
     /// All claims as they stand, made of the document when somebody asks for it first.
     pub(crate) fn values(&self) -> &Map<String, Value> {
-        let Parsed {
-            document,
-            object,
-            values,
-        } = &*self.0;
-        values.get_or_init(|| document.to_map(object))
+        let Parsed { document, values } = &*self.0;
+        values.get_or_init(|| document.members().to_map())
     }
 
     /// The claim as it stands, of whatever type.
@@ -86,30 +89,19 @@ impl Claims {
     /// The claim at a path: a member, or a member of a member. Unlike [`Claims::get`] it builds
     /// nothing but the list of an array's elements.
     pub fn at(&self, path: &[&str]) -> Option<Claim<'_>> {
-        self.node_at(path).map(|node| self.claim(node))
+        self.node_at(path).map(Claim::from)
     }
 
-    fn node_at(&self, path: &[&str]) -> Option<&Node> {
+    fn node_at(&self, path: &[&str]) -> Option<Node<'_>> {
         let (first, rest) = path.split_first()?;
         let mut node = self.node(first)?;
         for name in rest {
-            match node {
-                Node::Object(object) => node = self.0.document.member(object, name)?,
+            node = match node {
+                Node::Object(members) => members.find(name)?,
                 _ => return None,
-            }
+            };
         }
         Some(node)
-    }
-
-    fn claim<'c>(&'c self, node: &'c Node) -> Claim<'c> {
-        match node {
-            Node::Null => Claim::Null,
-            Node::Bool(value) => Claim::Bool(*value),
-            Node::Number(value) => Claim::Number(value),
-            Node::String(value) => Claim::String(self.text(*value)),
-            Node::Array(nodes) => Claim::Array(nodes.iter().map(|node| self.claim(node)).collect()),
-            Node::Object(_) => Claim::Object,
-        }
     }
 
     /// Whether there is a claim of this name, of whatever type.
@@ -120,29 +112,28 @@ impl Claims {
     /// The names of the members of the object at a path; none, when there is no object.
     pub fn names_at(&self, path: &[&str]) -> impl Iterator<Item = &str> {
         let members = match self.node_at(path) {
-            Some(Node::Object(object)) => object.members(),
-            _ => &[],
+            Some(Node::Object(members)) => Some(members),
+            _ => None,
         };
-        members.iter().map(|(name, _)| self.text(*name))
+        members.into_iter().flatten().map(|(name, _)| name)
     }
 
     /// How many bytes the claims take, without what [`Claims::get`] builds.
     pub fn size(&self) -> usize {
         // The two counters of the `Arc`.
-        size_of::<(usize, usize, Parsed)>() + self.0.document.size() + self.0.object.size()
+        size_of::<(usize, usize, Parsed)>() + self.0.document.size()
     }
 
     /// The names of all claims, in the order of the document.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        let members = self.0.object.members().iter();
-        members.map(|(name, _)| self.text(*name))
+        self.0.document.members().map(|(name, _)| name)
     }
 
     /// A string claim; `None` when it is absent. `null` is not absent, it is a wrong type.
     pub fn str(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.node(name) {
             None => Ok(None),
-            Some(Node::String(value)) => Ok(Some(self.text(*value))),
+            Some(Node::String(value)) => Ok(Some(value)),
             Some(_) => Err(wrong_type(name, "a string")),
         }
     }
@@ -156,7 +147,7 @@ impl Claims {
     pub fn bool(&self, name: &str) -> Result<Option<bool>, Error> {
         match self.node(name) {
             None => Ok(None),
-            Some(Node::Bool(value)) => Ok(Some(*value)),
+            Some(Node::Bool(value)) => Ok(Some(value)),
             Some(_) => Err(wrong_type(name, "a boolean")),
         }
     }
@@ -200,13 +191,13 @@ impl Claims {
     /// An absent claim gives no strings, as an empty array does, so that a search for an expected
     /// value fails either way. An array with anything but strings in it is refused whole.
     pub fn string_or_array(&self, name: &str) -> Result<Vec<&str>, Error> {
-        let text = |node: &Node| match node {
-            Node::String(value) => Ok(self.text(*value)),
+        let text = |node| match node {
+            Node::String(value) => Ok(value),
             _ => Err(wrong_type(name, "a string or an array of strings")),
         };
         match self.node(name) {
             None => Ok(Vec::new()),
-            Some(Node::Array(nodes)) => nodes.iter().map(text).collect(),
+            Some(Node::Array(nodes)) => nodes.map(text).collect(),
             Some(node) => Ok(vec![text(node)?]),
         }
     }
@@ -241,10 +232,7 @@ impl Claims {
     /// The error says only that they do not fit, as serde's would show a value. For single claims
     /// the accessors above are the better choice: they name the claim.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        let Parsed {
-            document, object, ..
-        } = &*self.0;
-        T::deserialize(&document.to_map(object)).map_err(|_| Error::ClaimsMismatch)
+        T::deserialize(&self.0.document.members().to_map()).map_err(|_| Error::ClaimsMismatch)
     }
 }
 
@@ -441,7 +429,7 @@ mod tests {
         let one = Number::from(1);
         let expected = vec![
             Claim::String("x"),
-            Claim::Number(&one),
+            Claim::Number(one),
             Claim::Null,
             Claim::Object,
         ];

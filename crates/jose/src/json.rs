@@ -7,11 +7,12 @@
 //!
 //! This module knows nothing of tokens; it serves every document that comes from outside.
 
+mod read;
 mod tree;
 
 use serde_json::Value;
 
-pub(crate) use self::tree::{Document, Node, Object, Span};
+pub(crate) use self::tree::{Document, Node};
 use crate::Claims;
 
 /// How deep arrays and objects may be nested.
@@ -56,20 +57,17 @@ pub enum JsonError {
 /// Refuses whatever [`JsonError`] lists. A byte order mark is a syntax error (RFC 8259, section
 /// 8.1).
 pub fn parse(bytes: &[u8], max_len: usize) -> Result<Claims, JsonError> {
-    let (document, object) = parse_borrowed(bytes, max_len)?;
-    Ok(Claims::new(document.into_owned(), object))
+    let document = parse_borrowed(bytes, max_len)?;
+    Ok(Claims::new(document.into_owned()))
 }
 
 /// As [`parse`], for a document that is only looked at.
-pub(crate) fn parse_borrowed(
-    bytes: &[u8],
-    max_len: usize,
-) -> Result<(Document<'_>, Object), JsonError> {
-    let (document, object) = tree::parse(bytes, max_len)?;
+pub(crate) fn parse_borrowed(bytes: &[u8], max_len: usize) -> Result<Document<'_>, JsonError> {
+    let document = read::parse(bytes, max_len)?;
     if document.has_repeats() {
         Err(JsonError::DuplicateMember)
     } else {
-        Ok((document, object))
+        Ok(document)
     }
 }
 
@@ -89,24 +87,26 @@ pub(crate) fn parse_list(
     max_len: usize,
     list: &str,
 ) -> Result<Option<Vec<Element>>, JsonError> {
-    let (document, object) = tree::parse(bytes, max_len)?;
-    if object.repeats() {
+    let document = read::parse(bytes, max_len)?;
+    if document.repeats() {
         return Err(JsonError::DuplicateMember);
     }
     let mut elements = None;
-    for (name, node) in object.members() {
+    let mut members = document.members();
+    while let Some((name, node, has_repeats)) = members.next_judged() {
         match node {
-            Node::Array(nodes) if document.text(*name) == list => {
-                let element = |node: &Node| {
-                    if node.has_repeats() {
+            Node::Array(mut nodes) if name == list => {
+                let element = |(node, has_repeats): (Node<'_>, bool)| {
+                    if has_repeats {
                         Element::HasDuplicateMember
                     } else {
-                        Element::Value(document.to_value(node))
+                        Element::Value(node.to_value())
                     }
                 };
-                elements = Some(nodes.iter().map(element).collect());
+                let nodes = std::iter::from_fn(|| nodes.next_judged());
+                elements = Some(nodes.map(element).collect());
             }
-            node if node.has_repeats() => return Err(JsonError::DuplicateMember),
+            _ if has_repeats => return Err(JsonError::DuplicateMember),
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ pub enum Fact<'c> {
     /// A string.
     Text(&'c str),
     /// A number.
-    Number(&'c Number),
+    Number(Number),
     /// A boolean.
     Bool(bool),
     /// An array. What is neither string, number nor boolean in it is [`Fact::Other`].
@@ -39,7 +39,7 @@ impl Claims for Map<String, Value> {
 fn fact(value: &Value) -> Fact<'_> {
     match value {
         Value::String(text) => Fact::Text(text),
-        Value::Number(number) => Fact::Number(number),
+        Value::Number(number) => Fact::Number(number.clone()),
         Value::Bool(value) => Fact::Bool(*value),
         Value::Array(values) => Fact::List(values.iter().map(fact).collect()),
         Value::Null | Value::Object(_) => Fact::Other,

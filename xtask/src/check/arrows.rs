@@ -123,10 +123,13 @@ const HOUSE: &[Room] = &[
             TESTKIT,
             "countersign-e2e",
             "countersign-client",
+            "countersign-jose",
             "countersign-oauth",
+            "countersign-resource",
         ],
         because: "what is measured is what is shipped: programs from outside, ours and those of \
-                  others, and the client's transport beside the bare TLS library",
+                  others, the client's transport beside the bare TLS library, and the validator \
+                  beside the bare signature check",
     },
     Room {
         package: "xtask",
