@@ -108,6 +108,7 @@ impl Overrides {
         self.put_flag(look, "no_browser", |layer| &mut layer.no_browser);
         self.put(look, "qr", |layer| &mut layer.qr);
         self.put(look, "store", |layer| &mut layer.store);
+        self.put(look, "end_session", |layer| &mut layer.end_session);
         self.put(look, "login_timeout", |layer| &mut layer.login_timeout);
         let pairs: Vec<(String, String)> = look.all("param");
         self.flags.param = (!pairs.is_empty()).then(|| BTreeMap::from_iter(pairs));

@@ -48,6 +48,7 @@ pub(crate) struct Layer {
     pub(crate) no_browser: Option<bool>,
     pub(crate) qr: Option<When>,
     pub(crate) store: Option<Keep>,
+    pub(crate) end_session: Option<bool>,
     #[serde(default, with = "duration::setting")]
     pub(crate) login_timeout: Option<Duration>,
     #[serde(default, with = "duration::setting")]
@@ -150,6 +151,7 @@ browser = "firefox -P work"
 no_browser = true
 qr = "never"
 store = "keyring-key"
+end_session = true
 login_timeout = "5m"
 timeout = "90s"
 min_ttl = "1h"
@@ -208,6 +210,7 @@ aws = { role_arn = "arn:aws:iam::123456789012:role/a", region = "eu-central-1", 
                 "redirect_uri",
                 "port",
                 "store",
+                "end_session",
                 "ca_cert",
                 "param",
                 "endpoints",

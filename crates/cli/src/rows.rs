@@ -62,6 +62,7 @@ impl Rows {
         rows.put("qr", &s.qr, |when| when.word().to_owned());
         rows.put("store", &s.store, |keep| keep.word().to_owned());
         rows.stores(s);
+        rows.put("end_session", s.end_session.as_ref(), bool::to_string);
         rows.put("login_timeout", s.login_timeout.as_ref(), seconds);
         rows.put("timeout", &s.timeout, seconds);
         rows.put("min_ttl", &s.min_ttl, seconds);

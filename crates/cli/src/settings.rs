@@ -66,6 +66,7 @@ pub(crate) struct Settings {
     pub(crate) store: Setting<Keep>,
     /// As `allowed_flows`.
     pub(crate) allowed_stores: Option<AllowedStores>,
+    pub(crate) end_session: Option<Setting<bool>>,
     pub(crate) login_timeout: Option<Setting<Duration>>,
     pub(crate) timeout: Setting<Duration>,
     pub(crate) min_ttl: Setting<Duration>,
@@ -133,6 +134,7 @@ impl Settings {
                 .pick("store", |l| l.store.as_ref())
                 .unwrap_or_else(|| default(Keep::Auto)),
             allowed_stores: AllowedStores::of(config),
+            end_session: all.pick("end_session", |l| l.end_session.as_ref()),
             login_timeout: all.pick("login_timeout", |l| l.login_timeout.as_ref()),
             timeout: all
                 .pick("timeout", |l| l.timeout.as_ref())

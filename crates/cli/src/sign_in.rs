@@ -95,7 +95,7 @@ impl App {
     }
 
     /// The kind of place this is, and the browser that the settings name for it.
-    fn place(&self) -> Environment {
+    pub(crate) fn place(&self) -> Environment {
         let mut found = Environment::detect();
         found.interactive = self.may_ask();
         if let Some(command) = &self.settings.browser {
@@ -104,7 +104,7 @@ impl App {
         found
     }
 
-    fn browser(&self, place: &Environment) -> Browser {
+    pub(crate) fn browser(&self, place: &Environment) -> Browser {
         // In front of nobody no window opens, whatever the place.
         let wanted = self.may_ask() || place.obstacle().is_some();
         if wanted && !self.settings.no_browser.value {

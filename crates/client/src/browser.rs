@@ -68,6 +68,27 @@ impl BrowserOutcome {
     }
 }
 
+impl Browser {
+    /// Opens a page that nobody waits for, unless something speaks against it, and looks for a moment
+    /// whether that went well.
+    pub fn show(&self, place: &Environment, address: &Url, clock: &dyn Clock) -> BrowserOutcome {
+        let mut opening = open(self, place, address, clock);
+        for _ in 0..LOOKS {
+            if opening.running.is_none() {
+                break;
+            }
+            clock.sleep(BETWEEN_LOOKS);
+            opening.look(clock);
+        }
+        opening.outcome()
+    }
+}
+
+/// How often to look whether a page has been opened that nobody waits for, and how long between: most
+/// commands that open one have ended by then.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
 /// What speaks against opening a browser in this place.
 pub(crate) fn obstacle(browser: &Browser, found: &Environment) -> Option<BrowserOutcome> {
     match browser {

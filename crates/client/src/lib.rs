@@ -104,7 +104,7 @@ pub use error::{
 pub use exchange::{Exchange, Subject};
 pub use keyring::KeyringProgram;
 pub use login::{Dpop, Login};
-pub use logout::{LogoutReport, Revocation, logout};
+pub use logout::{LogoutPage, LogoutReport, Revocation, logout};
 pub use migrate::{MoveReport, migrate};
 pub use other::OtherToken;
 pub use plan::Obstacle;

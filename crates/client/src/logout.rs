@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use countersign_oauth::preset::Revocation as RevocationQuirk;
-use countersign_oauth::{Client, Error as ExchangeError, RevocationFlow, TokenTypeHint};
+use countersign_oauth::preset::{EndSession, Revocation as RevocationQuirk};
+use countersign_oauth::{
+    Client, EndSessionRequest, Error as ExchangeError, RevocationFlow, TokenTypeHint,
+};
 use countersign_store::{Lock, Purpose};
+use url::Url;
 
 use crate::context::Opening;
 use crate::derived;
@@ -34,6 +37,25 @@ pub enum Revocation {
     },
 }
 
+/// The page on which a browser ends its session at the server. The person is asked there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogoutPage {
+    /// This one. Its address names the application and nothing else.
+    ///
+    /// The ID token, which would spare the person a question, is not in it (`id_token_hint`): an address
+    /// is an argument of the browser's command, which others on this computer can read, and stays in its
+    /// history. A page of our own that sends it as a form would be at an address that can be read as
+    /// well, by whoever is quicker than the browser.
+    At(Url),
+    /// The server names none.
+    NotOffered,
+    /// The provider's own wants more than that. How a person does it, as a sentence.
+    ByPerson(&'static str),
+    /// There was no session, or the server could not be asked.
+    Unknown,
+}
+
 /// What a logout did. The session is gone from this computer whatever the server said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -47,6 +69,8 @@ pub struct LogoutReport {
     /// Why secrets of the session may still be where they were kept, one line, fit to print. This
     /// program has no use for them any more.
     pub left_behind: Option<String>,
+    /// Where a browser ends its session at the server (OpenID Connect RP-Initiated Logout 1.0).
+    pub page: LogoutPage,
     /// How a person ends the session at the server, where the provider does not let the client do it.
     pub by_person: Option<&'static str>,
 }
@@ -81,9 +105,18 @@ pub fn logout(
         Ok(opened) => (opened.map(|opened| opened.record), None),
         Err(error) => (context.session(session).ok().flatten(), Some(error)),
     };
+    let hurried = context.hurried(limit);
+    let provider = kept
+        .as_ref()
+        .map(|kept| Provider::of_session(&hurried, kept));
+    let page = match (&kept, &provider) {
+        (Some(kept), Some(Ok(provider))) => page(kept, provider),
+        _ => LogoutPage::Unknown,
+    };
     let revoked = kept
         .as_ref()
-        .map(|kept| revoke(&context.hurried(limit), kept));
+        .zip(provider)
+        .map(|(kept, provider)| revoke(&hurried, kept, provider));
     // What was got with the session first: whoever is stopped in between can log out again. But one
     // that cannot be removed must not keep the other.
     let forgotten = derived::forget(context, session);
@@ -100,18 +133,39 @@ pub fn logout(
         refresh_token,
         access_token,
         left_behind: removed.left_behind.map(|why| why.to_string()),
+        page,
         by_person: kept.as_ref().and_then(by_person),
     })
 }
 
 /// Revokes what a login has brought that is not kept, as far as the server allows in a short time.
 pub(crate) fn take_back(context: &Context, session: &Session) {
-    let _ = revoke(&context.hurried(TAKING_BACK_LIMIT), session);
+    let hurried = context.hurried(TAKING_BACK_LIMIT);
+    let provider = Provider::of_session(&hurried, session);
+    let _ = revoke(&hurried, session, provider);
 }
 
-fn revoke(context: &Context, session: &Session) -> (Revocation, Revocation) {
-    let found = Provider::of_session(context, session)
-        .and_then(|provider| Ok((provider, session.client()?)));
+fn page(session: &Session, provider: &Provider) -> LogoutPage {
+    let quirk = session
+        .known_preset()
+        .map(|preset| preset.quirks.end_session);
+    if let Some(EndSession::ByPerson(how)) = quirk {
+        return LogoutPage::ByPerson(how);
+    }
+    let request = EndSessionRequest {
+        client_id: Some(session.client_id()),
+        ..EndSessionRequest::default()
+    };
+    let url = provider.metadata().end_session_url(&request);
+    url.map_or(LogoutPage::NotOffered, LogoutPage::At)
+}
+
+fn revoke(
+    context: &Context,
+    session: &Session,
+    provider: Result<Provider, Error>,
+) -> (Revocation, Revocation) {
+    let found = provider.and_then(|provider| Ok((provider, session.client()?)));
     let (provider, client) = match found {
         Ok(found) => found,
         Err(error) => {

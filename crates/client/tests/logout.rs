@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::{
-    Clock, ExitCategory, Revocation, TokenSource, Transport, logout, userinfo,
+    Clock, ExitCategory, LogoutPage, Revocation, TokenSource, Transport, logout, userinfo,
 };
 use countersign_oauth::{HttpRequest, HttpResponse, TransportError};
 use serde_json::json;
-use support::{FakeClock, Fault, Server, World};
+use support::{FakeClock, Fault, Recorder, Server, World};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -85,10 +85,7 @@ fn a_server_without_revocation_is_reported_as_that() {
                 .unwrap()
                 .remove("revocation_endpoint");
         });
-    world
-        .login()
-        .run(&mut support::Recorder::default())
-        .unwrap();
+    world.login().run(&mut Recorder::default()).unwrap();
     let report = logout(&world.context, &World::name(), LIMIT).unwrap();
     assert_eq!(report.refresh_token, Revocation::NotOffered);
     assert_eq!(report.access_token, Revocation::NotOffered);
@@ -190,4 +187,42 @@ fn a_token_that_was_revoked_early_is_renewed_once() {
     );
     let error = userinfo(&tokens).unwrap_err();
     assert_eq!(error.exit_category(), ExitCategory::LoginRequired);
+}
+
+/// OpenID Connect RP-Initiated Logout 1.0, section 2: every parameter is optional. The address may be read
+/// by others, and the ID token names a person.
+#[test]
+fn the_page_for_browsers_is_told_the_client_and_nothing_about_the_person() {
+    let world = World::new();
+    world
+        .server
+        .edit("/.well-known/openid-configuration", |metadata| {
+            metadata["end_session_endpoint"] = json!("https://id.example.com/end?ui=plain");
+        });
+    world.login().run(&mut Recorder::default()).unwrap();
+    let report = logout(&world.context, &World::name(), LIMIT).unwrap();
+    let LogoutPage::At(url) = report.page else {
+        panic!("{:?}", report.page)
+    };
+    assert_eq!(
+        url.as_str(),
+        "https://id.example.com/end?ui=plain&client_id=cli"
+    );
+}
+
+#[test]
+fn a_server_or_a_provider_without_such_a_page_is_told_as_that() {
+    let world = World::signed_in();
+    let report = logout(&world.context, &World::name(), LIMIT).unwrap();
+    assert_eq!(report.page, LogoutPage::NotOffered);
+    let again = logout(&world.context, &World::name(), LIMIT).unwrap();
+    assert_eq!(again.page, LogoutPage::Unknown);
+    let login = world.login().preset("okta");
+    login.run(&mut Recorder::default()).unwrap();
+    let report = logout(&world.context, &World::name(), LIMIT).unwrap();
+    assert!(
+        matches!(report.page, LogoutPage::ByPerson(_)),
+        "{:?}",
+        report.page
+    );
 }

@@ -18,7 +18,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{BoolishValueParser, FalseyValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use serde::{Deserialize, Serialize};
@@ -271,6 +271,11 @@ pub(crate) struct LogoutArgs {
     /// End every session on this computer, of all profiles
     #[arg(long)]
     pub(crate) all: bool,
+
+    /// End the browser's session at the server as well, on its own page
+    #[arg(long, value_name = "WHETHER", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "true", value_parser = BoolishValueParser::new())]
+    pub(crate) end_session: Option<bool>,
 }
 
 #[derive(Debug, Args)]

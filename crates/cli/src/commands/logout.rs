@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use countersign_client::{
-    Context, ExitCategory, LogoutReport, Revocation, SessionName, logout, printable,
+    BrowserOutcome, Context, ExitCategory, LogoutPage, LogoutReport, Revocation, SessionName,
+    logout, printable,
 };
 
 use crate::app::{App, ready_made_token};
@@ -28,11 +29,16 @@ pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
         app.voice.say("Nobody was signed in.");
     }
     let mut failure = None;
+    let mut pages = Vec::new();
     for session in sessions {
         // One that cannot be removed must not keep the others.
-        if let Err(error) = end(app, &context, &session, named) {
+        if let Err(error) = end(app, &context, &session, named, &mut pages) {
             failure = Some(error);
         }
+    }
+    let at_server = app.settings.end_session.as_ref();
+    if at_server.is_some_and(|setting| setting.value) {
+        end_at_server(app, &context, pages);
     }
     if ready_made_token().is_ok_and(|token| token.is_some()) {
         app.voice
@@ -41,7 +47,53 @@ pub(crate) fn run(app: &App, args: &LogoutArgs) -> Result<(), CliError> {
     failure.map_or(Ok(()), Err)
 }
 
-fn end(app: &App, context: &Context, session: &SessionName, named: bool) -> Result<(), CliError> {
+/// Shows where the browser's own sessions end, each page once. They are the browser's: it signs in there
+/// again without a question as long as they last, and only the person can confirm their end.
+fn end_at_server(app: &App, context: &Context, pages: Vec<LogoutPage>) {
+    let voice = app.voice;
+    let mut shown = Vec::new();
+    for page in pages {
+        if shown.contains(&page) {
+            continue;
+        }
+        match &page {
+            LogoutPage::At(url) => {
+                voice.say(
+                    "A browser may still be signed in there. To end that as well, confirm it on",
+                );
+                voice.say(&format!("this page:\n  {}", printable(url.as_str())));
+                let place = app.place();
+                match app.browser(&place).show(&place, url, context.clock()) {
+                    BrowserOutcome::Opened => voice.say("A browser window was opened."),
+                    BrowserOutcome::Failed => {
+                        voice.say("No browser could be started: open the page yourself.");
+                    }
+                    why => voice.detail(1, || format!("no browser is opened: {}", why.text())),
+                }
+            }
+            LogoutPage::ByPerson(how) => voice.warn(&format!(
+                "a browser may still be signed in at the server:\n{how}"
+            )),
+            LogoutPage::NotOffered => voice.warn(
+                "the server has no page to sign out on; a browser that is signed in there\n\
+                 stays so until its session ends by itself",
+            ),
+            _ => voice.warn(
+                "the server could not be asked for its page to sign out on; a browser may\n\
+                 still be signed in there",
+            ),
+        }
+        shown.push(page);
+    }
+}
+
+fn end(
+    app: &App,
+    context: &Context,
+    session: &SessionName,
+    named: bool,
+    pages: &mut Vec<LogoutPage>,
+) -> Result<(), CliError> {
     let limit = LIMIT.min(app.settings.timeout.value);
     let report = logout(context, session, limit).map_err(|error| app.explain(error))?;
     forget_choice(app, context, session);
@@ -54,6 +106,7 @@ fn end(app: &App, context: &Context, session: &SessionName, named: bool) -> Resu
         app.voice.say("Nobody was signed in.");
         return Ok(());
     }
+    pages.push(report.page.clone());
     if let Some(why) = &report.left_behind {
         let what = format!(
             "a copy of the refresh token{of} may be left: {}",

@@ -13,6 +13,7 @@ mod desk;
 mod directory;
 mod docker;
 mod doctor;
+mod end_session;
 mod environments;
 mod flows;
 mod git;
