@@ -224,7 +224,7 @@ fn shadow(one: &Route, other: &Route) -> Option<String> {
         lost.join(", ")
     };
     Some(format!(
-        "line {}: {lost} on {} is refused there and does not fall through to {} of line {}",
+        "line {}: requests with {lost} for {} are refused there and do not fall through to {} of line {}",
         narrow.line, narrow.pattern, wide.pattern, wide.line
     ))
 }

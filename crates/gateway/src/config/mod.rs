@@ -311,3 +311,6 @@ impl Config {
         &self.warnings
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ mod upstream;
 
 mod identity;
 mod limits;
+mod program;
 mod proxy;
 mod reload;
 mod smuggling;

@@ -29,14 +29,6 @@ impl Check<'_> {
         for route in routes {
             let span = route.span();
             let route = self.route(&span, route.into_inner(), issuers, upstreams, policies)?;
-            if !names.insert(Arc::clone(&route.name)) {
-                return Err(self
-                    .at(
-                        &span,
-                        format!("the name `{}` is taken by another route", route.name),
-                    )
-                    .hint("give one of them a name of its own: name = \"…\""));
-            }
             table
                 .add(checked.len(), &route.pattern, &route.methods)
                 .map_err(|other| {
@@ -49,6 +41,14 @@ impl Check<'_> {
                         ),
                     )
                 })?;
+            if !names.insert(Arc::clone(&route.name)) {
+                return Err(self
+                    .at(
+                        &span,
+                        format!("the name `{}` is taken by another route", route.name),
+                    )
+                    .hint("give one of them a name of its own: name = \"…\""));
+            }
             checked.push(route);
         }
         Ok((checked, table))
