@@ -20,6 +20,8 @@ const NEEDED: &[(&str, &str)] = &[
     ("node", "nodejs"),
     ("npm", "npm"),
     ("oidc-agent", "oidc-agent-cli"),
+    ("/usr/lib/postgresql", "postgresql"),
+    ("redis-server", "redis-server"),
     ("script", "bsdutils"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/authlib", "python3-authlib"),

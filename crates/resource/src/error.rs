@@ -76,6 +76,10 @@ pub enum Error {
     #[error("client certificates cannot be taken from a header: {0}")]
     CertificateHeader(String),
 
+    /// The address of the shared state is none.
+    #[error("the address of the shared state cannot be used: {0}")]
+    StateAddress(&'static str),
+
     /// This machine gives no random values.
     #[error("there are no random values")]
     Random(#[source] Box<dyn StdError + Send + Sync>),
@@ -132,6 +136,7 @@ impl Error {
             Self::Fetch(error) | Self::Introspection(error) => error.code(),
             Self::LoadBalancer(_) => "load_balancer_unusable",
             Self::KeyFile(_) => "key_file_unusable",
+            Self::StateAddress(_) => "invalid_state_address",
         }
     }
 

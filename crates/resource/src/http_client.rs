@@ -168,7 +168,10 @@ impl HttpClient {
     }
 }
 
-fn add_ca(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), Box<dyn StdError + Send + Sync>> {
+pub(crate) fn add_ca(
+    roots: &mut RootCertStore,
+    pem: &[u8],
+) -> Result<(), Box<dyn StdError + Send + Sync>> {
     let mut added = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
         roots.add(certificate?)?;

@@ -1,7 +1,8 @@
 //! What has to happen once, or to stop at once, however many replicas there are.
 //!
 //! A replica of its own remembers in memory ([`MemoryState`]); several of them
-//! share a [`SharedState`] in a database. Here stands what such a memory must
+//! share a [`SharedState`] in a database (`RedisState` and `PostgresState`,
+//! behind the features of those names). Here stands what such a memory must
 //! promise; `conformance` (behind the feature of that name) holds any
 //! implementation to it.
 //!
@@ -11,6 +12,12 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod remote;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,6 +27,12 @@ use std::pin::Pin;
 use countersign_jose::{Timestamp, crypto};
 
 pub use memory::MemoryState;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresState;
+#[cfg(feature = "redis")]
+pub use redis::RedisState;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+pub use remote::Remote;
 
 /// The future of every question to a [`SharedState`].
 pub type StateFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>> + Send + 'a>>;

@@ -8,6 +8,7 @@
 
 mod binaries;
 mod browser;
+mod databases;
 mod desktop;
 mod home;
 mod html;
@@ -19,6 +20,7 @@ mod signing;
 
 pub use binaries::bin;
 pub use browser::{Browser, Page};
+pub use databases::Database;
 pub use desktop::Desktop;
 pub use home::Home;
 pub use html::Form;
