@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod issuer;
+mod junk;
 mod keyring;
 mod keys;
 mod load;
@@ -33,9 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("peak") => println!("{}", process::print_peak(words)?),
         None => run(500, Duration::from_secs(5))?,
         Some("quick") => run(20, Duration::from_millis(300))?,
-        // Needs no other program.
+        // These need no other program.
         Some("validate") => validate::measure(Duration::from_millis(60))?,
-        Some(_) => return Err("usage: countersign-benches [quick|validate]".into()),
+        Some("junk") => junk::measure(500)?,
+        Some(_) => return Err("usage: countersign-benches [quick|validate|junk]".into()),
     }
     Ok(())
 }
@@ -51,6 +53,7 @@ fn run(rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
     keys::measure(binaries, rounds)?;
     validate::measure(time / 80)?;
     issuer::measure(binaries, time)?;
+    junk::measure(rounds)?;
     Ok(())
 }
 

@@ -60,6 +60,7 @@ impl Row {
         }
     }
 
+    /// How many times another figure this one is.
     pub(crate) fn times(name: &str, value: f64, target: Target) -> Self {
         Self {
             name: name.to_owned(),

@@ -364,22 +364,29 @@ async fn no_clock_that_is_set_back_brings_a_proof_back() {
     assert_eq!(meets(&scene, &proof).await, "proof_replayed");
 }
 
-/// 64 parallel presentations: one is accepted. In full under `prove`.
+/// On two replicas that share a store. In full, a thousand times, under `prove`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_64_parallel_presentations_of_one_proof_one_is_accepted() {
     let trials = std::env::var("COUNTERSIGN_TRIALS").ok();
-    let trials = trials.and_then(|n| n.parse().ok()).unwrap_or(20);
-    let scene = Scene::with(|builder| {
+    let trials = trials
+        .and_then(|n| n.parse().ok())
+        .map_or(20, |n: u32| n * 5);
+    let state = Arc::new(MemoryState::new(Timestamp::from_secs(START)));
+    let replica = |builder: ValidatorBuilder| {
         let policy = DpopPolicy::new().origin(ORIGIN).unwrap();
-        builder.dpop(policy.proofs_per_minute(u32::MAX))
-    });
+        let builder = builder.dpop(policy.proofs_per_minute(u32::MAX));
+        builder.state(Arc::clone(&state) as Arc<dyn SharedState>)
+    };
+    let scene = Scene::with(replica);
+    let other = replica(validator(&scene.issuer, &scene.clock));
+    let replicas = [scene.validator.clone(), other.build().unwrap()];
     let token = scene.bound_token();
     for trial in 0..trials {
         let proof = Proof::new(&scene, &token).jti(&format!("trial {trial}"));
         let sent = Sent::new("DPoP", &token).header("dpop", &proof.sign());
         let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..64 {
-            let (sent, validator) = (sent.clone(), scene.validator.clone());
+        for n in 0..64 {
+            let (sent, validator) = (sent.clone(), replicas[n % 2].clone());
             tasks.spawn(async move {
                 match sent.check(&validator, &Demands::none()).await {
                     Ok(_) => 1,
