@@ -96,6 +96,12 @@ fn section(command: &Command) -> String {
             None => groups.push((heading, vec![argument])),
         }
     }
+    // What nearly every call has comes first, then what is special.
+    groups.sort_by_key(|(heading, _)| match *heading {
+        "Arguments" => 0,
+        "Options" => 1,
+        _ => 2,
+    });
     for (heading, arguments) in groups {
         let _ = write!(text, "\n**{heading}**\n\n");
         text.extend(arguments.into_iter().map(item));
