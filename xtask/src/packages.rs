@@ -16,6 +16,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("faketime", "faketime"),
     ("git", "git"),
     ("gnome-keyring-daemon", "gnome-keyring"),
+    ("ip", "iproute2"),
     ("keyctl", "keyutils"),
     ("node", "nodejs"),
     ("npm", "npm"),

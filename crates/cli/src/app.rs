@@ -188,6 +188,7 @@ impl App {
             }
             ExitCategory::LoginRequired => text.hint_first(self.command("login")),
             ExitCategory::Storage => self.elsewhere(&error, text),
+            _ if error.code() == "tls_failed" => text.hint_first(crate::error::ADD_CERTIFICATE),
             _ => text,
         }
     }

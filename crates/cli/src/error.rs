@@ -9,6 +9,10 @@ use countersign_client::{Error as ClientError, ExitCategory, printable};
 
 use crate::output::Paint;
 
+/// What helps where a company looks into all connections, or is its own authority.
+pub(crate) const ADD_CERTIFICATE: &str =
+    "with the company's certificates in FILE: --ca-cert FILE, or `ca_cert` in the profile";
+
 /// A failed command.
 #[derive(Debug)]
 pub(crate) struct CliError {

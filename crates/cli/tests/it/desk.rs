@@ -21,9 +21,14 @@ pub(crate) struct Desk {
 impl Desk {
     /// An empty home and a well-behaved server.
     pub(crate) fn new() -> Self {
+        Self::at(Provider::start())
+    }
+
+    /// An empty home and this server.
+    pub(crate) fn at(provider: Provider) -> Self {
         Self {
             home: Home::new(),
-            provider: Provider::start(),
+            provider,
             transcript: String::new(),
             environment: Vec::new(),
             hidden: Vec::new(),

@@ -34,7 +34,7 @@ impl Asked {
 /// Status, header fields, body.
 pub(crate) type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
 
-/// A server for the name `localhost`, which runs until the process ends.
+/// A server for one name, which runs until the process ends.
 pub(crate) struct Https {
     port: u16,
     ca_file: PathBuf,
@@ -42,12 +42,21 @@ pub(crate) struct Https {
 }
 
 impl Https {
-    /// Starts one, whose certificate goes into `directory`.
+    /// Starts one for the name `localhost`, whose certificate goes into `directory`.
     pub(crate) fn start(
         directory: &Path,
         answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self::start_as("localhost", directory, answer)
+    }
+
+    /// Starts one for another name, which has to be led to its port.
+    pub(crate) fn start_as(
+        name: &str,
+        directory: &Path,
+        answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
+        let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let ca_file = directory.join(format!("ca-{port}.pem"));
@@ -78,6 +87,10 @@ impl Https {
             ca_file,
             asked,
         }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn host(&self) -> String {

@@ -24,6 +24,8 @@ mod install;
 mod kubernetes;
 mod leaks;
 mod login;
+mod network;
+mod network_proxy;
 mod other_api;
 mod proxy;
 mod scrub;

@@ -142,7 +142,16 @@ impl Transport for HttpTransport {
         let proxy = proxies.for_url(&request.url);
         let failed = |error| match (translate(&error), proxy) {
             // With a proxy in between, the connection that could not be made is the one to it.
-            (TransportError::Connect { reason }, Some(_)) => TransportError::Proxy { reason },
+            (TransportError::Connect { reason }, Some((variable, address))) => {
+                TransportError::Proxy {
+                    reason: of_proxy(&reason, variable, address),
+                }
+            }
+            (TransportError::Proxy { reason }, Some((variable, address))) => {
+                TransportError::Proxy {
+                    reason: of_proxy(&reason, variable, address),
+                }
+            }
             (error, _) => error,
         };
         let agent = self.agent(proxy)?;
@@ -203,6 +212,34 @@ impl Transport for HttpTransport {
             headers,
             body,
         })
+    }
+}
+
+/// Why a proxy failed, and which variable names it. Its address may hold a password, and is not told.
+fn of_proxy(reason: &str, variable: &str, address: &str) -> String {
+    // As curl has it: with `socks5h` the proxy looks up names, with `socks5` whoever asks it.
+    let looks_up_here = ["socks://", "socks4://", "socks5://"]
+        .iter()
+        .any(|scheme| address.starts_with(scheme));
+    let is_lookup = reason.contains("lookup") || reason.contains("not found");
+    if looks_up_here && is_lookup {
+        return format!(
+            "{reason}; with socks5h:// in {variable} the proxy looks up the name of the server"
+        );
+    }
+    let wants_password = ["407", "auth methods", "authentication failed"]
+        .iter()
+        .any(|words| reason.contains(words));
+    match (wants_password, address.contains('@')) {
+        (true, true) => format!("it does not take the name and the password in {variable}"),
+        (true, false) => {
+            let scheme = address
+                .split_once("://")
+                .map_or("http", |(scheme, _)| scheme);
+            let scheme = countersign_oauth::text::printable(scheme);
+            format!("it wants a password: {variable}={scheme}://NAME:PASSWORD@HOST:PORT")
+        }
+        _ => format!("{reason} ({variable} names it)"),
     }
 }
 

@@ -7,7 +7,7 @@ use countersign_client::probe::{self, Family};
 use countersign_client::{Environment, ExitCategory, Redirect, printable};
 use url::Url;
 
-use super::finding::Finding;
+use super::finding::{Finding, Level};
 use super::report::Report;
 use crate::app::App;
 use crate::output::shell_word;
@@ -43,13 +43,23 @@ fn loopback(family: Family) -> Finding {
     };
     match (probe::bind(family, 0), family) {
         (Ok(()), _) => Finding::ok(code, format!("A browser can come back to {host}.")),
-        (Err(error), Family::V4) => Finding::fault(
-            code,
-            format!("Nothing can listen on {host}, so no browser can come back."),
-        )
-        .why(error.to_string())
-        .remedy("look at the firewall and at the loopback interface of this computer")
-        .remedy("or sign in with: --flow device"),
+        (Err(error), Family::V4) => {
+            let finding = Finding::fault(
+                code,
+                format!("Nothing can listen on {host}, so no browser can come back."),
+            )
+            .why(words(&error))
+            .remedy("look at the firewall and at the loopback interface of this computer")
+            .remedy("or sign in with: --flow device");
+            if probe::bind(Family::V6, 0).is_ok() {
+                // A network of the other family alone is one in which all else works.
+                return finding.at_level(Level::Warning).remedy(format!(
+                    "or register http://{}/callback, and set it as `redirect_uri`",
+                    Family::V6.host()
+                ));
+            }
+            finding
+        }
         (Err(error), Family::V6) => Finding::note(
             code,
             format!(
@@ -57,8 +67,17 @@ fn loopback(family: Family) -> Finding {
                 Family::V4.host()
             ),
         )
-        .why(error.to_string()),
+        .why(words(&error)),
     }
+}
+
+/// What the system says, without the number that std appends to it.
+fn words(error: &std::io::Error) -> String {
+    let said = error.to_string();
+    said.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The ports that a browser must come back to, if it is not any.

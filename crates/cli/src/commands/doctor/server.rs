@@ -122,7 +122,8 @@ fn untrusted(error: &Error, chain: Option<&Chain>) -> Finding {
         .leaving_with(ExitCategory::Configuration);
     let Some((own, chain)) = chain.and_then(|chain| Some((chain.certificates.first()?, chain)))
     else {
-        return finding;
+        // Through a proxy nobody looks at the chain.
+        return finding.remedy_first(crate::error::ADD_CERTIFICATE);
     };
     let by = own.issuer.as_deref().unwrap_or("somebody without a name");
     let sent = match chain.certificates.len() {

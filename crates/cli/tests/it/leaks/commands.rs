@@ -49,7 +49,7 @@ const fn refused(run: Run) -> Run {
     }
 }
 
-/// It takes another program to do it.
+/// It takes another program, or another account, to do it.
 const fn perhaps(run: Run) -> Run {
     Run { code: None, ..run }
 }
@@ -70,6 +70,8 @@ pub(crate) const RUNS: &[Run] = &[
     run("whoami --verify"),
     refused(run("inspect")),
     run("inspect --id-token --json"),
+    perhaps(run("switch")),
+    perhaps(run("trust HOME")),
     told(refused(run("inspect -")), "TOKEN"),
     run("curl API/items -s -v"),
     run("exec --env API_TOKEN -- true"),
