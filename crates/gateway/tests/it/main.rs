@@ -18,3 +18,5 @@ mod proxy;
 mod reload;
 mod smuggling;
 mod streams;
+mod tls;
+mod upstreams;
