@@ -109,8 +109,8 @@ impl AllowedFlows {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AllowedStores {
     kinds: Vec<VaultKind>,
-    /// The files that limit them.
-    files: Vec<PathBuf>,
+    /// Each file that limits them, and what it allows.
+    files: Vec<(PathBuf, Vec<VaultKind>)>,
 }
 
 impl AllowedStores {
@@ -126,7 +126,7 @@ impl AllowedStores {
                 files: Vec::new(),
             });
             limit.kinds.retain(|kind| kinds.contains(kind));
-            limit.files.push(source.path.clone());
+            limit.files.push((source.path.clone(), kinds.clone()));
         }
         limit
     }
@@ -138,34 +138,40 @@ impl AllowedStores {
 
     /// The files that say so.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.files.iter().map(PathBuf::as_path)
+        self.files.iter().map(|(path, _)| path.as_path())
     }
 
     /// In words: `keyring, keyring-key`.
     pub(crate) fn words(&self) -> String {
-        if self.kinds.is_empty() {
-            return "none".to_owned();
-        }
-        let words: Vec<&str> = self.kinds.iter().map(|kind| kind.as_str()).collect();
-        words.join(", ")
+        places(&self.kinds)
     }
 
-    /// Refuses a place that is not among them.
+    /// Refuses a place that is not among them, naming the file that leaves it out.
     pub(crate) fn check(&self, kind: VaultKind) -> Result<(), CliError> {
         if self.kinds.contains(&kind) {
             return Ok(());
         }
-        let files: Vec<String> = self
-            .files()
-            .map(|file| file.display().to_string())
-            .collect();
-        Err(CliError::new(
+        let error = CliError::new(
             countersign_client::ExitCategory::Configuration,
             "store_not_allowed",
             format!("the store `{kind}` is not allowed on this computer"),
-        )
-        .why(format!("{} allows: {}", files.join(" and "), self.words())))
+        );
+        let by = self.files.iter().find(|(_, kinds)| !kinds.contains(&kind));
+        Err(match by {
+            Some((path, kinds)) => {
+                error.why(format!("{} allows: {}", path.display(), places(kinds)))
+            }
+            None => error,
+        })
     }
+}
+
+fn places(kinds: &[VaultKind]) -> String {
+    if kinds.is_empty() {
+        return "none".to_owned();
+    }
+    let words: Vec<&str> = kinds.iter().map(|kind| kind.as_str()).collect();
+    words.join(", ")
 }
 
 fn words(flows: &[SignIn]) -> String {
@@ -213,7 +219,10 @@ mod tests {
         let error = limit.check(VaultKind::File).unwrap_err();
         let text = error.render(Paint::Plain);
         assert!(text.contains("`file` is not allowed"), "{text}");
-        assert!(text.contains("allows: passphrase, keyring"), "{text}");
+        assert!(
+            text.contains("/etc/0.toml allows: keyring, keyring-key"),
+            "{text}"
+        );
     }
 
     #[test]

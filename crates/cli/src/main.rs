@@ -31,6 +31,7 @@ mod layer;
 mod layers;
 mod limits;
 mod line;
+mod origins;
 mod other_api;
 mod output;
 mod passphrase;
@@ -61,8 +62,8 @@ use countersign_client::printable;
 use crate::app::App;
 use crate::args::Command;
 use crate::commands::{
-    completion, credential, curl, doctor, exec, inspect, login, logout, profile,
-    proxy as proxy_command, setup, status, store, switch, token, trust, version, whoami,
+    completion, config as config_command, credential, curl, doctor, exec, inspect, login, logout,
+    profile, proxy as proxy_command, setup, status, store, switch, token, trust, version, whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -100,6 +101,7 @@ fn run(
         Command::Doctor(_)
         | Command::Setup(_)
         | Command::Trust(_)
+        | Command::Config(args::Config::Path(_))
         | Command::Version
         | Command::Completion(_) => without_configuration(command, globals, given, voice),
         _ => with_configuration(command, globals, given, voice),
@@ -119,6 +121,7 @@ fn without_configuration(
         Command::Setup(args) => setup::run(&args.own, globals, given, voice)?,
         Command::Completion(args) => completion::run(args)?,
         Command::Trust(args) => trust::run(&args.own, voice)?,
+        Command::Config(_) => config_command::path()?,
         _ => version::run()?,
     }
     Ok(ExitCode::SUCCESS)
@@ -134,8 +137,11 @@ fn with_configuration(
     directory::look(&mut given, globals, voice);
     let settings = Settings::resolve(&config, &given)?;
     if voice.tells(2) {
-        for (name, value, origin) in Rows::of(&settings).0 {
-            voice.detail(2, || format!("{name} = {} ({origin})", printable(&value)));
+        for row in Rows::of(&settings).0 {
+            let said = row.said.in_words();
+            voice.detail(2, || {
+                format!("{} = {} ({said})", row.name, printable(&row.text))
+            });
         }
     }
     // Never dropped: taking all of this apart again takes time, and the end is near.
@@ -169,6 +175,7 @@ fn unhurried(command: &Command, app: &mut App) -> Result<ExitCode, CliError> {
         Command::Proxy(args) => proxy_command::run(app, &args.own)?,
         Command::Inspect(args) => return inspect::run(app, &args.own),
         Command::Profile(args) => profile::run(app, args)?,
+        Command::Config(args) => config_command::run(app, args)?,
         Command::Store(args) => store::run(app, args)?,
         Command::Token(_)
         | Command::Credential(_)

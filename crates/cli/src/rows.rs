@@ -1,15 +1,37 @@
 //! Settings as rows for a person: name, value, and where the value comes from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_client::SignIn;
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::hosts::{Host, Hosts};
-use crate::settings::{Setting, Settings};
+use crate::settings::{Origin, Setting, Settings};
 
-/// Name, value and origin of each setting that has a value.
-pub(crate) struct Rows(pub(crate) Vec<(String, String, String)>);
+/// One setting that has a value.
+pub(crate) struct Row {
+    /// As it is called in a file, with dots: `aws.role_arn`.
+    pub(crate) name: String,
+    /// The value for a person.
+    pub(crate) text: String,
+    /// The value for a program, as it would stand in a file.
+    pub(crate) value: Value,
+    pub(crate) said: Said,
+    /// The files that limit what it may be.
+    pub(crate) limits: Vec<PathBuf>,
+}
+
+/// By whom.
+pub(crate) enum Said {
+    /// Whoever won.
+    By(Origin),
+    /// All of these files: it is a limit.
+    Limit(Vec<PathBuf>),
+}
+
+/// Every setting that has a value.
+pub(crate) struct Rows(pub(crate) Vec<Row>);
 
 impl Rows {
     /// In the order in which a person would ask.
@@ -17,6 +39,8 @@ impl Rows {
         let mut rows = Self(Vec::new());
         let s = settings;
         let url = |urls: &Vec<String>| urls.join(" ");
+        rows.put("profile", s.profile.as_ref(), String::clone);
+        rows.put("account", s.account.as_ref(), String::clone);
         rows.put("provider", s.server.provider.as_ref(), |provider| {
             provider.0.name.to_owned()
         });
@@ -41,88 +65,102 @@ impl Rows {
         rows.put("prompt", s.prompt.as_ref(), String::clone);
         rows.put("login_hint", s.login_hint.as_ref(), String::clone);
         rows.put("acr", s.acr.as_ref(), url);
-        rows.put("max_age", s.max_age.as_ref(), seconds);
+        rows.put_time("max_age", s.max_age.as_ref());
         rows.put("param", s.param.as_ref(), |pairs| {
             join(pairs, |(name, value)| format!("{name}={value}"))
         });
-        rows.endpoints(s);
-        let hosts = |named: &Hosts| join(&named.hosts, Host::to_string);
-        rows.put("git.hosts", s.git.as_ref(), hosts);
-        rows.put("docker.hosts", s.docker.as_ref(), hosts);
-        rows.put("aws.role_arn", s.aws.as_ref(), |aws| {
-            aws.role_arn.clone().unwrap_or_default()
-        });
+        rows.put_table("endpoints", s.endpoints.as_ref());
+        rows.put_table("git", s.git.as_ref());
+        rows.put_table("docker", s.docker.as_ref());
+        rows.put_table("aws", s.aws.as_ref());
         rows.put("dpop", &s.dpop, |dpop| dpop.word().to_owned());
         rows.put("flow", &s.flow, SignIn::to_string);
-        rows.limit(s);
+        if let Some(allowed) = &s.allowed_flows {
+            rows.limit("allowed_flows", &allowed.words(), allowed.files());
+        }
         rows.put("redirect_uri", s.redirect_uri.as_ref(), String::clone);
         rows.put("port", s.port.as_ref(), |ports| join(ports, u16::to_string));
         rows.put("browser", s.browser.as_ref(), String::clone);
         rows.put("no_browser", &s.no_browser, bool::to_string);
         rows.put("qr", &s.qr, |when| when.word().to_owned());
         rows.put("store", &s.store, |keep| keep.word().to_owned());
-        rows.stores(s);
+        if let Some(allowed) = &s.allowed_stores {
+            rows.limit("allowed_stores", &allowed.words(), allowed.files());
+        }
         rows.put("end_session", s.end_session.as_ref(), bool::to_string);
-        rows.put("login_timeout", s.login_timeout.as_ref(), seconds);
-        rows.put("timeout", &s.timeout, seconds);
-        rows.put("min_ttl", &s.min_ttl, seconds);
+        rows.put_time("login_timeout", s.login_timeout.as_ref());
+        rows.put_time("timeout", &s.timeout);
+        rows.put_time("min_ttl", &s.min_ttl);
         rows.put("ca_cert", s.ca_cert.as_ref(), |paths| {
             join(paths, |file| path(file))
         });
         rows
     }
 
-    fn put<'a, T: 'a>(
+    fn put<'a, T: Serialize + 'a>(
         &mut self,
         name: &str,
         setting: impl Into<Option<&'a Setting<T>>>,
         text: impl Fn(&T) -> String,
     ) {
         if let Some(Setting { value, origin }) = setting.into() {
-            self.0
-                .push((name.to_owned(), text(value), origin.to_string()));
+            let text = text(value);
+            let value = serde_json::to_value(value).unwrap_or_default();
+            self.add(name, text, value, Said::By(origin.clone()));
         }
     }
 
-    fn endpoints(&mut self, settings: &Settings) {
-        let Some(Setting { value, origin }) = &settings.endpoints else {
+    /// As `put`, written as in a file.
+    fn put_time<'a>(&mut self, name: &str, setting: impl Into<Option<&'a Setting<Duration>>>) {
+        if let Some(Setting { value, origin }) = setting.into() {
+            let text = format!("{}s", value.as_secs());
+            self.add(name, text.clone(), json!(text), Said::By(origin.clone()));
+        }
+    }
+
+    /// As `put`, for a table: each of its members that has a value.
+    fn put_table<T: Serialize>(&mut self, name: &str, setting: Option<&Setting<T>>) {
+        let Some(Setting { value, origin }) = setting else {
             return;
         };
         // Under the names that they have in the file.
-        if let Ok(serde_json::Value::Object(urls)) = serde_json::to_value(value) {
-            self.0.extend(urls.into_iter().map(|(name, url)| {
-                let url = url.as_str().unwrap_or_default().to_owned();
-                (format!("endpoints.{name}"), url, origin.to_string())
-            }));
+        let Ok(Value::Object(members)) = serde_json::to_value(value) else {
+            return;
+        };
+        for (member, value) in members {
+            let text = match &value {
+                Value::Null => continue,
+                Value::String(text) => text.clone(),
+                Value::Array(list) => join(list, |one| {
+                    one.as_str().map_or_else(|| one.to_string(), str::to_owned)
+                }),
+                other => other.to_string(),
+            };
+            let name = format!("{name}.{member}");
+            self.add(&name, text, value, Said::By(origin.clone()));
         }
     }
 
-    fn limit(&mut self, settings: &Settings) {
-        if let Some(allowed) = &settings.allowed_flows {
-            let files = join(allowed.files(), path);
-            let row = (
-                "allowed_flows",
-                allowed.words(),
-                format!("limit in {files}"),
-            );
-            self.0.push((row.0.to_owned(), row.1, row.2));
+    /// A limit, which every file can narrow, and the setting above it that it limits.
+    fn limit<'a>(&mut self, name: &str, words: &str, files: impl Iterator<Item = &'a Path>) {
+        let files: Vec<PathBuf> = files.map(Path::to_owned).collect();
+        if let Some(limited) = self.0.last_mut() {
+            limited.limits.clone_from(&files);
         }
+        let value = words.split(", ").filter(|word| *word != "none");
+        let value = json!(value.collect::<Vec<_>>());
+        self.add(name, words.to_owned(), value, Said::Limit(files));
     }
-}
 
-impl Rows {
-    fn stores(&mut self, settings: &Settings) {
-        if let Some(allowed) = &settings.allowed_stores {
-            let files = join(allowed.files(), path);
-            let name = "allowed_stores".to_owned();
-            self.0
-                .push((name, allowed.words(), format!("limit in {files}")));
-        }
+    fn add(&mut self, name: &str, text: String, value: Value, said: Said) {
+        self.0.push(Row {
+            name: name.to_owned(),
+            text,
+            value,
+            said,
+            limits: Vec::new(),
+        });
     }
-}
-
-fn seconds(duration: &Duration) -> String {
-    format!("{}s", duration.as_secs())
 }
 
 fn path(path: &Path) -> String {

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::given::Overrides;
 use crate::hosts::Hosts;
+use crate::layer::Layer;
 use crate::layers::Layers;
 pub(crate) use crate::layers::{Origin, Setting};
 use crate::limits::{AllowedFlows, AllowedStores};
@@ -161,6 +162,18 @@ impl Settings {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Refuses what a limit forbids in a profile that is about to be written, naming the file.
+    pub(crate) fn check_limits(&self, new: &Layer) -> Result<(), CliError> {
+        if let (Some(flow), Some(allowed)) = (new.flow, &self.allowed_flows) {
+            allowed.check(flow)?;
+        }
+        let kind = new.store.and_then(Keep::kind);
+        if let (Some(kind), Some(allowed)) = (kind, &self.allowed_stores) {
+            allowed.check(kind)?;
+        }
+        Ok(())
     }
 
     /// The issuer, without which nothing can be done.

@@ -180,6 +180,9 @@ pub(crate) enum Command {
     /// Manage profiles: which server, as which client
     #[command(subcommand)]
     Profile(Profile),
+    /// Show the configuration that is in force
+    #[command(subcommand)]
+    Config(Config),
     /// Let the .countersign.toml of a directory choose the profile there
     Trust(With<TrustArgs>),
     /// Choose where refresh tokens are kept
@@ -364,10 +367,41 @@ pub(crate) struct ProfileList {
     pub(crate) json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum Config {
+    /// Show every setting that is in force
+    Show(Box<With<ConfigShow>>),
+    /// Print where your own configuration file is, or would be
+    Path(With<ConfigPath>),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigShow {
+    /// Tell where each value comes from, and what limits it
+    #[arg(long)]
+    pub(crate) origin: bool,
+
+    /// Print one JSON object, with the origins
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    // What else would be in force for a login, flags and variables included.
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigPath {}
+
 #[derive(Debug, Args)]
 pub(crate) struct ProfileShow {
     /// The profile; the one in use if not given
     pub(crate) name: Option<String>,
+
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 
     // What else would be in force for a login, flags and variables included.
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! One file a command: what it does, prints and ends with.
 
 pub(crate) mod completion;
+pub(crate) mod config;
 pub(crate) mod credential;
 pub(crate) mod curl;
 pub(crate) mod doctor;

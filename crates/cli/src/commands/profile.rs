@@ -1,4 +1,6 @@
 //! `countersign profile`: which server, as which client, under which name.
+//!
+//! What `profile show` shows is `config show`'s to know.
 
 use std::fmt::Write as _;
 
@@ -7,13 +9,13 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::args::{Profile, ProfileAdd, ProfileList, ProfileName, ProfileShow};
+use crate::commands::config::{self, Form};
 use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
 use crate::given::Overrides;
 use crate::layer::Layer;
 use crate::layers::Layers;
 use crate::output::{self, shell_word};
-use crate::rows::Rows;
 use crate::server::Server;
 use crate::settings::{self, Origin, Setting, Settings};
 
@@ -56,9 +58,7 @@ fn add(app: &App, args: &ProfileAdd) -> Result<(), CliError> {
         client_id: Some(client_id.clone()),
         ..given.flags
     };
-    if let (Some(flow), Some(allowed)) = (new.flow, &app.settings.allowed_flows) {
-        allowed.check(flow)?;
-    }
+    app.settings.check_limits(&new)?;
     let mut edit = ConfigEdit::open(&app.config)?;
     edit.put_profile(name, &new)?;
     if args.make_default {
@@ -117,28 +117,8 @@ fn show(app: &App, args: &ProfileShow) -> Result<(), CliError> {
         }
         None => &app.settings,
     };
-    if let Some(name) = settings.profile_name() {
-        if !app.config.has_profile(name) {
-            return Err(settings::unknown_profile(&app.config, name));
-        }
-        app.voice.say(&format!("Profile `{name}`:"));
-    } else {
-        settings.require_issuer(&app.config)?;
-    }
-    let rows = Rows::of(settings).0;
-    let name_width = rows.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
-    let value_width = rows
-        .iter()
-        .map(|(_, value, _)| value.len())
-        .max()
-        .unwrap_or(0)
-        .min(40);
-    let mut text = String::new();
-    for (name, value, origin) in &rows {
-        let value = printable(value);
-        let _ = writeln!(text, "{name:name_width$}  {value:value_width$}  # {origin}");
-    }
-    output::artefact(&text)
+    let form = if args.json { Form::Json } else { Form::Origins };
+    config::show(app, settings, form)
 }
 
 fn make_default(app: &App, args: &ProfileName) -> Result<(), CliError> {

@@ -45,6 +45,8 @@ pub(crate) fn run(
     output::message(
         "\nWhen this is done, answer these questions. Ctrl-C leaves; nothing is written.\n\n",
     );
+    // Before anything is asked.
+    app.settings.check_limits(&app.given.flags)?;
     let name = questions::name(&app, preset)?;
     let new = questions::profile(&app, preset, &app.given.flags)?;
     write(app, &name, &new)
@@ -81,6 +83,7 @@ fn app(config: Config, given: Overrides, voice: Voice) -> Result<App, CliError> 
 
 /// Looks whether the profile works, and writes it.
 fn write(app: App, name: &str, new: &Layer) -> Result<(), CliError> {
+    app.settings.check_limits(new)?;
     let App { voice, config, .. } = app;
     let path = config.user_path.clone();
     let given = Overrides {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use crate::desk::Desk;
+use crate::seat::Seat;
 
 #[test]
 fn without_a_profile_every_command_says_what_to_type() {
@@ -134,6 +135,81 @@ fn what_a_company_forbids_no_file_variable_or_flag_allows() {
     desk.run("login").expect_code(7);
     assert!(desk.provider.server().requests().is_empty());
     desk.check("limits");
+}
+
+#[test]
+fn every_value_is_shown_with_the_line_it_comes_from() {
+    let mut desk = Desk::new();
+    desk.configure_system(
+        "10-company.toml",
+        "# The company's.\n[limits]\nallowed_flows = [\"browser\", \"device\"]\n\n\
+         [defaults]\ntimeout = \"7s\"\n",
+    );
+    desk.configure_system(
+        "20-site.toml",
+        "[limits]\nallowed_flows = [\"device\", \"browser\", \"paste\"]\n\
+         allowed_stores = [\"file\", \"keyring-key\"]\n",
+    );
+    desk.configure(
+        "default_profile = \"home\"\n\n[profile.work]\nprovider = \"okta\"\norg = \"acme\"\n\
+         client_id = \"0oa1\"\nscope = [\"openid\", \"api\"]\nflow = \"device\"\n\n\
+         [profile.work.git]\nhosts = [\"git.example.com\"]\n\n\
+         [profile.home]\nissuer = \"ISSUER\"\n",
+    );
+    desk.run("config show").expect_code(0);
+    desk.run("config show --origin").expect_code(0);
+    desk.change_directory("work");
+    desk.write_here(
+        ".countersign.toml",
+        "# Ours.\nprofile = \"work\"\naccount = \"ada\"\n",
+    );
+    desk.run("-q trust").expect_code(0);
+    desk.export("COUNTERSIGN_BROWSER", "w3m");
+    desk.run("config show --origin --timeout 5s --store file")
+        .expect_code(0);
+    desk.run("config show --json --timeout 5s").expect_code(0);
+    desk.run("profile show home").expect_code(0);
+    for (one, other) in [
+        ("config show --origin", "profile show"),
+        ("config show --json", "profile show --json"),
+    ] {
+        assert_eq!(desk.run_silently(one), desk.run_silently(other));
+    }
+    desk.run("config path").expect_code(0);
+    desk.note("The path is told whatever is in the file.");
+    desk.configure("nonsense");
+    desk.run("config path").expect_code(0);
+    desk.run("config show").expect_code(7);
+    desk.check("config");
+}
+
+#[test]
+fn a_profile_that_a_limit_forbids_is_not_written() {
+    let mut desk = Desk::new();
+    desk.configure_system(
+        "10-company.toml",
+        "[limits]\nallowed_stores = [\"keyring\", \"keyring-key\"]\n",
+    );
+    desk.configure_system(
+        "20-site.toml",
+        "[limits]\nallowed_stores = [\"keyring-key\", \"file\"]\nallowed_flows = [\"device\"]\n",
+    );
+    for (place, code) in [("file", 7), ("keyring", 7), ("auto", 0), ("keyring-key", 0)] {
+        let add = format!("profile add {place} --issuer ISSUER --store {place}");
+        desk.run(&add).expect_code(code);
+    }
+    desk.run("profile add paste --issuer ISSUER --flow paste")
+        .expect_code(7);
+    desk.run("profile list").expect_code(0);
+    desk.note("Nor is anybody asked about it.");
+    let left = Seat::at(&desk)
+        .size(80, 200)
+        .types("setup keycloak --store file")
+        .end();
+    assert_eq!(left.status.code(), Some(7), "{}", left.text);
+    let error = left.text.split("error:").last().unwrap_or_default();
+    desk.show_screen(&format!("error:{error}"));
+    desk.check("limits-profile");
 }
 
 #[test]
