@@ -14,6 +14,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::HeaderValue;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
@@ -58,13 +60,12 @@ impl Shared {
     }
 
     /// A name for a request that no other request has.
-    pub(crate) fn request_id(&self, worker: usize) -> String {
-        match self.ids.get(worker) {
-            Some((prefix, count)) => {
-                format!("{prefix:016x}{:08x}", count.fetch_add(1, Relaxed))
-            }
-            None => String::new(),
-        }
+    pub(crate) fn request_id(&self, worker: usize) -> HeaderValue {
+        let id = self.ids.get(worker).and_then(|(prefix, count)| {
+            let id = format!("{prefix:016x}{:08x}", count.fetch_add(1, Relaxed));
+            HeaderValue::from_maybe_shared(Bytes::from(id)).ok()
+        });
+        id.unwrap_or(HeaderValue::from_static("none"))
     }
 }
 

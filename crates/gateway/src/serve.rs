@@ -144,17 +144,17 @@ pub(crate) async fn answer(
     let live = connection.live();
     let in_flight = InFlight::begin(&connection);
     let id = connection.shared.request_id(connection.worker);
+    let id_text = id.to_str().unwrap_or_default();
     let mut response = Exchange {
         live: &live,
         connection: &connection,
         id: &id,
+        id_text,
         began,
     }
     .run(request, in_flight)
     .await;
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(REQUEST_ID, id);
-    }
+    response.headers_mut().insert(REQUEST_ID, id.clone());
     connection
         .metrics()
         .answered(response.status(), began.elapsed());
@@ -178,7 +178,8 @@ const fn unsound(code: &'static str) -> Unsound {
 struct Exchange<'x> {
     live: &'x Live,
     connection: &'x Arc<Connection>,
-    id: &'x str,
+    id: &'x HeaderValue,
+    id_text: &'x str,
     began: Instant,
 }
 
@@ -353,9 +354,7 @@ impl Exchange<'_> {
         headers.insert(FORWARDED_FOR, client);
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(seen.scheme));
         headers.insert(FORWARDED_HOST, host.clone());
-        if let Ok(id) = HeaderValue::from_str(self.id) {
-            headers.insert(REQUEST_ID, id);
-        }
+        headers.insert(REQUEST_ID, self.id.clone());
         let Some(caller) = caller else {
             return Ok(hop.trailers);
         };
@@ -478,7 +477,7 @@ impl Exchange<'_> {
         };
         audit.record(&Entry {
             time: now(),
-            id: self.id,
+            id: self.id_text,
             client: scene.client,
             method: scene.parts.method.as_str(),
             host: scene.host.to_str().unwrap_or_default(),

@@ -311,3 +311,17 @@ fn what_may_not_be_meant_is_warned_of() {
         );
     }
 }
+
+#[test]
+fn the_example_of_the_guide_is_one() {
+    let guide = include_str!("../../../../docs/gateway.md");
+    let example = guide.split("```toml\n").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let text = explain(&parse(example).unwrap());
+    for line in text
+        .lines()
+        .filter(|line| line.contains("(GET, HEAD)") || line.contains("PUBLIC"))
+    {
+        assert!(guide.contains(line), "{line}");
+    }
+}
