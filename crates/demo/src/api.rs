@@ -2,7 +2,7 @@
 //! `countersign-resource` in front of it.
 
 use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Json, Router};
 use countersign_resource::{Caller, Validator, ValidatorLayer};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -33,13 +33,17 @@ impl Api {
             Url::parse(&format!("{audience}/hello")).map_err(because("the API has no URL"))?;
 
         let validator = Validator::builder(issuer)
-            .audience(&*audience)
+            .resource(&*audience)
             .required_scope("profile")
             .build()
             .map_err(because("the validator cannot be built"))?;
-        let app = Router::new()
+        let mut app = Router::new()
             .route("/hello", get(greet))
-            .layer(ValidatorLayer::new(validator));
+            .layer(ValidatorLayer::new(validator.clone()));
+        // Whoever has no token yet has to be able to read it.
+        if let Some(metadata) = validator.metadata() {
+            app = app.route(metadata.path(), get(metadata.clone()));
+        }
         // It serves until the runtime ends; an error here shows as a refused
         // connection in the step that calls it.
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -48,7 +52,7 @@ impl Api {
 }
 
 /// Only ever called with a verified caller.
-async fn greet(Extension(caller): Extension<Caller>) -> Json<Value> {
+async fn greet(caller: Caller) -> Json<Value> {
     let name = caller.claims().str("name").ok().flatten();
     let name = name.unwrap_or_else(|| caller.subject());
     Json(json!({ "message": format!("Welcome, {name}") }))

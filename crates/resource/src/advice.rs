@@ -47,6 +47,11 @@ impl Advice {
         self
     }
 
+    pub(crate) fn or_metadata_at(mut self, url: &str) -> Self {
+        self.resource_metadata.get_or_insert_with(|| url.to_owned());
+        self
+    }
+
     pub(crate) fn offers_dpop(&self) -> Option<&str> {
         self.dpop_algorithms.as_deref()
     }

@@ -47,6 +47,11 @@ pub enum Error {
     #[error("{0:?} cannot be the address of resource metadata")]
     ResourceMetadata(String),
 
+    /// The identifier of this API is not a URL that can have metadata (RFC 9728,
+    /// section 1.2).
+    #[error("{0:?} cannot be the identifier of a resource")]
+    Resource(String),
+
     /// The leeway is longer than the five minutes that any clock needs.
     #[error("a leeway of {0} seconds is more than the 300 that are allowed")]
     Leeway(u64),
@@ -123,6 +128,7 @@ impl Error {
             Self::Acr(_) => "invalid_acr",
             Self::MaxAge(_) => "max_age_too_long",
             Self::ResourceMetadata(_) => "invalid_resource_metadata",
+            Self::Resource(_) => "invalid_resource",
             Self::Leeway(_) => "leeway_too_long",
             Self::CaCertificate(_) => "ca_certificate_unusable",
             Self::Tls(_) => "tls_configuration",

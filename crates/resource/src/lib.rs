@@ -9,7 +9,7 @@
 //! use countersign_resource::{Validator, ValidatorLayer};
 //!
 //! let validator = Validator::builder("https://id.example.com")
-//!     .audience("https://api.example.com")
+//!     .resource("https://api.example.com")
 //!     .required_scope("inventory:read")
 //!     .build()?;
 //! let layer = ValidatorLayer::new(validator);
@@ -18,11 +18,22 @@
 //! # }
 //! ```
 //!
+//! Whoever has no tower service asks [`Validator::check`] with the head of a
+//! request, or [`Validator::validate`] with a token. Both give a [`Caller`] or a
+//! [`Rejection`], which knows its own answer. What a route asks for beyond a good
+//! token is a value, [`Demands`]: scopes, a policy, how and when the person
+//! signed in. A token that comes again costs a digest instead of a signature.
+//!
+//! With the feature `axum`, `Caller` is an argument of handlers; see
+//! `examples/axum.rs`.
+//!
 //! Not responsible for how a client gets its token, nor for what a caller may do
 //! beyond what is demanded.
 
 mod advice;
 mod alb;
+#[cfg(feature = "axum")]
+mod axum;
 mod binding;
 mod caller;
 mod clock;
@@ -34,9 +45,11 @@ mod introspection;
 mod issuer_keys;
 mod keys;
 mod layer;
+mod metadata;
 mod network;
 mod presented;
 mod profile;
+mod refused;
 mod rejection;
 pub mod state;
 mod token;
@@ -51,6 +64,8 @@ pub use advice::Advice;
 pub use alb::LoadBalancer;
 #[cfg(feature = "fuzzing")]
 pub use alb::fuzz_header;
+#[cfg(feature = "axum")]
+pub use axum::NoValidator;
 pub use binding::{CertificateForm, CertificateHeader, DpopPolicy, Revocation};
 pub use caller::{Caller, Presentation};
 pub use clock::{Clock, SystemClock};
@@ -62,9 +77,11 @@ pub use error::Error;
 pub use introspection::{AnswerFuture, IntrospectToken, IntrospectionPolicy};
 pub use keys::{FetchFuture, FetchKeys, KeyStatus};
 pub use layer::{ValidatorLayer, ValidatorService};
+pub use metadata::ResourceMetadata;
 pub use network::{InvalidNetwork, Network};
 pub use presented::Presented;
 pub use profile::TokenProfile;
+pub use refused::Refused;
 pub use rejection::Rejection;
 pub use token::{AccessToken, Confirmation};
 pub use trust::Trust;

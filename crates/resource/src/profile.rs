@@ -253,3 +253,6 @@ const KEYCLOAK: Shape = Shape {
     forbidden: &["at_hash", "c_hash", "s_hash"],
     ..RFC9068
 };
+
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ use crate::token_cache::{Digest, Junk, Known, TokenCache, VerifiedBy};
 use crate::trust::{Trust, Trusted};
 use crate::{
     AccessToken, Advice, Caller, Clock, Demands, DemandsBuilder, Error, FetchKeys,
-    IntrospectionPolicy, KeyStatus, LoadBalancer, Presentation, Presented, Rejection, SystemClock,
-    TokenProfile,
+    IntrospectionPolicy, KeyStatus, LoadBalancer, Presentation, Presented, Refused, Rejection,
+    ResourceMetadata, SystemClock, TokenProfile,
 };
 
 /// The clocks of two well-kept machines differ by less.
@@ -49,6 +49,7 @@ struct Inner {
     /// What is asked of every token, whatever the route.
     demands: Demands,
     advice: Advice,
+    metadata: Option<ResourceMetadata>,
     leeway: Duration,
     binding: Binding,
     cache: Option<TokenCache>,
@@ -66,6 +67,7 @@ impl Validator {
             others: Vec::new(),
             demands: Demands::builder(),
             advice: Advice::none(),
+            resource: None,
             leeway: DEFAULT_LEEWAY,
             binding: BindingSettings::default(),
             balancer: None,
@@ -321,6 +323,24 @@ impl Validator {
         (&self.inner.binding, self.inner.clock.now())
     }
 
+    /// As [`meets`](Self::meets), for handlers that answer by themselves: the
+    /// refusal is the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refused`] that says what is missing.
+    pub fn demand(&self, caller: &Caller, demands: &Demands) -> Result<(), Refused> {
+        let met = self.meets(caller, None, demands);
+        met.map_err(|rejection| Refused::new(rejection, self.advice()))
+    }
+
+    /// The document about this API (RFC 9728), to be served at its
+    /// [`path`](ResourceMetadata::path) without asking for a token; nothing,
+    /// unless the builder was told the [`resource`](ValidatorBuilder::resource).
+    pub fn metadata(&self) -> Option<&ResourceMetadata> {
+        self.inner.metadata.as_ref()
+    }
+
     /// What every challenge says about this API; needed to answer a [`Rejection`].
     pub fn advice(&self) -> &Advice {
         &self.inner.advice
@@ -400,6 +420,7 @@ pub struct ValidatorBuilder {
     others: Vec<Trust>,
     demands: DemandsBuilder,
     advice: Advice,
+    resource: Option<String>,
     leeway: Duration,
     pub(crate) binding: BindingSettings,
     balancer: Option<LoadBalancer>,
@@ -432,6 +453,15 @@ impl ValidatorBuilder {
     pub fn required_scope(mut self, scope: impl Into<String>) -> Self {
         self.demands = self.demands.scope(scope);
         self
+    }
+
+    /// The URL that callers know this API by. It is an audience, and
+    /// [`Validator::metadata`] is a document about it (RFC 9728) that every
+    /// challenge points to.
+    pub fn resource(mut self, resource: impl Into<String>) -> Self {
+        let resource = resource.into();
+        self.resource = Some(resource.clone());
+        self.audience(resource)
     }
 
     /// What this API says about itself when it refuses a request.
@@ -512,7 +542,7 @@ impl ValidatorBuilder {
     /// # Errors
     ///
     /// [`Error::Issuer`], [`Error::IssuerTwice`], [`Error::NoAudience`],
-    /// [`Error::NoAlgorithm`], [`Error::Scope`], [`Error::Leeway`],
+    /// [`Error::NoAlgorithm`], [`Error::Resource`], [`Error::Scope`], [`Error::Leeway`],
     /// [`Error::CaCertificate`] or [`Error::Tls`].
     pub fn build(self) -> Result<Validator, Error> {
         if self.leeway > LONGEST_LEEWAY {
@@ -539,13 +569,28 @@ impl ValidatorBuilder {
         let balancer = balancer
             .map(|balancer| balancer.build(self.leeway, Arc::clone(&clock)))
             .transpose()?;
+        let mut advice = self.advice;
+        let metadata = match &self.resource {
+            Some(resource) => {
+                let mut metadata = ResourceMetadata::new(resource)?;
+                let issuers: Vec<&str> = trusted.iter().map(|it| &*it.rules.issuer).collect();
+                metadata.issuers(&issuers);
+                if let Some(algorithms) = advice.offers_dpop() {
+                    metadata.dpop_algorithms(algorithms);
+                }
+                advice = advice.or_metadata_at(metadata.url());
+                Some(metadata)
+            }
+            None => None,
+        };
         Ok(Validator {
             inner: Arc::new(Inner {
                 trusted,
                 introspector,
                 balancer,
                 demands: self.demands.build()?,
-                advice: self.advice,
+                advice,
+                metadata,
                 leeway: self.leeway,
                 binding: Binding::new(self.binding, clock.now())?,
                 cache: (self.cache > 0).then(|| TokenCache::new(self.cache)),
