@@ -341,6 +341,7 @@ impl Exchange<'_> {
         let config = self.live.config();
         let hop = proxy::strip_request(headers).map_err(|_| unsound("connection_header"))?;
         identity::strip(headers, &config.identity);
+        proxy::join_cookies(headers);
         headers.remove(EXPECT);
         headers.remove(DPOP);
         if !rule.route.pass.token {

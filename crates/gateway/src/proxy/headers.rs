@@ -4,7 +4,8 @@
 //! writes anew on every connection.
 
 use http::header::{
-    CONNECTION, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, COOKIE, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderValue};
 
@@ -41,6 +42,23 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Result<Hop, NotOfConnect
     headers.remove(PROXY_AUTHORIZATION);
     headers.remove(HTTP2_SETTINGS);
     Ok(hop)
+}
+
+/// Puts the pieces of a cookie header together that HTTP/2 may send apart (RFC 9113, section 8.2.3):
+/// HTTP/1.1 knows one such header only.
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    let http::header::Entry::Occupied(mut cookies) = headers.entry(COOKIE) else {
+        return;
+    };
+    let mut pieces = cookies.iter();
+    if pieces.next().is_none() || pieces.next().is_none() {
+        return;
+    }
+    let pieces: Vec<&[u8]> = cookies.iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(mut whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
+        whole.set_sensitive(true);
+        cookies.insert(whole);
+    }
 }
 
 /// Takes out of an answer what is of the connection. Here `Connection` is followed: it is the
@@ -138,6 +156,16 @@ mod tests {
             assert!(strip_request(&mut request).is_err(), "{name}");
         }
         assert!(strip_request(&mut headers(&[("connection", "x-absent, close")])).is_ok());
+    }
+
+    #[test]
+    fn a_cookie_in_pieces_becomes_one() {
+        let mut request = headers(&[("cookie", "a=1"), ("cookie", "b=2; c=3"), ("x", "y")]);
+        join_cookies(&mut request);
+        assert_eq!(request, headers(&[("cookie", "a=1; b=2; c=3"), ("x", "y")]));
+        let mut single = headers(&[("cookie", "a=1")]);
+        join_cookies(&mut single);
+        assert_eq!(single, headers(&[("cookie", "a=1")]));
     }
 
     #[test]

@@ -275,3 +275,30 @@ fn heads_and_numbers_of_headers_and_connections_are_bounded() {
     }
     drop(kept);
 }
+
+/// A connection of HTTP/2 answers pings, so that only requests keep it.
+#[test]
+fn http_2_without_a_request_is_not_kept() {
+    let upstream = Upstream::start();
+    let text = head(&upstream.url(), "h2c = true") + ROUTES + SHORT;
+    let running = start(&text);
+    let preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    for bytes in [
+        preface.as_bytes().to_vec(),
+        // And with settings, as a sound client begins.
+        [preface.as_bytes(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat(),
+        // And with a head that is never finished.
+        [
+            preface.as_bytes(),
+            &[0, 0, 0, 4, 0, 0, 0, 0, 0],
+            &[0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82],
+        ]
+        .concat(),
+        preface.as_bytes()[..10].to_vec(),
+    ] {
+        let began = Instant::now();
+        exchange(running.address, &bytes);
+        assert!(began.elapsed() < PATIENCE / 2, "{bytes:?}");
+    }
+    assert_eq!(upstream.requests().len(), 0);
+}

@@ -203,3 +203,24 @@ fn a_body_that_is_too_long_is_refused_before_and_while_it_comes() {
         200
     );
 }
+
+#[test]
+fn the_answer_to_head_keeps_the_length_of_what_it_has_not() {
+    let upstream = Bare::start(|mut stream| {
+        while read_head(&mut stream).starts_with("HEAD ") {
+            say(
+                &mut stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n",
+            );
+        }
+    });
+    let running = start(&(head(&upstream.url(), "") + ROUTES));
+    for _ in 0..3 {
+        let answer = running.request("HEAD", "/open/x", &[], "");
+        assert_eq!(
+            (answer.status, answer.header("content-length")),
+            (200, Some("1234"))
+        );
+        assert_eq!(answer.body, "");
+    }
+}
