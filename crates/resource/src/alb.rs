@@ -211,20 +211,5 @@ impl fmt::Debug for Balancer {
     }
 }
 
-/// Takes a header apart and reads all of it, for fuzzing. Nothing is believed.
-///
-/// # Panics
-///
-/// When what is under the signature is not what was received.
-#[cfg(feature = "fuzzing")]
-pub fn fuzz_header(text: &str) -> bool {
-    SignedHeader::parse(text).is_ok_and(|header| {
-        let read = header.signer().is_ok() && header.client().is_ok();
-        let _ = (header.issuers(), header.expires_at(), header.kid());
-        assert!(text.starts_with(&*String::from_utf8_lossy(header.signing_input())));
-        read && header.into_token(&"https://id.example.com".into()).is_ok()
-    })
-}
-
 #[cfg(test)]
 mod tests;

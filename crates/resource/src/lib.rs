@@ -62,8 +62,6 @@ mod testing;
 
 pub use advice::Advice;
 pub use alb::LoadBalancer;
-#[cfg(feature = "fuzzing")]
-pub use alb::fuzz_header;
 #[cfg(feature = "axum")]
 pub use axum::NoValidator;
 pub use binding::{CertificateForm, CertificateHeader, DpopPolicy, Revocation};

@@ -163,3 +163,55 @@ fn text_of<'c>(claims: &'c Claims, name: &'static str) -> Result<&'c str, Reject
 fn malformed(error: jose::Error) -> Rejection {
     Rejection::MalformedToken(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEADER: &str = r#"{"alg":"ES256","kid":"b5e8ef2c-5b0e-4b8f-9c53-0a9a2a2f7d11",
+        "iss":"i","client":"c","signer":"s","exp":1795000000}"#;
+
+    /// Everything that can be read before the signature, as often as it parses.
+    fn read(text: &str) -> bool {
+        let Ok(header) = SignedHeader::parse(text) else {
+            return false;
+        };
+        let (input, rest) = text.split_at(header.signing_input().len());
+        assert_eq!(header.signing_input(), input.as_bytes());
+        assert!(rest.starts_with('.') && !rest[1..].contains('.'));
+        let _ = (header.signer(), header.client(), header.kid());
+        let _ = header.issuers().map(Iterator::count);
+        let _ = header.expires_at();
+        let _ = header.into_token(&"i".into());
+        true
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text: String) {
+            read(&text);
+        }
+
+        #[test]
+        fn no_part_panics_and_a_signature_is_judged_by_the_key_alone(part: Vec<u8>) {
+            let (any, good) = (BASE64.encode(part), BASE64.encode(HEADER));
+            read(&format!("{any}.e30=.AAAA"));
+            read(&format!("{good}.{any}.AAAA"));
+            let read = read(&format!("{good}.eyJzdWIiOiJhZGEifQ==.{any}"));
+            prop_assert!(read);
+        }
+
+        #[test]
+        fn the_name_of_a_key_is_a_uuid_and_survives(text in "[0-9a-f-]{34,38}|\\PC{0,40}") {
+            let form = |(n, c): (usize, char)| match n {
+                8 | 13 | 18 | 23 => c == '-',
+                _ => c.is_ascii_digit() || ('a'..='f').contains(&c),
+            };
+            let is_uuid = text.len() == 36 && text.chars().enumerate().all(form);
+            let read = KeyId::parse(&text);
+            prop_assert_eq!(read.as_ref().map(KeyId::as_str), is_uuid.then_some(&*text));
+        }
+    }
+}

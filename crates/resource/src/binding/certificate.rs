@@ -148,3 +148,44 @@ fn unescape(value: &str) -> Option<String> {
     }
     String::from_utf8(out).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Percent-encoding as nginx writes it.
+    fn escape(text: &str) -> String {
+        let escaped = |byte: u8| match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        };
+        text.bytes().map(escaped).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(text: String) {
+            let _ = from_escaped_pem(&text);
+        }
+
+        #[test]
+        fn what_is_escaped_is_read_back(text: String) {
+            prop_assert_eq!(unescape(&escape(&text)), Some(text));
+        }
+
+        #[test]
+        fn a_certificate_survives_its_way_through_a_proxy(der: Vec<u8>) {
+            let body = STANDARD.encode(&der);
+            let lines: Vec<_> = body.as_bytes().chunks(64).map(String::from_utf8_lossy).collect();
+            let pem = format!(
+                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                lines.join("\n")
+            );
+            prop_assert_eq!(from_escaped_pem(&escape(&pem)), Some(der));
+        }
+    }
+}
