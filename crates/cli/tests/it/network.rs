@@ -42,7 +42,7 @@ fn forward(port: u16, asked: &Asked) -> Answer {
         .iter()
         .filter(|(name, _)| name != "connection")
     {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request.extend([name, ": ", value, "\r\n"]);
     }
     request.push_str("connection: close\r\n\r\n");
     let mut answer = Vec::new();

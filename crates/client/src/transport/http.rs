@@ -142,16 +142,12 @@ impl Transport for HttpTransport {
         let proxy = proxies.for_url(&request.url);
         let failed = |error| match (translate(&error), proxy) {
             // With a proxy in between, the connection that could not be made is the one to it.
-            (TransportError::Connect { reason }, Some((variable, address))) => {
-                TransportError::Proxy {
-                    reason: of_proxy(&reason, variable, address),
-                }
-            }
-            (TransportError::Proxy { reason }, Some((variable, address))) => {
-                TransportError::Proxy {
-                    reason: of_proxy(&reason, variable, address),
-                }
-            }
+            (
+                TransportError::Connect { reason } | TransportError::Proxy { reason },
+                Some((variable, address)),
+            ) => TransportError::Proxy {
+                reason: of_proxy(&reason, variable, address),
+            },
             (error, _) => error,
         };
         let agent = self.agent(proxy)?;
