@@ -237,6 +237,16 @@ impl Gateway {
                 self.house.spawn(watching);
             }
         }
+        let is_new = old.is_none_or(|old| old.config().state != live.config().state);
+        if is_new {
+            let (live, report) = (Arc::clone(live), self.shared.report);
+            self.house.spawn(async move {
+                if let Err(error) = live.memory().ping().await {
+                    let problem = Problem::new("the shared state cannot be asked yet");
+                    report(&problem.because(error).line());
+                }
+            });
+        }
         if let Some(validator) = live.validator().cloned() {
             let report = self.shared.report;
             self.house.spawn(async move {

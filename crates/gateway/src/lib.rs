@@ -40,9 +40,12 @@ mod live;
 mod metrics;
 mod problem;
 mod proxy;
+mod revoke;
 mod serve;
+mod state;
 
 pub use config::Config;
 pub use explain::{Asked, explain};
 pub use gateway::Gateway;
 pub use problem::Problem;
+pub use revoke::{Revoked, revoke};

@@ -19,12 +19,14 @@ use crate::metrics::{Metrics, RouteCounts};
 use crate::problem::Problem;
 use crate::proxy::Upstream;
 use crate::route::Table;
+use crate::state::Memory;
 
 /// The configuration in use.
 #[derive(Debug)]
 pub(crate) struct Live {
     config: Config,
     validator: Option<Validator>,
+    memory: Memory,
     rules: Vec<Rule>,
     upstreams: Vec<Arc<Upstream>>,
     signer: Arc<Signer>,
@@ -50,11 +52,17 @@ impl Live {
         previous: Option<&Self>,
         metrics: &Metrics,
     ) -> Result<Self, Problem> {
+        let memory = match previous {
+            Some(previous) if previous.config.state.shared == config.state.shared => {
+                previous.memory.clone()
+            }
+            _ => Memory::new(&config.state)?,
+        };
         let validator = match previous {
             Some(previous) if same_validator(&previous.config, &config) => {
                 previous.validator.clone()
             }
-            _ => validator(&config)?,
+            _ => validator(&config, &memory)?,
         };
         let signer = match previous {
             Some(previous) if previous.config.identity.key_file == config.identity.key_file => {
@@ -105,6 +113,7 @@ impl Live {
         Ok(Self {
             config,
             validator,
+            memory,
             rules,
             upstreams,
             signer,
@@ -128,6 +137,10 @@ impl Live {
 
     pub(crate) fn validator(&self) -> Option<&Validator> {
         self.validator.as_ref()
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     pub(crate) fn upstreams(&self) -> &[Arc<Upstream>] {
@@ -179,12 +192,13 @@ impl Live {
 fn same_validator(one: &Config, other: &Config) -> bool {
     one.issuers == other.issuers
         && one.dpop == other.dpop
+        && one.state == other.state
         && one.challenge == other.challenge
         && one.limits.leeway == other.limits.leeway
         && one.limits.token_cache == other.limits.token_cache
 }
 
-fn validator(config: &Config) -> Result<Option<Validator>, Problem> {
+fn validator(config: &Config, memory: &Memory) -> Result<Option<Validator>, Problem> {
     let Some((first, others)) = config.issuers.split_first() else {
         return Ok(None);
     };
@@ -202,8 +216,12 @@ fn validator(config: &Config) -> Result<Option<Validator>, Problem> {
         .profile(first.profile)
         .advice(advice)
         .dpop(dpop(&config.dpop)?)
+        .state(memory.shared())
         .token_cache(config.limits.token_cache)
         .leeway(config.limits.leeway);
+    if config.state.danger_allow_without {
+        builder = builder.danger_allow_without_state();
+    }
     for audience in &first.audiences {
         builder = builder.audience(audience);
     }
@@ -281,14 +299,14 @@ fn dpop(wanted: &Dpop) -> Result<DpopPolicy, Problem> {
     Ok(policy)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Problem> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     fs::read(path).map_err(|error: io::Error| {
         Problem::new(format!("{} cannot be read", path.display())).because(error)
     })
 }
 
 /// A secret is a line in a file that nobody else can read.
-fn read_secret(path: &Path) -> Result<String, Problem> {
+pub(crate) fn read_secret(path: &Path) -> Result<String, Problem> {
     check_private(path)?;
     let text = String::from_utf8(read(path)?)
         .map_err(|_| Problem::new(format!("{} is no text", path.display())))?;

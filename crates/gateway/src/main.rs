@@ -50,6 +50,24 @@ enum Command {
         #[arg(long)]
         no_token: bool,
     },
+    /// Take a token, a session or a subject no more, at every replica
+    ///
+    /// Needs a shared state. End the grant at the authorization server first, which would go on
+    /// issuing tokens.
+    Revoke {
+        /// The configuration
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        what: commands::revoke::What,
+        /// Whose token, when the configuration has several issuers
+        #[arg(long, value_name = "URL")]
+        issuer: Option<String>,
+        /// For how long; longer than access tokens live
+        #[arg(long = "for", value_name = "HOURS", default_value_t = 24)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=8760))]
+        hours: u32,
+    },
     /// Print the version
     Version,
 }
@@ -64,6 +82,12 @@ fn main() -> ExitCode {
             target,
             no_token,
         } => commands::explain::explain(&file, &method, &target, no_token),
+        Command::Revoke {
+            file,
+            what,
+            issuer,
+            hours,
+        } => commands::revoke::revoke(&file, issuer.as_deref(), &what, hours),
         Command::Version => {
             commands::print(concat!(
                 "countersign-gateway ",

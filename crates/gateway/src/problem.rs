@@ -64,6 +64,13 @@ impl Problem {
             .hint("countersign token | countersign-gateway explain FILE GET /path")
     }
 
+    /// Nothing says what is to be revoked.
+    #[must_use]
+    pub fn no_token_to_revoke() -> Self {
+        Self::new("there is no token on stdin")
+            .hint("give one, or say --subject SUB, --session SID or --jti JTI")
+    }
+
     /// The runtime cannot start.
     #[must_use]
     pub fn no_runtime(error: io::Error) -> Self {

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod explain;
+pub(crate) mod revoke;
 pub(crate) mod run;
 
 use std::io::Write as _;

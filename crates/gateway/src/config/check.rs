@@ -17,6 +17,7 @@ mod issuer;
 mod listen;
 mod rest;
 mod route;
+mod state;
 mod upstream;
 
 /// Longer than any answer that is worth waiting for, and short enough to end.
@@ -68,6 +69,7 @@ impl<'f> Check<'f> {
             table,
             identity,
             dpop: self.dpop(file.dpop),
+            state: self.state(file.state)?,
             challenge: self.challenge(file.challenge)?,
             limits: self.limits(&file.limits)?,
             audit: self.audit(file.audit)?,

@@ -36,6 +36,12 @@ pub fn explain(config: &Config) -> String {
             issuer.audiences.join(" or ")
         );
     }
+    match &config.state.shared {
+        None => out.push_str("knows used proofs and revocations of itself alone ([state])\n"),
+        Some(shared) => {
+            let _ = writeln!(out, "shares used proofs and revocations at {}", shared.url);
+        }
+    }
     if config.trust.is_empty() {
         out.push_str("believes nobody's X-Forwarded-For\n");
     } else {
@@ -183,6 +189,13 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let needs_issuer = |route: &Route| route.access != Access::Public;
     if !config.issuers.is_empty() && !config.routes.iter().any(needs_issuer) {
         warnings.push("no route needs a token, so no issuer is ever asked".to_owned());
+    }
+    if config.state.danger_allow_without {
+        warnings.push(
+            "[state] lets requests pass while it cannot be asked: revoked tokens, and proofs that \
+             were used before"
+                .to_owned(),
+        );
     }
     if config
         .trust

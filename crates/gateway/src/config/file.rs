@@ -27,6 +27,7 @@ pub(super) struct File {
     pub(super) policy: BTreeMap<String, Spanned<PolicyBuilder>>,
     #[serde(default)]
     pub(super) dpop: Dpop,
+    pub(super) state: Option<Spanned<State>>,
     #[serde(default)]
     pub(super) challenge: Challenge,
     #[serde(default)]
@@ -109,6 +110,21 @@ pub(super) struct Dpop {
     #[serde(default)]
     pub(super) require_nonce: bool,
     pub(super) nonce_key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct State {
+    pub(super) url: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) tls: bool,
+    pub(super) time: Option<Span>,
+    #[serde(default)]
+    pub(super) danger_allow_without: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -45,6 +45,7 @@ pub struct Config {
     pub(crate) table: Table,
     pub(crate) identity: Identity,
     pub(crate) dpop: Dpop,
+    pub(crate) state: State,
     pub(crate) challenge: Challenge,
     pub(crate) limits: Limits,
     pub(crate) audit: Option<Audit>,
@@ -110,6 +111,34 @@ pub(crate) struct Introspection {
 pub(crate) struct Dpop {
     pub(crate) require_nonce: bool,
     pub(crate) nonce_key_file: Option<PathBuf>,
+}
+
+/// Where it is kept which proofs were used and what was revoked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// None is the memory of this process.
+    pub(crate) shared: Option<SharedState>,
+    /// Whether requests pass while it cannot be asked.
+    pub(crate) danger_allow_without: bool,
+}
+
+/// A database that several replicas share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SharedState {
+    pub(crate) url: String,
+    pub(crate) kind: StateKind,
+    pub(crate) user: Option<String>,
+    pub(crate) database: Option<String>,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) tls: bool,
+    pub(crate) time: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StateKind {
+    Redis,
+    Postgres,
 }
 
 /// What a challenge says beside the error.

@@ -17,6 +17,7 @@ mod program;
 mod proxy;
 mod reload;
 mod smuggling;
+mod state;
 mod streams;
 mod tls;
 mod upstreams;

@@ -1,0 +1,257 @@
+//! Several replicas and one state: what counts once counts once at all of them, and what is revoked
+//! at one is revoked at all.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use countersign_gateway::{Revoked, revoke};
+use countersign_jose::dpop::Proof;
+use countersign_jose::{Algorithm, SigningKey, Timestamp, crypto};
+use countersign_testkit::Database;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::fixture::{Answer, Issuer, PATIENCE, ROUTES, Running, config, head, start_in};
+use crate::upstream::Upstream;
+
+const PASSWORD: &str = "a password";
+const URL: &str = "http://gateway.test/stock/7";
+
+/// The tables of a state in this database, with what else they say.
+fn state(database: &Database, scheme: &str, more: &str) -> String {
+    let socket = database.socket().display();
+    format!("\n[state]\nurl = \"{scheme}+unix://{socket}\"\ntime = \"10s\"\n{more}\n")
+}
+
+const OF_POSTGRES: &str =
+    "user = \"countersign\"\ndatabase = \"postgres\"\npassword_file = \"password\"";
+
+/// A gateway whose files are there: the nonces of one replica are good at the other.
+fn replica(upstream: &Upstream, state: &str) -> Running {
+    let directory = TempDir::new().unwrap();
+    for (name, text) in [("password", PASSWORD), ("nonces", &"A".repeat(43))] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+            .unwrap();
+    }
+    let nonces = "\n[dpop]\nrequire_nonce = true\nnonce_key_file = \"nonces\"\n";
+    start_in(
+        &(head(&upstream.url(), "") + ROUTES + nonces + state),
+        directory,
+    )
+}
+
+/// Whoever a token is bound to.
+struct Holder {
+    key: SigningKey,
+    token: String,
+}
+
+impl Holder {
+    fn new() -> Self {
+        let key = SigningKey::generate(Algorithm::Es256, crypto::aws_lc::provider()).unwrap();
+        let token = Issuer::get().token(&json!({ "cnf": { "jkt": key.thumbprint() } }));
+        Self { key, token }
+    }
+
+    /// The header lines of one request.
+    fn headers(&self, nonce: Option<&str>) -> [String; 2] {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let proof = Proof {
+            htm: "GET",
+            htu: URL,
+            access_token: Some(&self.token),
+            nonce,
+        };
+        let now = Timestamp::from_secs(now.as_secs().try_into().unwrap());
+        let proof = proof.sign(&self.key, now).unwrap();
+        [
+            format!("Authorization: DPoP {}", self.token),
+            format!("DPoP: {proof}"),
+        ]
+    }
+
+    fn nonce(&self, at: &Running) -> String {
+        let headers = self.headers(None);
+        let answer = at.get("/stock/7", &headers.each_ref().map(String::as_str));
+        assert_eq!(answer.status, 401, "{answer:?}");
+        answer.header("dpop-nonce").unwrap().to_owned()
+    }
+}
+
+fn one_proof_passes_once(replicas: &[Running; 2]) {
+    // Ten are enough to see a race; in full there are a thousand.
+    let trials = std::env::var("COUNTERSIGN_TRIALS").map_or(10, |trials| {
+        5 * trials
+            .parse::<usize>()
+            .expect("COUNTERSIGN_TRIALS is a number")
+    });
+    let holder = Holder::new();
+    for trial in 0..trials {
+        let headers = holder.headers(Some(&holder.nonce(&replicas[0])));
+        let headers = headers.each_ref().map(String::as_str);
+        let (passed, together) = (AtomicUsize::new(0), Barrier::new(64));
+        thread::scope(|scope| {
+            for number in 0..64 {
+                let (passed, together) = (&passed, &together);
+                scope.spawn(move || {
+                    together.wait();
+                    let answer = replicas[number % 2].get("/stock/7", &headers);
+                    match answer.status {
+                        200 => {
+                            passed.fetch_add(1, Ordering::Relaxed);
+                        }
+                        status => assert_eq!(status, 401, "trial {trial}: {answer:?}"),
+                    }
+                });
+            }
+        });
+        assert_eq!(passed.into_inner(), 1, "trial {trial}");
+    }
+}
+
+#[test]
+fn of_sixty_four_presentations_of_a_proof_one_passes_over_redis() {
+    let (upstream, database) = (Upstream::start(), Database::redis(&[]));
+    let state = state(&database, "redis", "");
+    one_proof_passes_once(&[replica(&upstream, &state), replica(&upstream, &state)]);
+}
+
+#[test]
+fn of_sixty_four_presentations_of_a_proof_one_passes_over_postgres() {
+    let (upstream, database) = (Upstream::start(), Database::postgres(PASSWORD, None));
+    let state = state(&database, "postgres", OF_POSTGRES);
+    one_proof_passes_once(&[replica(&upstream, &state), replica(&upstream, &state)]);
+}
+
+#[test]
+fn what_is_revoked_is_taken_by_no_replica() {
+    let (upstream, database) = (Upstream::start(), Database::redis(&[]));
+    let state = state(&database, "redis", "");
+    let replicas = [replica(&upstream, &state), replica(&upstream, &state)];
+    let token = |changes| Issuer::get().token(&changes);
+    let get = |at: &Running, token: &str| {
+        at.get("/stock/7", &[&format!("Authorization: Bearer {token}")])
+            .status
+    };
+    let text = head(&upstream.url(), "") + ROUTES + &state;
+    let revoke = |what: &Revoked<'_>| {
+        let config = config(&text, replicas[0].directory.path()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let revoking = revoke(config, None, what, Duration::from_secs(3600));
+        runtime.unwrap().block_on(revoking).unwrap()
+    };
+    let (by_token, by_jti) = (token(json!({ "jti": "a" })), token(json!({ "jti": "b" })));
+    let by_session = token(json!({ "jti": "c", "sid": "s1" }));
+    let by_subject = token(json!({ "jti": "d", "sub": "grace" }));
+    let other = token(json!({ "jti": "e", "sid": "s2" }));
+    let all = [&by_token, &by_jti, &by_session, &by_subject, &other];
+    // Each is known to both replicas, so that a verified token in a cache is shown to be no way round.
+    for token in all {
+        assert_eq!(
+            [get(&replicas[0], token), get(&replicas[1], token)],
+            [200, 200]
+        );
+    }
+    for (what, token) in [
+        (Revoked::Token(&by_token), &by_token),
+        (Revoked::JwtId("b"), &by_jti),
+        (Revoked::Session("s1"), &by_session),
+        (Revoked::Subject("grace"), &by_subject),
+    ] {
+        let said = revoke(&what);
+        assert!(
+            said.starts_with("revoked: ") && !said.contains(token.as_str()),
+            "{said}"
+        );
+        assert_eq!(
+            [get(&replicas[0], token), get(&replicas[1], token)],
+            [401, 401],
+            "{what:?}"
+        );
+    }
+    assert_eq!(get(&replicas[0], &other), 200);
+}
+
+/// The failure mode is chosen in the file: refuse, or pass and say that it is a danger.
+#[test]
+fn while_the_state_is_away_requests_are_refused_unless_the_file_says_otherwise() {
+    let (upstream, mut database) = (Upstream::start(), Database::redis(&[]));
+    let strict = replica(&upstream, &state(&database, "redis", ""));
+    let lax = replica(
+        &upstream,
+        &state(&database, "redis", "danger_allow_without = true"),
+    );
+    let statuses = |strict: &Running, lax: &Running| {
+        [strict.get_as_ada("/stock/7"), lax.get_as_ada("/stock/7")].map(|answer| answer.status)
+    };
+    assert_eq!(statuses(&strict, &lax), [200, 200]);
+    database.kill();
+    for _ in 0..3 {
+        assert_eq!(statuses(&strict, &lax), [503, 200]);
+    }
+    let refused = strict.get_as_ada("/stock/7");
+    assert!(
+        refused.header("retry-after").is_some() && refused.body.is_empty(),
+        "{refused:?}"
+    );
+    // What needs no token needs no state, and a bad token is not told to come again.
+    assert_eq!(strict.get("/open/7", &[]).status, 200);
+    assert_eq!(
+        strict
+            .get("/stock/7", &["Authorization: Bearer x.y.z"])
+            .status,
+        401
+    );
+    assert!(strict.admin("/metrics").body.contains("state_unavailable"));
+    database.start();
+    let began = Instant::now();
+    let back = || -> Answer { strict.get_as_ada("/stock/7") };
+    while back().status != 200 {
+        assert!(began.elapsed() < PATIENCE, "{:?}", back());
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(statuses(&strict, &lax), [200, 200]);
+}
+
+#[test]
+fn a_gateway_that_remembers_alone_cannot_be_told_from_outside() {
+    let upstream = Upstream::start();
+    let directory = TempDir::new().unwrap();
+    let text = head(&upstream.url(), "") + ROUTES;
+    let config = config(&text, directory.path()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let what = Revoked::Subject("ada");
+    let revoking = revoke(config, None, &what, Duration::from_secs(3600));
+    let problem = runtime.unwrap().block_on(revoking).unwrap_err().to_string();
+    assert!(problem.contains("hint: share it"), "{problem}");
+}
+
+#[test]
+fn what_is_wrong_with_a_state_is_said_with_its_line() {
+    let directory = TempDir::new().unwrap();
+    for (table, expected) in [
+        (
+            "url = \"redis://:secret@localhost\"",
+            "a password has no place",
+        ),
+        ("url = \"redis://cache.example.com\"", "rediss"),
+        ("password_file = \"x\"", "not which"),
+        ("url = \"redis://localhost\"\nport = 1", "port"),
+    ] {
+        let text = head("http://127.0.0.1:1", "") + ROUTES + "\n[state]\n" + table + "\n";
+        let problem = config(&text, directory.path()).unwrap_err().to_string();
+        assert!(
+            problem.contains(expected) && problem.contains("line "),
+            "{problem}"
+        );
+        assert!(!problem.contains("secret"), "{problem}");
+    }
+}
