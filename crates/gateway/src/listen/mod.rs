@@ -34,6 +34,8 @@ use crate::serve::{Connection, answer};
 const H2_IDLE: Duration = Duration::from_secs(75);
 /// How often a connection of HTTP/2 is looked at.
 const H2_LOOK: Duration = Duration::from_secs(1);
+/// How many headers hyper takes unless it is told otherwise.
+const HYPER_HEADERS: usize = 100;
 /// The first bytes of HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -164,18 +166,19 @@ async fn http1<T>(
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| answer(Arc::clone(&connection), request));
-    let mut serving = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head_time)
-            .max_buf_size(limits.head_bytes)
-            .max_header_size(limits.head_bytes)
-            .max_headers(limits.headers)
-            // A caller that has said everything may close its side and listen.
-            .half_close(true)
-            .serve_connection(stream, service)
-            .with_upgrades()
-    );
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_time)
+        .max_buf_size(limits.head_bytes)
+        .max_header_size(limits.head_bytes)
+        // A caller that has said everything may close its side and listen.
+        .half_close(true);
+    // The number that hyper takes by itself needs no memory at each request.
+    if limits.headers != HYPER_HEADERS {
+        builder.max_headers(limits.headers);
+    }
+    let mut serving = pin!(builder.serve_connection(stream, service).with_upgrades());
     // What goes wrong with one connection is the business of that one.
     tokio::select! {
         biased;

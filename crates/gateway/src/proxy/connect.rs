@@ -18,7 +18,6 @@ use crate::problem::Problem;
 
 /// An answer's head that is longer is no answer.
 const LONGEST_HEAD: usize = 256 * 1024;
-const MOST_HEADERS: usize = 256;
 
 /// A connection that takes requests.
 pub(super) enum Connected {
@@ -115,7 +114,6 @@ where
     }
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(LONGEST_HEAD)
-        .max_headers(MOST_HEADERS)
         .handshake(stream)
         .await
         .map_err(io::Error::other)?;
