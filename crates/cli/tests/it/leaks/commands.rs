@@ -105,6 +105,9 @@ pub(crate) const RUNS: &[Run] = &[
     run("profile add NEW --issuer ISSUER --client-id other"),
     run("profile list --json"),
     run("profile show"),
+    run("config show --json"),
+    run("config show --origin"),
+    run("config path"),
     run("profile use default"),
     run("profile rm NEW"),
     run("store migrate --to kernel-key"),
@@ -123,6 +126,7 @@ impl Run {
             "credential uninstall",
             "setup",
             "profile",
+            "config",
             "completion",
             "version",
         ];
