@@ -118,6 +118,8 @@ async fn postgres_keeps_its_promises() {
         postgres(postgres_at(&database)),
         postgres(postgres_at(&database)),
     );
+    // It listens before it answers.
+    back(&*one).await;
     conformance::check(&one, &other, now()).await;
     one_of_many([Arc::clone(&one), other]).await;
     away_and_back(&*one, &mut database).await;

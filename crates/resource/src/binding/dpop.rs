@@ -221,7 +221,10 @@ impl Dpop {
         }
         Ok(match state.claim(&proof.key, proof.until, now).await? {
             Claim::First => Ok(()),
-            Claim::Again => Err(Rejection::ProofReplayed),
+            Claim::Again => {
+                self.quota.give_back(&proof.thumbprint);
+                Err(Rejection::ProofReplayed)
+            }
         })
     }
 

@@ -72,4 +72,14 @@ impl Quota {
         window.used += 1;
         Ok(())
     }
+
+    /// Takes back the count of a proof that was used before: whoever replays
+    /// somebody's proof shall not use up their share.
+    pub(super) fn give_back(&self, thumbprint: &str) {
+        let key = self.hasher.hash_one(thumbprint);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = counted.get_mut(&key) {
+            window.used = window.used.saturating_sub(1);
+        }
+    }
 }

@@ -149,19 +149,54 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Refuses what others may write, and what is no file.
+/// Refuses what is somebody else's, what others may write, and what is no file.
 fn check_owner(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(invalid("it is not a file"));
     }
     #[cfg(unix)]
-    if std::os::unix::fs::MetadataExt::mode(&metadata) & 0o022 != 0 {
-        return Err(invalid("others may write it"));
+    {
+        use std::os::unix::fs::MetadataExt;
+        let ours = rustix::process::geteuid().as_raw();
+        if let Some(problem) = whose(metadata.mode(), metadata.uid(), ours) {
+            return Err(invalid(problem));
+        }
     }
     Ok(())
 }
 
+/// What is wrong with the owner or the mode of a file, for the user `ours`.
+#[cfg(unix)]
+fn whose(mode: u32, owner: u32, ours: u32) -> Option<&'static str> {
+    if mode & 0o022 != 0 {
+        Some("others may write it")
+    } else if owner != 0 && owner != ours {
+        // Whoever came first in a directory that all may write to.
+        Some("it belongs to somebody else")
+    } else {
+        None
+    }
+}
+
 fn invalid(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_believed_from_us_and_from_the_administrator() {
+        assert_eq!(whose(0o100_600, 1000, 1000), None);
+        assert_eq!(whose(0o100_644, 0, 1000), None);
+        for (mode, owner, problem) in [
+            (0o100_600, 1001, "it belongs to somebody else"),
+            (0o100_620, 1000, "others may write it"),
+            (0o100_602, 0, "others may write it"),
+        ] {
+            assert_eq!(whose(mode, owner, 1000), Some(problem), "{mode:o}");
+        }
+    }
 }

@@ -410,6 +410,14 @@ async fn one_key_cannot_use_more_proofs_than_its_share() {
     for n in 0..3 {
         let proof = Proof::new(&scene, &token).jti(&format!("{n}"));
         assert_eq!(meets(&scene, &proof).await, "dpop");
+        // Replays are not counted: a thief shall not use up the share.
+        for _ in 0..3 {
+            let code = meets(&scene, &proof).await;
+            assert!(
+                ["proof_replayed", "too_many_proofs"].contains(&code),
+                "{code}"
+            );
+        }
     }
     let fourth = Proof::new(&scene, &token).jti("4");
     assert_eq!(meets(&scene, &fourth).await, "too_many_proofs");
