@@ -24,7 +24,10 @@ fuzz_target!(|bytes: &[u8]| {
         .chunks_mut(usize::from(piece).max(1))
         .find_map(|piece| guard.watch(piece));
     // Where the bytes are divided says nothing.
-    assert_eq!(found.map(|found| found.problem), in_pieces.map(|found| found.problem));
+    assert_eq!(
+        found.map(|found| found.problem),
+        in_pieces.map(|found| found.problem)
+    );
     if found.is_some() {
         return;
     }
@@ -48,7 +51,10 @@ fuzz_target!(|bytes: &[u8]| {
         named.map(|header| header.value).collect()
     };
     let (lengths, codings) = (values("content-length"), values("transfer-encoding"));
-    assert!(lengths.len() + codings.len() <= 1, "two ways to tell the length");
+    assert!(
+        lengths.len() + codings.len() <= 1,
+        "two ways to tell the length"
+    );
     for length in lengths {
         assert!(!length.is_empty() && length.iter().all(u8::is_ascii_digit));
     }

@@ -35,7 +35,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(at == last || !segment.is_empty(), "{form:?}");
     }
     for byte in decoded {
-        assert!(byte >= 0x20 && byte != 0x7f && !b"\\;#?%".contains(&byte), "{form:?}");
+        assert!(
+            byte >= 0x20 && byte != 0x7f && !b"\\;#?%".contains(&byte),
+            "{form:?}"
+        );
     }
 });
 
@@ -45,7 +48,10 @@ fn decode(text: &str) -> Vec<u8> {
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         if byte == b'%' {
-            let digits = [bytes.next().expect("a digit"), bytes.next().expect("a digit")];
+            let digits = [
+                bytes.next().expect("a digit"),
+                bytes.next().expect("a digit"),
+            ];
             let digits = std::str::from_utf8(&digits).expect("digits are ASCII");
             out.push(u8::from_str_radix(digits, 16).expect("hexadecimal digits"));
         } else {

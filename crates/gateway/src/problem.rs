@@ -32,7 +32,7 @@ impl Problem {
     pub(crate) fn because(mut self, error: impl Error) -> Self {
         let mut next: Option<&dyn Error> = Some(&error);
         while let Some(error) = next {
-            let line = error.to_string();
+            let line = without_number(error.to_string());
             // A wrapper that says what it wraps would say the same thing twice.
             if self.why.last() != Some(&line) {
                 self.why.push(line);
@@ -105,3 +105,11 @@ impl fmt::Display for Problem {
 }
 
 impl Error for Problem {}
+
+/// Takes the number from what the system says about a failed call: the words say the same.
+fn without_number(mut text: String) -> String {
+    if let Some(at) = text.rfind(" (os error ") {
+        text.truncate(at);
+    }
+    text
+}
