@@ -11,6 +11,7 @@
 
 mod certificate;
 mod dpop;
+mod logout;
 mod nonce;
 mod quota;
 mod revocation;

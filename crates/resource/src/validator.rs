@@ -248,7 +248,7 @@ impl Validator {
 
     /// The issuer that a token claims, and its place among those that are
     /// trusted.
-    fn trusted(&self, issuer: &str) -> Result<(usize, &Trusted), Rejection> {
+    pub(crate) fn trusted(&self, issuer: &str) -> Result<(usize, &Trusted), Rejection> {
         let mut trusted = self.inner.trusted.iter().enumerate();
         trusted
             .find(|(_, trusted)| &*trusted.rules.issuer == issuer)
@@ -394,7 +394,7 @@ fn as_bearer(token: Arc<AccessToken>) -> Result<Caller, Rejection> {
 
 /// Whether the set says anything about the key that a header names; if it does,
 /// a newer set would say the same.
-fn knows(keys: &KeySet, header: &Header) -> bool {
+pub(crate) fn knows(keys: &KeySet, header: &Header) -> bool {
     match header.kid() {
         Some(kid) => {
             keys.keys().iter().any(|key| key.kid() == Some(kid))

@@ -2,6 +2,7 @@
 //! socket.
 
 mod certificates;
+mod logged_out;
 mod proofs;
 mod revoked;
 
