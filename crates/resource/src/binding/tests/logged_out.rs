@@ -25,12 +25,12 @@ async fn after(header: &Value, name: &str, value: Value) -> (&'static str, &'sta
         claims[name] = value;
     }
     let token = scene.issuers_key.sign(header, &claims, Signature::Good);
-    let taken = match scene.validator.log_out(&token, CLIENT).await {
+    let outcome = match scene.validator.log_out(&token, CLIENT).await {
         Ok(()) => "taken",
         Err(rejection) => rejection.code(),
     };
     let sent = Sent::new("Bearer", &scene.plain_token());
-    (taken, sent.meets(&scene).await)
+    (outcome, sent.meets(&scene).await)
 }
 
 fn typed() -> Value {
