@@ -352,6 +352,10 @@ fn claims(number: usize) -> Result<Value, Failure> {
         "email_verified": true,
         "tenant": "6f1b5a70-3c1e-4d38-9a56-0d4c9f5e2b11",
         "sid": "a3f0c2d4-77be-4f1b-8f57-9d3f4a1f6c2e",
+        "department": "Warehouse and logistics, northern region",
+        "zoneinfo": "Europe/London",
+        "locale": "en-GB",
+        "employee": 4711,
     }))
 }
 

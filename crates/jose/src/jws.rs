@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
 
@@ -119,6 +119,45 @@ impl fmt::Debug for Header {
     }
 }
 
+/// Headers that were read before, so that a server reads the few that its issuers write once.
+///
+/// Only headers of tokens that were verified belong in it; what strangers write would fill it.
+#[derive(Default)]
+pub struct HeaderMemo(RwLock<Vec<(Box<str>, Arc<Header>)>>);
+
+/// Issuers write one header for each key, and have few keys at a time.
+const MAX_KNOWN_HEADERS: usize = 32;
+
+impl HeaderMemo {
+    fn get(&self, segment: &str) -> Option<Arc<Header>> {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut known = known.iter();
+        let (_, header) = known.find(|(text, _)| **text == *segment)?;
+        Some(Arc::clone(header))
+    }
+
+    /// Keeps a header that is read from this segment; when there is no room, it starts anew.
+    pub(crate) fn keep(&self, segment: &str, header: &Arc<Header>) {
+        if self.get(segment).is_some() {
+            return;
+        }
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN_HEADERS {
+            known.clear();
+        }
+        known.push((segment.into(), Arc::clone(header)));
+    }
+}
+
+impl fmt::Debug for HeaderMemo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_struct("HeaderMemo")
+            .field("headers", &known.len())
+            .finish()
+    }
+}
+
 /// A token in compact serialisation whose shape is sound and whose signature is not yet checked.
 ///
 /// For signed claims use [`crate::Unverified`]; this type is for payloads of any kind.
@@ -149,6 +188,11 @@ impl<'t> Jws<'t> {
     /// Takes a token apart: at most [`MAX_TOKEN_LEN`] bytes, exactly three segments, each strict
     /// base64url, and a header that [`Header::from_json`] takes.
     pub fn parse(token: &'t str) -> Result<Self, Error> {
+        Self::read(token, None)
+    }
+
+    /// As [`Jws::parse`], for a header that may have been read before.
+    pub(crate) fn read(token: &'t str, memo: Option<&HeaderMemo>) -> Result<Self, Error> {
         if token.len() > MAX_TOKEN_LEN {
             return Err(Error::TokenTooLarge {
                 length: token.len(),
@@ -161,14 +205,18 @@ impl<'t> Jws<'t> {
             return Err(Error::NotCompact);
         }
         let mut bytes = Vec::with_capacity(token.len());
-        decode(header, &mut bytes, Part::Header)?;
-        let header = Header::from_json(&bytes)?;
+        let header = if let Some(known) = memo.and_then(|memo| memo.get(header)) {
+            known
+        } else {
+            decode(header, &mut bytes, Part::Header)?;
+            Arc::new(Header::from_json(&bytes)?)
+        };
         let start = bytes.len();
         decode(payload, &mut bytes, Part::Payload)?;
         let payload = start..bytes.len();
         decode(signature, &mut bytes, Part::Signature)?;
         let decoded = Decoded {
-            header: Arc::new(header),
+            header,
             bytes,
             payload,
         };
@@ -310,6 +358,26 @@ pub(crate) fn signing_input(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_header_that_is_known_is_the_same_header_and_few_are_kept() {
+        let token = |kid: usize| {
+            let header = format!(r#"{{"alg":"ES256","kid":"{kid}"}}"#);
+            format!("{}.e30.AA", base64url::encode(header.as_bytes()))
+        };
+        let memo = HeaderMemo::default();
+        for kid in 0..100 {
+            let token = token(kid);
+            let first = Jws::read(&token, Some(&memo)).unwrap();
+            let segment = token.split('.').next().unwrap();
+            memo.keep(segment, &first.decoded.header);
+            let again = Jws::read(&token, Some(&memo)).unwrap();
+            assert!(Arc::ptr_eq(&first.decoded.header, &again.decoded.header));
+            assert_eq!(again.decoded.payload(), b"{}");
+            assert_eq!(again.header().kid(), Some(&*kid.to_string()));
+            assert!(memo.0.read().unwrap().len() <= MAX_KNOWN_HEADERS);
+        }
+    }
 
     #[test]
     fn types_are_compared_without_case_and_prefix() {

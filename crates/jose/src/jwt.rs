@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Part};
 use crate::jwk::KeySet;
-use crate::jws::{self, Decoded, Header, Jws, MAX_TOKEN_LEN};
+use crate::jws::{self, Decoded, Header, HeaderMemo, Jws, MAX_TOKEN_LEN};
 use crate::{Algorithm, Claims, json};
 
 /// A token whose signature is not checked. It has no claims to read.
@@ -27,13 +27,20 @@ pub struct Unverified<T = Claims> {
 impl<T> Unverified<T> {
     /// Takes a token apart and checks its shape and its header; see [`Jws::parse`].
     pub fn parse(token: &str) -> Result<Self, Error> {
-        let (signing_input, decoded) = Jws::parse(token)?.into_parts();
-        Ok(Self {
-            signing_input: signing_input.into(),
-            decoded,
-            claims: OnceLock::new(),
-            meant_to_be: PhantomData,
-        })
+        Jws::parse(token).map(Self::from)
+    }
+
+    /// As [`Unverified::parse`], for a server that sees the same headers all day; see
+    /// [`Unverified::remember_header`].
+    pub fn parse_with(token: &str, memo: &HeaderMemo) -> Result<Self, Error> {
+        Jws::read(token, Some(memo)).map(Self::from)
+    }
+
+    /// Lets `memo` know the header of this token. Only for a token that was verified.
+    pub fn remember_header(&self, memo: &HeaderMemo) {
+        if let Some((segment, _)) = self.signing_input.split_once('.') {
+            memo.keep(segment, &self.decoded.header);
+        }
     }
 
     /// The header, which is as unverified as the rest.
@@ -73,6 +80,18 @@ impl<T> Unverified<T> {
                 source,
             })?;
         Ok(self.claims.get_or_init(|| claims))
+    }
+}
+
+impl<T> From<Jws<'_>> for Unverified<T> {
+    fn from(token: Jws<'_>) -> Self {
+        let (signing_input, decoded) = token.into_parts();
+        Self {
+            signing_input: signing_input.into(),
+            decoded,
+            claims: OnceLock::new(),
+            meant_to_be: PhantomData,
+        }
     }
 }
 

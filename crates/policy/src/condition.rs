@@ -9,7 +9,7 @@ use crate::evidence::{Evidence, Fact};
 use crate::glob;
 use crate::network::Network;
 use crate::rule::Scalar;
-use crate::shown::{list, quoted};
+use crate::shown::{self, list, quoted};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Condition {
@@ -205,7 +205,7 @@ impl Test {
     }
 
     fn why_not(&self, evidence: &Evidence<'_>, path: &[String]) -> String {
-        let name = path.join(".");
+        let name = shown::path(&names(path));
         let values = |values: &[Scalar]| {
             let shown: Vec<String> = values.iter().map(ToString::to_string).collect();
             shown.join(", ")
@@ -342,7 +342,7 @@ fn all(values: &[String]) -> String {
 
 /// That a claim is missing, or what it is instead.
 fn other_value(evidence: &Evidence<'_>, path: &[&str], wanted: &str) -> String {
-    let name = path.join(".");
+    let name = shown::path(path);
     match claim(evidence, path) {
         None => format!("there is no claim {name}"),
         fact => format!("the claim {name} is {}, not {wanted}", found(fact)),

@@ -26,3 +26,10 @@ pub(crate) fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
         format!("{}{more}", shown.join(", "))
     }
 }
+
+/// The path of a claim as people write it; in quotes, when it holds what is not seen.
+pub(crate) fn path(names: &[&str]) -> String {
+    let path = names.join(".");
+    let is_plain = path.chars().all(|c| c.is_ascii_graphic()) && path.len() <= MAX_CHARACTERS;
+    if is_plain { path } else { quoted(&path) }
+}

@@ -237,9 +237,7 @@ impl KeyCache {
     /// too old to be trusted. Refreshes them when that is due, as a token that is
     /// verified does. Takes no lock while they are fresh.
     pub(crate) fn vouches(self: &Arc<Self>, withdrawals: u64, now: Timestamp) -> bool {
-        let is_fresh = now.as_millis() < self.fresh_until.load(Ordering::Acquire)
-            && millis(self.clock.monotonic()) < self.fresh_until_when.load(Ordering::Acquire);
-        if !is_fresh {
+        if !self.is_fresh(now) {
             let mut state = self.state();
             if self.usable(&state).is_none() {
                 return false;
@@ -247,6 +245,12 @@ impl KeyCache {
             self.refresh_when_due(&mut state);
         }
         withdrawals == self.withdrawals()
+    }
+
+    /// Whether the keys are neither too old nor due, by both clocks.
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        now.as_millis() < self.fresh_until.load(Ordering::Acquire)
+            && millis(self.clock.monotonic()) < self.fresh_until_when.load(Ordering::Acquire)
     }
 
     fn mark_fresh(&self, held: &Held) {
@@ -272,8 +276,14 @@ impl KeyCache {
         wanted: impl Fn(&KeySet) -> bool,
     ) -> Result<Arc<KeySet>, Rejection> {
         let mut flight = {
+            // Asked without the lock, so that a request with a known key holds it for a moment only.
+            let is_fresh = self.is_fresh(self.clock.now());
             let mut state = self.state();
             self.keep_fresh(&mut state);
+            match &state.held {
+                Some(held) if is_fresh && wanted(&held.keys) => return Ok(Arc::clone(&held.keys)),
+                _ => {}
+            }
             match self.usable(&state) {
                 Some(keys) if wanted(&keys) => {
                     self.refresh_when_due(&mut state);

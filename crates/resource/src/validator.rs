@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_jose::jws::MAX_TOKEN_LEN;
+use countersign_jose::jws::{HeaderMemo, MAX_TOKEN_LEN};
 use countersign_jose::{Header, KeySet, Timestamp, Unverified};
 use countersign_oauth::text::printable;
 use countersign_policy::Explanation;
@@ -53,6 +53,7 @@ struct Inner {
     leeway: Duration,
     binding: Binding,
     cache: Option<TokenCache>,
+    headers: HeaderMemo,
     introspector: Option<Arc<Introspector>>,
     balancer: Option<Balancer>,
     clock: Arc<dyn Clock>,
@@ -217,7 +218,8 @@ impl Validator {
     ) -> Result<(Arc<AccessToken>, VerifiedBy), (Rejection, Option<VerifiedBy>)> {
         let unread = |rejection| (rejection, None);
         let of_token = |error| unread(Rejection::of_token(error));
-        let token = Unverified::<AccessToken>::parse(token).map_err(of_token)?;
+        let token =
+            Unverified::<AccessToken>::parse_with(token, &self.inner.headers).map_err(of_token)?;
         // Not yet believed, only good enough to choose the keys and to refuse
         // early; it is compared again among the verified claims.
         let issuer = token.unverified_issuer().map_err(of_token)?;
@@ -241,6 +243,7 @@ impl Validator {
         token
             .verify(&keys, &trusted.algorithms)
             .map_err(Rejection::of_token)
+            .inspect(|_| token.remember_header(&self.inner.headers))
             .and_then(|token| token.check(|_, claims| trusted.rules.check(claims, now)))
             .map(|token| (Arc::new(token.into_inner()), verified_by(withdrawals)))
             .map_err(|rejection| (rejection, Some(verified_by(generation))))
@@ -594,6 +597,7 @@ impl ValidatorBuilder {
                 leeway: self.leeway,
                 binding: Binding::new(self.binding, clock.now())?,
                 cache: (self.cache > 0).then(|| TokenCache::new(self.cache)),
+                headers: HeaderMemo::default(),
                 clock,
             }),
         })
