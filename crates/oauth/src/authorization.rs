@@ -9,6 +9,7 @@
 mod callback;
 mod code;
 mod flow;
+mod kept;
 mod pasted;
 mod pending;
 mod request;
@@ -16,5 +17,6 @@ mod request;
 pub use callback::{AuthorizationCode, CallbackError, MAX_CALLBACK, NotOurs};
 pub use code::CodeFlow;
 pub use flow::AuthorizationFlow;
+pub use kept::KeptAuthorization;
 pub use pending::PendingAuthorization;
 pub use request::{AuthorizationRequest, Push};

@@ -185,7 +185,7 @@ pub use countersign_jose::Timestamp;
 
 pub use authorization::{
     AuthorizationCode, AuthorizationFlow, AuthorizationRequest, CallbackError, CodeFlow,
-    MAX_CALLBACK, NotOurs, PendingAuthorization, Push,
+    KeptAuthorization, MAX_CALLBACK, NotOurs, PendingAuthorization, Push,
 };
 pub use client::{AssertionAudience, Client, ClientAuthentication, ClientKey};
 pub use client_credentials::ClientCredentialsFlow;

@@ -36,7 +36,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What becomes of a connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Connections {
+#[non_exhaustive]
+pub enum Connections {
     /// For requests that are minutes apart: a kept connection would only be
     /// found closed by the next one.
     Closed,
@@ -44,9 +45,11 @@ pub(crate) enum Connections {
     Kept,
 }
 
-/// The client that asks the issuer.
+/// The client that asks the issuer: for whoever drives another machine of
+/// `countersign-oauth` beside a [`Validator`](crate::Validator), by the same
+/// rules for TLS, time and size.
 #[derive(Clone)]
-pub(crate) struct HttpClient {
+pub struct HttpClient {
     inner: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
@@ -55,8 +58,9 @@ impl HttpClient {
     ///
     /// # Errors
     ///
-    /// [`Error::CaCertificate`] when a PEM holds no usable certificate.
-    pub(crate) fn new(
+    /// [`Error::CaCertificate`] when a PEM holds no usable certificate,
+    /// [`Error::Tls`].
+    pub fn new(
         issuer: &Issuer,
         added_ca_pem: &[Vec<u8>],
         connections: Connections,
@@ -108,7 +112,11 @@ impl HttpClient {
     }
 
     /// Runs a machine to its end.
-    pub(crate) async fn drive<F: Flow>(&self, mut flow: F) -> Result<F::Output, OAuthError> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the machine.
+    pub async fn drive<F: Flow>(&self, mut flow: F) -> Result<F::Output, OAuthError> {
         // One reading of the time of day and the time since: a machine wants a
         // clock that does not run backwards.
         let clock = SystemClock::default();

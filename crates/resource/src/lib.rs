@@ -72,6 +72,7 @@ pub use countersign_oauth::{FetchedKeys, Introspection, ScopeSet};
 pub use countersign_policy as policy;
 pub use demands::{Demands, DemandsBuilder};
 pub use error::Error;
+pub use http_client::{Connections, HttpClient};
 pub use introspection::{AnswerFuture, IntrospectToken, IntrospectionPolicy};
 pub use keys::{FetchFuture, FetchKeys, KeyStatus};
 pub use layer::{ValidatorLayer, ValidatorService};

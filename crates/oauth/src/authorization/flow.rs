@@ -103,7 +103,7 @@ impl AuthorizationFlow {
 }
 
 impl Asked {
-    fn of(request: &AuthorizationRequest) -> Self {
+    pub(super) fn of(request: &AuthorizationRequest) -> Self {
         let resource = match request.resource.as_slice() {
             [only] => Some(only.clone()),
             _ => None,
