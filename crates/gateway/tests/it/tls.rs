@@ -5,14 +5,16 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign_jose::{base64url, crypto};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
 };
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fixture::{PATIENCE, ROUTES, config, connect, exchange, head, parse, start_in};
+use crate::fixture::{Issuer, PATIENCE, ROUTES, config, connect, exchange, head, parse, start_in};
 use crate::upstream::{Bare, Upstream};
 
 /// Writes a certificate for the gateway's name and its key; gives the certificate.
@@ -31,25 +33,49 @@ fn text(upstream: &str) -> String {
 }
 
 fn client(trusted: &CertificateDer<'static>, alpn: &[&[u8]]) -> Arc<ClientConfig> {
+    client_with(trusted, alpn, None)
+}
+
+/// A client that shows a certificate of its own.
+fn client_with(
+    trusted: &CertificateDer<'static>,
+    alpn: &[&[u8]],
+    own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match own {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => builder
+            .with_client_auth_cert(vec![certificate], key)
+            .unwrap(),
+    };
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
 }
 
 /// What comes back for a request over TLS, or why there is no TLS.
 fn ask(address: SocketAddr, config: &Arc<ClientConfig>, target: &str) -> Result<String, String> {
+    ask_with(address, config, target, "")
+}
+
+fn ask_with(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+    target: &str,
+    headers: &str,
+) -> Result<String, String> {
     let name = ServerName::try_from("gateway.test").unwrap();
     let session = ClientConnection::new(Arc::clone(config), name).unwrap();
     let mut stream = StreamOwned::new(session, connect(address));
-    let request =
-        format!("GET {target} HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n{headers}\r\n"
+    );
     stream
         .write_all(request.as_bytes())
         .map_err(|error| error.to_string())?;
@@ -168,4 +194,35 @@ fn an_upstream_over_tls_is_verified_by_the_file_that_is_named() {
             );
         }
     }
+}
+
+/// RFC 8705, section 3: a token that is bound to a certificate is good over TLS with it alone.
+#[test]
+fn a_token_that_is_bound_to_a_certificate_needs_it() {
+    let make = |file: &Path| {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["ada".to_owned()]).unwrap();
+        std::fs::write(file, cert.pem()).unwrap();
+        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+        (cert.der().clone(), key)
+    };
+    let upstream = Upstream::start();
+    let directory = TempDir::new().unwrap();
+    let server = certificate(directory.path(), "gateway.test");
+    let own = make(&directory.path().join("clients.pem"));
+    let stolen_by = make(&directory.path().join("other.pem"));
+    let text = text(&upstream.url()) + "client_ca = \"clients.pem\"\n";
+    let digest = crypto::aws_lc::provider().sha256(&own.0);
+    let token = Issuer::get().token(&json!({ "cnf": { "x5t#S256": base64url::encode(&digest) } }));
+    let bearer = format!("Authorization: Bearer {token}\r\n");
+    let running = start_in(&text, directory);
+    let status = |own| {
+        let client = client_with(&server, &[b"http/1.1"], own);
+        ask_with(running.address, &client, "/stock/7", &bearer)
+            .map(|answer| answer.split(' ').nth(1).unwrap_or("none").to_owned())
+    };
+    assert_eq!(status(Some(own)).as_deref(), Ok("200"));
+    assert_eq!(status(None).as_deref(), Ok("401"));
+    // One that the gateway does not trust ends the handshake.
+    assert_ne!(status(Some(stolen_by)).as_deref(), Ok("200"));
 }
