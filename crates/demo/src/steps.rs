@@ -116,9 +116,11 @@ impl Scene<'_> {
         let challenge = answer.headers.get(header::WWW_AUTHENTICATE);
         let challenge = challenge.and_then(|value| value.to_str().ok());
         match (answer.status, challenge) {
+            // Where its metadata are stands in it too, and is longer than a line (RFC 9728).
             (StatusCode::UNAUTHORIZED, Some(challenge)) => {
+                let scheme = challenge.split(' ').next().unwrap_or_default();
                 say::done(format_args!(
-                    "The API refuses a stranger: 401, WWW-Authenticate: {challenge}"
+                    "The API refuses a stranger: 401, WWW-Authenticate: {scheme} …"
                 ));
                 Ok(())
             }
