@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use countersign_jose::base64url;
-use countersign_resource::{Advice, Demands, DpopPolicy, IntrospectionPolicy, Trust, Validator};
+use countersign_resource::{
+    Advice, CertificateHeader, Demands, DpopPolicy, IntrospectionPolicy, LoadBalancer,
+    ResourceMetadata, Trust, Validator,
+};
 use http::HeaderValue;
 use url::Url;
 
@@ -27,6 +30,7 @@ pub(crate) struct Live {
     config: Config,
     validator: Option<Validator>,
     memory: Memory,
+    metadata: Option<ResourceMetadata>,
     rules: Vec<Rule>,
     upstreams: Vec<Arc<Upstream>>,
     signer: Arc<Signer>,
@@ -64,6 +68,7 @@ impl Live {
             }
             _ => validator(&config, &memory)?,
         };
+        let metadata = validator.as_ref().and_then(|it| metadata(it, &config));
         let signer = match previous {
             Some(previous) if previous.config.identity.key_file == config.identity.key_file => {
                 Arc::clone(&previous.signer)
@@ -114,6 +119,7 @@ impl Live {
             config,
             validator,
             memory,
+            metadata,
             rules,
             upstreams,
             signer,
@@ -137,6 +143,11 @@ impl Live {
 
     pub(crate) fn validator(&self) -> Option<&Validator> {
         self.validator.as_ref()
+    }
+
+    /// What the gateway says about the services behind it (RFC 9728).
+    pub(crate) fn metadata(&self) -> Option<&ResourceMetadata> {
+        self.metadata.as_ref()
     }
 
     pub(crate) fn memory(&self) -> &Memory {
@@ -193,6 +204,9 @@ fn same_validator(one: &Config, other: &Config) -> bool {
     one.issuers == other.issuers
         && one.dpop == other.dpop
         && one.state == other.state
+        && one.resource == other.resource
+        && one.client_certificate == other.client_certificate
+        && one.aws_load_balancer == other.aws_load_balancer
         && one.challenge == other.challenge
         && one.limits.leeway == other.limits.leeway
         && one.limits.token_cache == other.limits.token_cache
@@ -219,6 +233,24 @@ fn validator(config: &Config, memory: &Memory) -> Result<Option<Validator>, Prob
         .state(memory.shared())
         .token_cache(config.limits.token_cache)
         .leeway(config.limits.leeway);
+    if let Some(resource) = &config.resource {
+        builder = builder.resource(&resource.url);
+    }
+    if let Some(from) = &config.client_certificate {
+        let trust = from.trust.iter().map(ToString::to_string);
+        let header = CertificateHeader::new(&from.header, from.form, trust).map_err(unusable)?;
+        builder = builder.certificate_header(header);
+    }
+    if let Some(wanted) = &config.aws_load_balancer {
+        let mut balancer = LoadBalancer::aws(&wanted.issuer, &wanted.client_id);
+        for signer in &wanted.signers {
+            balancer = balancer.signer(signer);
+        }
+        for network in &wanted.trust {
+            balancer = balancer.from_network(*network);
+        }
+        builder = builder.load_balancer(balancer);
+    }
     if config.state.danger_allow_without {
         builder = builder.danger_allow_without_state();
     }
@@ -241,6 +273,21 @@ fn validator(config: &Config, memory: &Memory) -> Result<Option<Validator>, Prob
         builder = builder.trust(trust(issuer)?);
     }
     builder.build().map(Some).map_err(unusable)
+}
+
+fn metadata(validator: &Validator, config: &Config) -> Option<ResourceMetadata> {
+    let wanted = config.resource.as_ref()?;
+    let mut metadata = validator.metadata()?.clone();
+    if let Some(name) = &wanted.name {
+        metadata = metadata.resource_name(name);
+    }
+    if let Some(documentation) = &wanted.documentation {
+        metadata = metadata.resource_documentation(documentation);
+    }
+    if !wanted.scopes.is_empty() {
+        metadata = metadata.scopes_supported(&wanted.scopes);
+    }
+    Some(metadata)
 }
 
 fn trust(issuer: &Issuer) -> Result<Trust, Problem> {

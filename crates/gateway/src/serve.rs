@@ -195,6 +195,9 @@ impl Exchange<'_> {
             Ok(seen) => seen,
             Err(unsound) => return self.refuse_unsound(&parts, Some(&host), unsound),
         };
+        if let Some(metadata) = self.metadata(&parts) {
+            return metadata;
+        }
         // From here on the path is borrowed and the headers change.
         let uri = parts.uri.clone();
         let presented = Presented::head(&parts)
@@ -300,6 +303,19 @@ impl Exchange<'_> {
             &self.live.config().trust,
         )
         .map_err(|_| unsound("forwarded"))
+    }
+
+    /// What everybody may know about the services behind (RFC 9728, section 3.1). It is the gateway's
+    /// own, so no rule is asked.
+    fn metadata(&self, parts: &Parts) -> Option<Response<Download>> {
+        let metadata = self.live.metadata()?;
+        let is_asked = matches!(parts.method, Method::GET | Method::HEAD)
+            && parts.uri.path() == metadata.path();
+        if !is_asked {
+            return None;
+        }
+        let (head, text) = metadata.response::<String>().into_parts();
+        Some(Response::from_parts(head, Download::whole(text)))
     }
 
     /// What a request of this rule may not be.

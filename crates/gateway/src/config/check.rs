@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use countersign_resource::Network;
+use countersign_resource::{InvalidNetwork, Network};
 
 use super::suggest::line_of;
 use super::{Config, Metrics, TlsFiles, explain, file};
@@ -15,6 +15,7 @@ use crate::problem::Problem;
 
 mod issuer;
 mod listen;
+mod resource;
 mod rest;
 mod route;
 mod state;
@@ -47,6 +48,7 @@ impl<'f> Check<'f> {
             client_ca: tls.client_ca.map(|path| self.path(path)),
         });
         let issuers = self.issuers(file.issuer)?;
+        let resource = self.resource(file.resource, &issuers)?;
         let upstreams = self.upstreams(file.upstream)?;
         let policies = self.policies(file.policy)?;
         let (routes, table) = self.routes(file.route, &issuers, &upstreams, &policies)?;
@@ -55,10 +57,7 @@ impl<'f> Check<'f> {
         for block in file.forwarded.trust {
             let span = block.span();
             let text = block.into_inner();
-            trust.push(text.parse::<Network>().map_err(|problem| {
-                self.at(&span, format!("`{text}` cannot be trusted"))
-                    .because(problem)
-            })?);
+            trust.push(self.network(&span, &text)?);
         }
         let mut config = Config {
             listen,
@@ -70,6 +69,9 @@ impl<'f> Check<'f> {
             identity,
             dpop: self.dpop(file.dpop),
             state: self.state(file.state)?,
+            resource,
+            client_certificate: self.client_certificate(file.client_certificate)?,
+            aws_load_balancer: self.aws_load_balancer(file.aws_load_balancer)?,
             challenge: self.challenge(file.challenge)?,
             limits: self.limits(&file.limits)?,
             audit: self.audit(file.audit)?,
@@ -91,6 +93,13 @@ impl<'f> Check<'f> {
             line_of(self.text, span.start),
             what.as_ref()
         ))
+    }
+
+    fn network(&self, span: &Range<usize>, text: &str) -> Result<Network, Problem> {
+        text.parse().map_err(|problem: InvalidNetwork| {
+            self.at(span, format!("`{text}` cannot be trusted"))
+                .because(problem)
+        })
     }
 
     fn path(&self, path: PathBuf) -> PathBuf {

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use countersign_resource::Network;
 use http::Method;
 
 use super::{Access, Config, Route, Wanted, text};
@@ -36,6 +37,26 @@ pub fn explain(config: &Config) -> String {
             issuer.audiences.join(" or ")
         );
     }
+    if let Some(resource) = &config.resource {
+        let _ = writeln!(out, "tells everybody whose tokens are for {}", resource.url);
+    }
+    if let Some(from) = &config.client_certificate {
+        let header = &from.header;
+        let _ = writeln!(
+            out,
+            "believes the client certificate in {header} of {}",
+            list(&from.trust)
+        );
+    }
+    if let Some(balancer) = &config.aws_load_balancer {
+        let signers = balancer.signers.join(", ");
+        let _ = writeln!(
+            out,
+            "takes whom {signers} has signed in at {}, of {}",
+            balancer.issuer,
+            list(&balancer.trust)
+        );
+    }
     match &config.state.shared {
         None => out.push_str("knows used proofs and revocations of itself alone ([state])\n"),
         Some(shared) => {
@@ -45,8 +66,7 @@ pub fn explain(config: &Config) -> String {
     if config.trust.is_empty() {
         out.push_str("believes nobody's X-Forwarded-For\n");
     } else {
-        let blocks: Vec<String> = config.trust.iter().map(ToString::to_string).collect();
-        let _ = writeln!(out, "believes X-Forwarded-For of {}", blocks.join(", "));
+        let _ = writeln!(out, "believes X-Forwarded-For of {}", list(&config.trust));
     }
     match &config.audit {
         None => out.push_str("writes no audit log ([audit])\n"),
@@ -69,6 +89,11 @@ pub fn explain(config: &Config) -> String {
     }
     out.push_str("everything else: refused\n");
     out
+}
+
+fn list(networks: &[Network]) -> String {
+    let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    networks.join(", ")
 }
 
 /// What one route admits, in two lines or three.

@@ -28,6 +28,9 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) dpop: Dpop,
     pub(super) state: Option<Spanned<State>>,
+    pub(super) resource: Option<Spanned<Resource>>,
+    pub(super) client_certificate: Option<Spanned<ClientCertificate>>,
+    pub(super) aws_load_balancer: Option<Spanned<AwsLoadBalancer>>,
     #[serde(default)]
     pub(super) challenge: Challenge,
     #[serde(default)]
@@ -110,6 +113,42 @@ pub(super) struct Dpop {
     #[serde(default)]
     pub(super) require_nonce: bool,
     pub(super) nonce_key_file: Option<PathBuf>,
+}
+
+/// What the services behind are called together, for those who do not know them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resource {
+    pub(super) url: String,
+    pub(super) name: Option<String>,
+    pub(super) documentation: Option<url::Url>,
+    #[serde(default)]
+    pub(super) scopes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum CertificateForm {
+    EscapedPem,
+    Rfc9440,
+}
+
+/// A header in which a proxy in front says who its TLS client is.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ClientCertificate {
+    pub(super) header: String,
+    pub(super) form: CertificateForm,
+    pub(super) trust: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AwsLoadBalancer {
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    pub(super) signer: OneOrMany,
+    pub(super) trust: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

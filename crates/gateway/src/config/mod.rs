@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_resource::policy::Policy;
-use countersign_resource::{Network, TokenProfile};
+use countersign_resource::{CertificateForm, Network, TokenProfile};
 use http::uri::Authority;
 use http::{HeaderName, Method};
 use url::Url;
@@ -46,6 +46,9 @@ pub struct Config {
     pub(crate) identity: Identity,
     pub(crate) dpop: Dpop,
     pub(crate) state: State,
+    pub(crate) resource: Option<Resource>,
+    pub(crate) client_certificate: Option<ClientCertificate>,
+    pub(crate) aws_load_balancer: Option<AwsLoadBalancer>,
     pub(crate) challenge: Challenge,
     pub(crate) limits: Limits,
     pub(crate) audit: Option<Audit>,
@@ -111,6 +114,32 @@ pub(crate) struct Introspection {
 pub(crate) struct Dpop {
     pub(crate) require_nonce: bool,
     pub(crate) nonce_key_file: Option<PathBuf>,
+}
+
+/// What the services behind are called together (RFC 9728).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Resource {
+    pub(crate) url: String,
+    pub(crate) name: Option<String>,
+    pub(crate) documentation: Option<Url>,
+    pub(crate) scopes: Vec<String>,
+}
+
+/// A header in which a proxy in front says who its TLS client is, and from where it is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClientCertificate {
+    pub(crate) header: String,
+    pub(crate) form: CertificateForm,
+    pub(crate) trust: Vec<Network>,
+}
+
+/// A load balancer of AWS that signs people in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AwsLoadBalancer {
+    pub(crate) issuer: String,
+    pub(crate) client_id: String,
+    pub(crate) signers: Vec<String>,
+    pub(crate) trust: Vec<Network>,
 }
 
 /// Where it is kept which proofs were used and what was revoked.

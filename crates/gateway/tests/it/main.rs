@@ -16,6 +16,7 @@ mod limits;
 mod program;
 mod proxy;
 mod reload;
+mod resource;
 mod smuggling;
 mod state;
 mod streams;
