@@ -18,6 +18,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("ip", "iproute2"),
     ("keyctl", "keyutils"),
+    ("/usr/sbin/nginx", "nginx"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("oidc-agent", "oidc-agent-cli"),

@@ -7,7 +7,6 @@
 //! Not responsible for signals and files; whoever starts it says when to read the configuration again.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,20 +15,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::config::{Config, Listen};
-use crate::listen::{Certificates, accept};
+use crate::config::{Config, ForwardAuth, Listen, Place, Preset};
+use crate::listen::{Certificates, Doors, accept, open_tcp, unknown_address};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
+use crate::serve::Door;
 use crate::{admin, proxy};
 
-/// How many connections wait to be taken.
-const BACKLOG: u32 = 1024;
 /// How often unused connections to upstreams are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -40,6 +38,8 @@ pub(crate) struct Shared {
     live: Vec<RwLock<Arc<Live>>>,
     pub(crate) metrics: Metrics,
     pub(crate) certificates: Option<Certificates>,
+    /// Of the listeners for other proxies, in the order of the file.
+    pub(crate) forward_certificates: Vec<Option<Certificates>>,
     /// What request ids begin with, and how many were given out.
     ids: Vec<(u64, AtomicU64)>,
     pub(crate) report: fn(&str),
@@ -74,6 +74,7 @@ impl Shared {
 pub struct Gateway {
     shared: Arc<Shared>,
     addresses: Vec<SocketAddr>,
+    forward_addresses: Vec<String>,
     admin: Option<SocketAddr>,
     ending: watch::Sender<bool>,
     gone: watch::Sender<bool>,
@@ -97,6 +98,13 @@ impl Gateway {
             None => None,
             Some(files) => Some(Certificates::load(files)?),
         };
+        let mut forward_certificates = Vec::new();
+        for forward in &live.config().forward_auth {
+            forward_certificates.push(match &forward.tls {
+                None => None,
+                Some(files) => Some(Certificates::load(files)?),
+            });
+        }
         let random = RandomState::new();
         let shared = Arc::new(Shared {
             live: (0..listen.workers)
@@ -104,6 +112,7 @@ impl Gateway {
                 .collect(),
             metrics,
             certificates,
+            forward_certificates,
             ids: (0..listen.workers)
                 .map(|worker| {
                     let mut hasher = random.build_hasher();
@@ -116,11 +125,16 @@ impl Gateway {
         let (ending, ended) = watch::channel(false);
         let (gone, going) = watch::channel(false);
         let house = runtime()?;
-        let sockets = open_all(&house, &listen.addresses)?;
-        let addresses = local_addresses(&sockets)?;
+        let mut doors = Doors::default();
+        for address in &listen.addresses {
+            doors.open(&house, Door::Callers, &Place::Tcp(*address))?;
+        }
+        for (number, forward) in live.config().forward_auth.iter().enumerate() {
+            doors.open(&house, Door::ForwardAuth(number), &forward.place)?;
+        }
         let admin_socket = match listen.admin {
             None => None,
-            Some(address) => Some(open(&house, address)?),
+            Some(address) => Some(open_tcp(&house, address)?),
         };
         let admin = match &admin_socket {
             None => None,
@@ -129,7 +143,8 @@ impl Gateway {
         let handle = house.handle().clone();
         let mut gateway = Self {
             shared: Arc::clone(&shared),
-            addresses,
+            addresses: doors.addresses(),
+            forward_addresses: doors.forward_addresses(),
             admin,
             ending,
             gone,
@@ -141,7 +156,7 @@ impl Gateway {
             let thread = Worker {
                 number: worker,
                 shared: Arc::clone(&shared),
-                sockets: try_clone_all(&sockets)?,
+                doors: doors.try_clone()?,
                 ending: ended.clone(),
                 drain: listen.drain,
             };
@@ -155,6 +170,11 @@ impl Gateway {
     /// Where callers are listened to, with the ports that the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where other proxies ask, in the order of the file: an address, or `unix:` and a path.
+    pub fn forward_auth_addresses(&self) -> &[String] {
+        &self.forward_addresses
     }
 
     /// Where health, metrics and identity keys are shown.
@@ -185,6 +205,12 @@ impl Gateway {
         };
         if fixed(&old.config().listen) != fixed(&config.listen)
             || old.config().tls.is_some() != config.tls.is_some()
+            || !old
+                .config()
+                .forward_auth
+                .iter()
+                .map(door)
+                .eq(config.forward_auth.iter().map(door))
         {
             return Err(Problem::new(
                 "addresses, workers and whether there is TLS cannot change while running",
@@ -198,6 +224,12 @@ impl Gateway {
         };
         if let (Some(certificates), Some(files)) = (&self.shared.certificates, &live.config().tls) {
             certificates.reload(files)?;
+        }
+        let forward = self.shared.forward_certificates.iter();
+        for (certificates, forward) in forward.zip(&live.config().forward_auth) {
+            if let (Some(certificates), Some(files)) = (certificates, &forward.tls) {
+                certificates.reload(files)?;
+            }
         }
         self.shared.swap(&live);
         self.look_after(&live, Some(&old));
@@ -281,10 +313,15 @@ pub(crate) async fn told(end: &mut watch::Receiver<bool>) {
     let _ = end.wait_for(|told| *told).await;
 }
 
+/// What of a listener for another proxy cannot change while running.
+fn door(forward: &ForwardAuth) -> (&Place, Preset, bool) {
+    (&forward.place, forward.preset, forward.tls.is_some())
+}
+
 struct Worker {
     number: usize,
     shared: Arc<Shared>,
-    sockets: Vec<std::net::TcpListener>,
+    doors: Doors,
     ending: watch::Receiver<bool>,
     drain: Duration,
 }
@@ -303,11 +340,11 @@ impl Worker {
     }
 
     async fn work(mut self) {
-        for socket in std::mem::take(&mut self.sockets) {
-            match TcpListener::from_std(socket) {
+        for (door, socket) in self.doors.take() {
+            match socket.into_listener() {
                 Ok(listener) => {
                     let (shared, ending) = (Arc::clone(&self.shared), self.ending.clone());
-                    tokio::spawn(accept(listener, shared, self.number, ending));
+                    tokio::spawn(accept(listener, door, shared, self.number, ending));
                 }
                 Err(error) => (self.shared.report)(&format!("a worker cannot listen: {error}")),
             }
@@ -359,54 +396,4 @@ fn runtime() -> Result<Runtime, Problem> {
         .enable_all()
         .build()
         .map_err(|error| Problem::new("the async runtime cannot start").because(error))
-}
-
-fn open(house: &Runtime, address: SocketAddr) -> Result<TcpListener, Problem> {
-    let _house = house.enter();
-    let opened = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        // A restart must not wait for connections of the past.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    opened().map_err(|error: io::Error| match error.kind() {
-        io::ErrorKind::AddrInUse => Problem::new(format!("{address} is in use by another program"))
-            .hint(format!("ss -tlnp 'sport = :{}'", address.port())),
-        io::ErrorKind::PermissionDenied => {
-            Problem::new(format!("{address} needs a permission to be listened on"))
-                .because(error)
-                .hint("take a port above 1023, or give the program CAP_NET_BIND_SERVICE")
-        }
-        _ => Problem::new(format!("{address} cannot be listened on")).because(error),
-    })
-}
-
-fn open_all(
-    house: &Runtime,
-    addresses: &[SocketAddr],
-) -> Result<Vec<std::net::TcpListener>, Problem> {
-    let mut sockets = Vec::new();
-    for address in addresses {
-        let listener = open(house, *address)?;
-        sockets.push(listener.into_std().map_err(unknown_address)?);
-    }
-    Ok(sockets)
-}
-
-fn local_addresses(sockets: &[std::net::TcpListener]) -> Result<Vec<SocketAddr>, Problem> {
-    let addresses = sockets.iter().map(std::net::TcpListener::local_addr);
-    addresses.collect::<Result<_, _>>().map_err(unknown_address)
-}
-
-fn try_clone_all(sockets: &[std::net::TcpListener]) -> Result<Vec<std::net::TcpListener>, Problem> {
-    let clones = sockets.iter().map(std::net::TcpListener::try_clone);
-    clones.collect::<Result<_, _>>().map_err(unknown_address)
-}
-
-fn unknown_address(error: io::Error) -> Problem {
-    Problem::new("a socket cannot be used").because(error)
 }

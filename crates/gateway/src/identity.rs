@@ -121,6 +121,62 @@ pub(crate) fn strip(headers: &mut HeaderMap, identity: &Identity) {
     }
 }
 
+/// Headers by which some program somewhere serves another path or another method than those that
+/// were decided about.
+const MISLEADING: &[&str] = &[
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+];
+
+/// Whether a request that another proxy passes on has a header that this proxy would pass on as well,
+/// and that makes it another request or its caller another one. A name with `_` is one that nothing
+/// overwrites and that some programs read as if it were written with `-`.
+pub(crate) fn is_misleading(headers: &HeaderMap, identity: &Identity) -> bool {
+    headers.keys().map(HeaderName::as_str).any(|name| {
+        MISLEADING.contains(&name) || (name.contains('_') && is_foreign(name, identity))
+    })
+}
+
+/// Whether another proxy is to take this header of an outsider's away. What it says itself about
+/// the request is left alone.
+pub(crate) fn is_of_outsider(name: &str, identity: &Identity) -> bool {
+    let is_of_proxy = matches!(
+        name,
+        "forwarded"
+            | "x-request-id"
+            | "x-real-ip"
+            | "x-forwarded-for"
+            | "x-forwarded-proto"
+            | "x-forwarded-host"
+            | "x-forwarded-port"
+            | "x-forwarded-client-cert"
+    ) || name.starts_with("x-envoy-");
+    !is_of_proxy && is_foreign(name, identity)
+}
+
+/// What the plain headers tell, each by the end of its name.
+const PLAIN: [&str; 4] = ["subject", "issuer", "client-id", "scope"];
+
+/// Puts in every header that tells who calls, empty.
+pub(crate) fn blank(headers: &mut HeaderMap, identity: &Identity) {
+    let empty = HeaderValue::from_static("");
+    headers.insert(identity.header.clone(), empty.clone());
+    for what in PLAIN {
+        if let Some(name) = plain_name(identity, what) {
+            headers.insert(name, empty.clone());
+        }
+    }
+}
+
+fn plain_name(identity: &Identity, what: &str) -> Option<HeaderName> {
+    HeaderName::from_bytes(format!("{}{what}", identity.prefix).as_bytes()).ok()
+}
+
 /// A value of a claim that cannot stand in a header: it would become another value, or several.
 #[derive(Debug, thiserror::Error)]
 #[error("the {0} of the caller cannot stand in a header")]
@@ -134,18 +190,14 @@ pub(crate) fn add_headers(
 ) -> Result<(), UnfitValue> {
     let scope = caller.scopes().collect::<Vec<_>>().join(" ");
     let values = [
-        ("subject", Some(caller.subject())),
-        ("issuer", Some(caller.issuer())),
-        ("client-id", caller.client_id()),
-        (
-            "scope",
-            Some(scope.as_str()).filter(|scope| !scope.is_empty()),
-        ),
+        Some(caller.subject()),
+        Some(caller.issuer()),
+        caller.client_id(),
+        Some(scope.as_str()).filter(|scope| !scope.is_empty()),
     ];
-    for (what, value) in values {
+    for (what, value) in PLAIN.into_iter().zip(values) {
         let Some(value) = value else { continue };
-        let name = HeaderName::from_bytes(format!("{}{what}", identity.prefix).as_bytes())
-            .map_err(|_| UnfitValue(what))?;
+        let name = plain_name(identity, what).ok_or(UnfitValue(what))?;
         headers.insert(name, header_value(value).ok_or(UnfitValue(what))?);
     }
     Ok(())

@@ -33,6 +33,7 @@ mod admin;
 mod audit;
 mod decide;
 mod explain;
+mod forward;
 mod forwarded;
 mod gateway;
 mod identity;

@@ -45,7 +45,8 @@ pub(crate) struct Live {
 pub(crate) struct Rule {
     pub(crate) route: Route,
     pub(crate) demands: Demands,
-    pub(crate) upstream: Arc<Upstream>,
+    /// None when another proxy has it.
+    pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) counts: Arc<RouteCounts>,
 }
 
@@ -88,12 +89,9 @@ impl Live {
         }
         let mut rules = Vec::new();
         for route in &config.routes {
-            let Some(upstream) = upstreams.get(route.upstream) else {
-                continue;
-            };
             rules.push(Rule {
                 demands: demands(route)?,
-                upstream: Arc::clone(upstream),
+                upstream: route.upstream.and_then(|at| upstreams.get(at)).cloned(),
                 counts: metrics.route(&route.name),
                 route: route.clone(),
             });

@@ -252,6 +252,11 @@ impl Metrics {
 }
 
 impl RouteCounts {
+    /// Counts a request that passed.
+    pub(crate) fn count_passed(&self) {
+        self.passed.fetch_add(1, Relaxed);
+    }
+
     fn all(&self) -> [(&'static str, u64); 3] {
         [
             ("pass", self.passed.load(Relaxed)),

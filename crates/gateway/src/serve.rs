@@ -5,7 +5,7 @@
 //! audit log.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 
 use crate::audit::Entry;
 use crate::decide::{Decision, Refusal, Verdict, decide};
+use crate::forward;
 use crate::forwarded::{self, Seen};
 use crate::gateway::Shared;
 use crate::identity;
@@ -27,14 +28,24 @@ use crate::proxy::{
     self, Download, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Passing, Unserved, Wish,
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const DPOP: HeaderName = HeaderName::from_static("dpop");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// By which door a connection came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// That of callers.
+    Callers,
+    /// That of another proxy, by the number of its table in the file.
+    ForwardAuth(usize),
+}
 
 /// A caller's connection, as far as its requests need it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     shared: Arc<Shared>,
     worker: usize,
+    door: Door,
     peer: IpAddr,
     /// The peer's address, ready to be passed on.
     peer_value: HeaderValue,
@@ -51,14 +62,16 @@ impl Connection {
     pub(crate) fn new(
         shared: &Arc<Shared>,
         worker: usize,
-        peer: SocketAddr,
+        door: Door,
+        peer: IpAddr,
         secure: bool,
         certificate: Option<Vec<u8>>,
     ) -> Self {
-        let peer = peer.ip().to_canonical();
+        let peer = peer.to_canonical();
         Self {
             shared: Arc::clone(shared),
             worker,
+            door,
             peer,
             peer_value: address_value(peer),
             secure,
@@ -72,6 +85,16 @@ impl Connection {
 
     pub(crate) fn live(&self) -> Arc<Live> {
         self.shared.live(self.worker)
+    }
+
+    /// The address of the other end.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// The certificate that the other end has shown.
+    pub(crate) fn certificate(&self) -> Option<&[u8]> {
+        self.certificate.as_deref()
     }
 
     pub(crate) fn worker(&self) -> usize {
@@ -145,15 +168,21 @@ pub(crate) async fn answer(
     let in_flight = InFlight::begin(&connection);
     let id = connection.shared.request_id(connection.worker);
     let id_text = id.to_str().unwrap_or_default();
-    let mut response = Exchange {
+    let exchange = Exchange {
         live: &live,
         connection: &connection,
         id: &id,
         id_text,
         began,
-    }
-    .run(request, in_flight)
-    .await;
+    };
+    let mut response = match connection.door {
+        Door::Callers => exchange.run(request, in_flight).await,
+        Door::ForwardAuth(number) => {
+            let answer = forward::answer(&exchange, number, request).await;
+            drop(in_flight);
+            answer
+        }
+    };
     response.headers_mut().insert(REQUEST_ID, id.clone());
     connection
         .metrics()
@@ -163,24 +192,25 @@ pub(crate) async fn answer(
 
 /// Why a request is refused before anything is decided about it: it is no sound request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Unsound {
-    code: &'static str,
-    status: StatusCode,
+pub(crate) struct Unsound {
+    pub(crate) code: &'static str,
+    pub(crate) status: StatusCode,
 }
 
-const fn unsound(code: &'static str) -> Unsound {
+pub(crate) const fn unsound(code: &'static str) -> Unsound {
     Unsound {
         code,
         status: StatusCode::BAD_REQUEST,
     }
 }
 
-struct Exchange<'x> {
-    live: &'x Live,
-    connection: &'x Arc<Connection>,
-    id: &'x HeaderValue,
+/// A request that is being answered, and with what.
+pub(crate) struct Exchange<'x> {
+    pub(crate) live: &'x Live,
+    pub(crate) connection: &'x Arc<Connection>,
+    pub(crate) id: &'x HeaderValue,
     id_text: &'x str,
-    began: Instant,
+    pub(crate) began: Instant,
 }
 
 impl Exchange<'_> {
@@ -218,21 +248,23 @@ impl Exchange<'_> {
                 return self.refuse(&scene, &decision, &Refusal::NoRule);
             }
         };
+        let Some(upstream) = &rule.upstream else {
+            let elsewhere = Unsound {
+                code: "no_upstream",
+                status: StatusCode::FORBIDDEN,
+            };
+            return self.refuse_ruled(&scene, &decision, rule, elsewhere);
+        };
         let wish = proxy::wish(&parts);
         if let Some(unsound) = self.unfit(&parts, rule, wish) {
             return self.refuse_ruled(&scene, &decision, rule, unsound);
         }
-        let passed = self.record(&scene, &decision, "pass", "pass", caller.as_ref(), None);
-        if passed.is_err() {
-            let full = Unsound {
-                code: "audit_unavailable",
-                status: StatusCode::SERVICE_UNAVAILABLE,
-            };
-            rule.counts.refused.fetch_add(1, Relaxed);
-            self.connection.metrics().code("refuse", full.code);
-            return bare(full.status);
+        if let Some(refused) = self.pass(&scene, &decision, rule, caller.as_ref()) {
+            return refused;
         }
-        let trailers = match self.dress(&mut parts.headers, &host, &seen, rule, caller.as_ref()) {
+        let audience = &upstream.spec().audience;
+        let who = caller.as_ref().map(|caller| (caller, &**audience));
+        let trailers = match self.dress(&mut parts.headers, &host, &seen, rule, who) {
             Ok(trailers) => trailers,
             Err(unsound) => return self.fail(&parts, &host, &seen, &decision, unsound, None),
         };
@@ -243,6 +275,7 @@ impl Exchange<'_> {
         let (method, version) = (parts.method.clone(), parts.version);
         let passing = Passing {
             request: Request::from_parts(parts, body),
+            upstream,
             target,
             host: host.clone(),
             trailers,
@@ -250,7 +283,7 @@ impl Exchange<'_> {
         };
         match proxy::forward(passing, self.live, rule, self.connection, in_flight).await {
             Ok(answer) => {
-                rule.counts.passed.fetch_add(1, Relaxed);
+                rule.counts.count_passed();
                 answer
             }
             Err(unserved) => {
@@ -352,7 +385,7 @@ impl Exchange<'_> {
         host: &HeaderValue,
         seen: &Seen,
         rule: &Rule,
-        caller: Option<&Caller>,
+        who: Option<(&Caller, &str)>,
     ) -> Result<bool, Unsound> {
         let config = self.live.config();
         let hop = proxy::strip_request(headers).map_err(|_| unsound("connection_header"))?;
@@ -372,9 +405,21 @@ impl Exchange<'_> {
         headers.insert(FORWARDED_PROTO, HeaderValue::from_static(seen.scheme));
         headers.insert(FORWARDED_HOST, host.clone());
         headers.insert(REQUEST_ID, self.id.clone());
-        let Some(caller) = caller else {
-            return Ok(hop.trailers);
-        };
+        if let Some((caller, audience)) = who {
+            self.identify(headers, caller, rule, audience)?;
+        }
+        Ok(hop.trailers)
+    }
+
+    /// Puts in who the caller is, as far as the rule tells it.
+    pub(crate) fn identify(
+        &self,
+        headers: &mut HeaderMap,
+        caller: &Caller,
+        rule: &Rule,
+        audience: &str,
+    ) -> Result<(), Unsound> {
+        let config = self.live.config();
         if rule.route.pass.headers {
             identity::add_headers(headers, caller, &config.identity).map_err(|_| Unsound {
                 code: "identity_unfit",
@@ -385,7 +430,7 @@ impl Exchange<'_> {
             let assertion = self.live.signer().assertion(
                 caller,
                 self.live.own_name(),
-                &rule.upstream.spec().audience,
+                audience,
                 &config.identity,
                 now(),
             );
@@ -395,10 +440,30 @@ impl Exchange<'_> {
             })?;
             headers.insert(config.identity.header.clone(), assertion);
         }
-        Ok(hop.trailers)
+        Ok(())
     }
 
-    fn refuse(
+    /// Writes down that a request passes; a refusal when that cannot be done.
+    pub(crate) fn pass(
+        &self,
+        scene: &Scene<'_>,
+        decision: &Decision<'_, '_>,
+        rule: &Rule,
+        caller: Option<&Caller>,
+    ) -> Option<Response<Download>> {
+        let passed = self.record(scene, decision, "pass", "pass", caller, None);
+        passed.is_err().then(|| {
+            let full = Unsound {
+                code: "audit_unavailable",
+                status: StatusCode::SERVICE_UNAVAILABLE,
+            };
+            rule.counts.refused.fetch_add(1, Relaxed);
+            self.connection.metrics().code("refuse", full.code);
+            bare(full.status)
+        })
+    }
+
+    pub(crate) fn refuse(
         &self,
         scene: &Scene<'_>,
         decision: &Decision<'_, '_>,
@@ -414,7 +479,7 @@ impl Exchange<'_> {
         refusal.response(&self.live.advice())
     }
 
-    fn refuse_ruled(
+    pub(crate) fn refuse_ruled(
         &self,
         scene: &Scene<'_>,
         decision: &Decision<'_, '_>,
@@ -431,7 +496,7 @@ impl Exchange<'_> {
         bare(unsound.status)
     }
 
-    fn refuse_unsound(
+    pub(crate) fn refuse_unsound(
         &self,
         parts: &Parts,
         host: Option<&HeaderValue>,
@@ -480,7 +545,7 @@ impl Exchange<'_> {
         bare(told.status)
     }
 
-    fn record(
+    pub(crate) fn record(
         &self,
         scene: &Scene<'_>,
         decision: &Decision<'_, '_>,
@@ -510,14 +575,14 @@ impl Exchange<'_> {
 }
 
 /// What an audit line is about.
-struct Scene<'s> {
-    parts: &'s Parts,
-    host: &'s HeaderValue,
-    client: IpAddr,
+pub(crate) struct Scene<'s> {
+    pub(crate) parts: &'s Parts,
+    pub(crate) host: &'s HeaderValue,
+    pub(crate) client: IpAddr,
 }
 
 /// The one host that a request names (RFC 9112, section 3.2; RFC 9113, section 8.3.1).
-fn host(parts: &Parts) -> Result<HeaderValue, Unsound> {
+pub(crate) fn host(parts: &Parts) -> Result<HeaderValue, Unsound> {
     let mut values = parts.headers.get_all(HOST).iter();
     let header = values.next();
     if values.next().is_some() {
@@ -556,7 +621,7 @@ fn host(parts: &Parts) -> Result<HeaderValue, Unsound> {
 }
 
 /// An answer of ours without a body.
-fn bare(status: StatusCode) -> Response<Download> {
+pub(crate) fn bare(status: StatusCode) -> Response<Download> {
     let mut response = Response::new(Download::Empty);
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -35,6 +35,9 @@ async fn serve(file: &Path) -> Result<ExitCode, Problem> {
     for address in gateway.addresses() {
         print(&format!("listening={address}\n"));
     }
+    for address in gateway.forward_auth_addresses() {
+        print(&format!("forward_auth={address}\n"));
+    }
     if let Some(address) = gateway.admin_address() {
         print(&format!("admin={address}\n"));
     }

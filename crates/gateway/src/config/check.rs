@@ -13,6 +13,7 @@ use super::suggest::line_of;
 use super::{Config, Metrics, TlsFiles, explain, file};
 use crate::problem::Problem;
 
+mod forward;
 mod issuer;
 mod listen;
 mod resource;
@@ -41,27 +42,29 @@ impl<'f> Check<'f> {
 
     pub(super) fn run(&self, file: file::File) -> Result<Config, Problem> {
         let has_tls = file.tls.is_some();
-        let listen = self.listen(file.listen, has_tls)?;
-        let tls = file.tls.map(|tls| TlsFiles {
-            certificates: self.path(tls.certificates),
-            key: self.path(tls.key),
-            client_ca: tls.client_ca.map(|path| self.path(path)),
-        });
+        let listen = self.listen(file.listen, has_tls, !file.forward_auth.is_empty())?;
+        let tls = file.tls.map(|tls| self.tls(tls));
+        let forward_auth = self.forward_auth(file.forward_auth, &listen)?;
         let issuers = self.issuers(file.issuer)?;
         let resource = self.resource(file.resource, &issuers)?;
         let upstreams = self.upstreams(file.upstream)?;
         let policies = self.policies(file.policy)?;
-        let (routes, table) = self.routes(file.route, &issuers, &upstreams, &policies)?;
+        let (routes, table) = self.routes(
+            file.route,
+            &issuers,
+            &upstreams,
+            &policies,
+            !forward_auth.is_empty(),
+        )?;
         let identity = self.identity(file.identity)?;
         let mut trust = Vec::new();
         for block in file.forwarded.trust {
-            let span = block.span();
-            let text = block.into_inner();
-            trust.push(self.network(&span, &text)?);
+            trust.push(self.network(&block.span(), block.get_ref())?);
         }
         let mut config = Config {
             listen,
             tls,
+            forward_auth,
             issuers,
             upstreams,
             routes,
@@ -100,6 +103,14 @@ impl<'f> Check<'f> {
             self.at(span, format!("`{text}` cannot be trusted"))
                 .because(problem)
         })
+    }
+
+    fn tls(&self, tls: file::Tls) -> TlsFiles {
+        TlsFiles {
+            certificates: self.path(tls.certificates),
+            key: self.path(tls.key),
+            client_ca: tls.client_ca.map(|path| self.path(path)),
+        }
     }
 
     fn path(&self, path: PathBuf) -> PathBuf {

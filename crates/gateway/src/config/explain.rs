@@ -7,19 +7,28 @@ use std::fmt::Write as _;
 use countersign_resource::Network;
 use http::Method;
 
+mod forward;
+
 use super::{Access, Config, Route, Wanted, text};
 
 /// What the whole file does, in words.
 pub fn explain(config: &Config) -> String {
     let mut out = String::new();
     let listen = &config.listen;
-    let addresses: Vec<String> = listen.addresses.iter().map(ToString::to_string).collect();
-    let tls = if config.tls.is_some() {
-        " with TLS"
+    if listen.addresses.is_empty() {
+        out.push_str("takes no requests itself, and answers other proxies only\n");
     } else {
-        " without TLS"
-    };
-    let _ = writeln!(out, "listens on {}{tls}", addresses.join(", "));
+        let addresses: Vec<String> = listen.addresses.iter().map(ToString::to_string).collect();
+        let tls = if config.tls.is_some() {
+            " with TLS"
+        } else {
+            " without TLS"
+        };
+        let _ = writeln!(out, "listens on {}{tls}", addresses.join(", "));
+    }
+    for forward in &config.forward_auth {
+        out.push_str(&forward::sentence(forward));
+    }
     for origin in &listen.origins {
         let _ = writeln!(out, "is called {}", origin.authority);
     }
@@ -115,10 +124,6 @@ pub(crate) fn sentence(config: &Config, route: &Route) -> String {
             let _ = writeln!(out, "  {}", who(config, wanted));
         }
     }
-    let upstream = config
-        .upstreams
-        .get(route.upstream)
-        .map_or("", |upstream| &upstream.name);
     let mut passed = Vec::new();
     if route.pass.assertion {
         passed.push("a signed assertion");
@@ -134,6 +139,13 @@ pub(crate) fn sentence(config: &Config, route: &Route) -> String {
     } else {
         passed.join(", ")
     };
+    let Some(upstream) = upstream(config, route) else {
+        let _ = writeln!(
+            out,
+            "  passed on by the proxy that asks (forward-auth), with {with}"
+        );
+        return out;
+    };
     let _ = write!(
         out,
         "  to {upstream}, with {with}; bodies up to {}",
@@ -144,6 +156,11 @@ pub(crate) fn sentence(config: &Config, route: &Route) -> String {
     }
     out.push('\n');
     out
+}
+
+fn upstream<'c>(config: &'c Config, route: &Route) -> Option<&'c str> {
+    let upstream = route.upstream.and_then(|at| config.upstreams.get(at));
+    upstream.map(|upstream| &*upstream.name)
 }
 
 fn who(config: &Config, wanted: &Wanted) -> String {
@@ -187,14 +204,13 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     }
     for route in &config.routes {
         if route.access == Access::Public {
+            let place = match upstream(config, route) {
+                Some(upstream) => format!("`{upstream}`"),
+                None => "what the proxy that asks has there".to_owned(),
+            };
             warnings.push(format!(
-                "line {}: {} is public: anybody gets to `{}`",
-                route.line,
-                route.pattern,
-                config
-                    .upstreams
-                    .get(route.upstream)
-                    .map_or("", |upstream| &upstream.name)
+                "line {}: {} is public: anybody gets to {place}",
+                route.line, route.pattern
             ));
         }
     }
@@ -204,7 +220,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         }
     }
     for (at, upstream) in config.upstreams.iter().enumerate() {
-        if !config.routes.iter().any(|route| route.upstream == at) {
+        if !config.routes.iter().any(|route| route.upstream == Some(at)) {
             warnings.push(format!(
                 "no route leads to the upstream `{}`",
                 upstream.name
@@ -222,14 +238,17 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if config
-        .trust
-        .iter()
-        .any(|block| block.to_string().ends_with("/0"))
-    {
+    for forward in &config.forward_auth {
+        warnings.extend(forward::warnings(config, forward));
+    }
+    if config.trust.iter().any(is_everybody) {
         warnings.push("[forwarded] trusts every address, so callers choose their own".to_owned());
     }
     warnings
+}
+
+fn is_everybody(block: &Network) -> bool {
+    block.to_string().ends_with("/0")
 }
 
 /// What two routes do to each other, when a reader may not expect it.

@@ -15,8 +15,11 @@ use super::text::{Bytes, Span};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    #[serde(default)]
     pub(super) listen: Listen,
     pub(super) tls: Option<Tls>,
+    #[serde(default)]
+    pub(super) forward_auth: Vec<Spanned<ForwardAuth>>,
     #[serde(default)]
     pub(super) issuer: Vec<Spanned<Issuer>>,
     #[serde(default)]
@@ -61,10 +64,10 @@ impl OneOrMany {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Listen {
-    pub(super) address: Spanned<OneOrMany>,
+    pub(super) address: Option<Spanned<OneOrMany>>,
     /// The origins by which callers know the gateway.
     pub(super) origin: Option<Spanned<OneOrMany>>,
     /// `/healthz`, `/readyz`, `/metrics` and the identity keys.
@@ -81,6 +84,35 @@ pub(super) struct Tls {
     pub(super) certificates: PathBuf,
     pub(super) key: PathBuf,
     pub(super) client_ca: Option<PathBuf>,
+}
+
+/// What another proxy is, that asks about its requests.
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Preset {
+    Nginx,
+    Traefik,
+    Caddy,
+    Envoy,
+    EnvoyGrpc,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ForwardAuth {
+    pub(super) preset: Preset,
+    pub(super) address: String,
+    /// Who may connect to the unix socket, in octal digits.
+    pub(super) mode: Option<String>,
+    #[serde(default)]
+    pub(super) trust: Vec<String>,
+    pub(super) tls: Option<Tls>,
+    pub(super) origin: Option<Spanned<OneOrMany>>,
+    pub(super) audience: Option<String>,
+    pub(super) method_header: Option<String>,
+    pub(super) uri_header: Option<String>,
+    pub(super) host_header: Option<String>,
+    pub(super) client_header: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -232,7 +264,8 @@ pub(super) struct Route {
     pub(super) name: Option<String>,
     pub(super) path: String,
     pub(super) methods: Option<Vec<String>>,
-    pub(super) upstream: String,
+    /// None when another proxy has it, and asks by forward-auth.
+    pub(super) upstream: Option<String>,
     #[serde(default)]
     pub(super) public: bool,
     pub(super) scopes: Option<Vec<String>>,

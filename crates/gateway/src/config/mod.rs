@@ -12,6 +12,7 @@ mod suggest;
 mod text;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 pub struct Config {
     pub(crate) listen: Listen,
     pub(crate) tls: Option<TlsFiles>,
+    pub(crate) forward_auth: Vec<ForwardAuth>,
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) upstreams: Vec<Upstream>,
     pub(crate) routes: Vec<Route>,
@@ -85,6 +87,68 @@ pub(crate) struct TlsFiles {
     pub(crate) certificates: PathBuf,
     pub(crate) key: PathBuf,
     pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// How another proxy asks about requests that it has, and what it is believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ForwardAuth {
+    pub(crate) preset: Preset,
+    pub(crate) place: Place,
+    /// Who is believed, by address; nobody when there is none, but for what `tls` and a unix socket
+    /// say.
+    pub(crate) trust: Vec<Network>,
+    /// With `client_ca`, only who shows a certificate of it is believed.
+    pub(crate) tls: Option<TlsFiles>,
+    /// The names by which callers know the proxy.
+    pub(crate) origins: Vec<Origin>,
+    /// `aud` of assertions for routes that have no upstream.
+    pub(crate) audience: String,
+    pub(crate) asked: Asked,
+    /// Where it stands in the file.
+    pub(crate) line: usize,
+}
+
+/// What another proxy is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preset {
+    Nginx,
+    Traefik,
+    Caddy,
+    Envoy,
+    EnvoyGrpc,
+}
+
+/// Where another proxy asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Tcp(SocketAddr),
+    /// A socket in the file system, and who may connect to it.
+    Unix(PathBuf, u32),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path, _) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Where the request stands that is asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// In these headers.
+    Headers {
+        method: HeaderName,
+        uri: HeaderName,
+        host: HeaderName,
+        client: HeaderName,
+    },
+    /// It is the request itself, without its body; the address of the caller may be in a header.
+    Request { client: Option<HeaderName> },
+    /// In the message of a call by gRPC.
+    Message,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -238,8 +302,8 @@ pub(crate) struct Route {
     /// None means any.
     pub(crate) methods: Vec<Method>,
     pub(crate) access: Access,
-    /// Number among the upstreams.
-    pub(crate) upstream: usize,
+    /// Number among the upstreams; none when another proxy has it, and asks by forward-auth.
+    pub(crate) upstream: Option<usize>,
     pub(crate) pass: Pass,
     pub(crate) websocket: bool,
     pub(crate) max_body: Option<u64>,
@@ -354,7 +418,8 @@ impl Config {
 
     /// The other files that it is made of, certificates and keys.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        let tls = self.tls.iter().flat_map(|tls| {
+        let forward = self.forward_auth.iter().filter_map(|one| one.tls.as_ref());
+        let tls = self.tls.iter().chain(forward).flat_map(|tls| {
             [
                 Some(&tls.certificates),
                 Some(&tls.key),

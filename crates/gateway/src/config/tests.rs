@@ -312,6 +312,134 @@ fn what_may_not_be_meant_is_warned_of() {
     }
 }
 
+/// A file for a proxy that asks; the rest of the usual one follows.
+fn asked(table: &str) -> String {
+    format!("[[forward_auth]]\n{table}\n\n{FILE}").replace("upstream = \"pages\"\n", "")
+}
+
+#[test]
+fn who_asks_is_told_in_words_and_what_makes_that_dangerous() {
+    for (table, sentence, warning) in [
+        (
+            "preset = \"nginx\"\naddress = \"unix:nginx.sock\"",
+            "answers nginx on unix:/etc/gateway/nginx.sock, for api.example.com\n  believes whoever may connect \
+             to that socket (mode 0660)\n  about x-original-method, x-original-uri, x-original-host and \
+             x-forwarded-for\n",
+            "",
+        ),
+        (
+            "preset = \"nginx\"\naddress = \"unix:nginx.sock\"\nmode = \"0666\"",
+            "(mode 0666)",
+            "line 1: every user of this machine may connect to /etc/gateway/nginx.sock, and is believed",
+        ),
+        (
+            "preset = \"traefik\"\naddress = \"127.0.0.1:1\"\nuri_header = \"X-Uri\"",
+            "answers Traefik on 127.0.0.1:1, for api.example.com\n  believes nobody\n  about x-forwarded-method, \
+             x-uri, x-forwarded-host and x-forwarded-for\n",
+            "line 1: [[forward_auth]] trusts nobody, so every request is refused",
+        ),
+        (
+            "preset = \"caddy\"\naddress = \"127.0.0.1:1\"\ntrust = [\"0.0.0.0/0\"]\norigin = \"https://a.example\"",
+            "answers Caddy on 127.0.0.1:1, for a.example\n  believes who comes from 0.0.0.0/0\n",
+            "line 1: [[forward_auth]] trusts every address, so whoever reaches 127.0.0.1:1 says what is asked about",
+        ),
+        (
+            "preset = \"envoy-grpc\"\naddress = \"10.0.0.1:1\"\ntrust = [\"10.0.0.0/8\", \"::1\"]",
+            "answers Envoy (gRPC) on 10.0.0.1:1, for api.example.com\n  believes who comes from 10.0.0.0/8 or \
+             ::1/128\n  about method, path and host of the request\n",
+            "line 1: tokens come to 10.0.0.1:1 without TLS, for everybody on the way to read",
+        ),
+        (
+            "preset = \"envoy\"\naddress = \"10.0.0.1:1\"\ntls = { certificates = \"c\", key = \"k\", client_ca = \"ca\" }",
+            "believes who shows a certificate by /etc/gateway/ca\n",
+            "",
+        ),
+    ] {
+        let config = parse(&asked(table)).unwrap_or_else(|complaint| panic!("{complaint}"));
+        let text = explain(&config);
+        assert!(text.contains(sentence), "{sentence:?} is not in\n{text}");
+        let elsewhere =
+            "  passed on by the proxy that asks (forward-auth), with nothing about the caller\n";
+        assert!(text.contains(elsewhere), "{text}");
+        let found: Vec<_> = config
+            .warnings()
+            .iter()
+            .filter(|found| found.starts_with("line 1: "))
+            .collect();
+        let wanted: Vec<_> = Some(warning)
+            .filter(|text| !text.is_empty())
+            .into_iter()
+            .collect();
+        assert_eq!(found, wanted, "{table}");
+    }
+}
+
+#[test]
+fn a_proxy_that_cannot_ask_so_is_refused() {
+    let nginx = "preset = \"nginx\"\naddress = ";
+    for (table, said) in [
+        (
+            "preset = \"apache\"\naddress = \"127.0.0.1:1\"".to_owned(),
+            "unknown variant `apache`",
+        ),
+        (
+            format!("{nginx}\"localhost\""),
+            "`localhost` is no address with a port",
+        ),
+        (format!("{nginx}\"unix:\""), "the unix socket has no path"),
+        (
+            format!("{nginx}\"unix:x\"\nmode = \"rw\""),
+            "`rw` is no mode",
+        ),
+        (
+            format!("{nginx}\"127.0.0.1:1\"\nmode = \"0660\""),
+            "mode is of unix sockets",
+        ),
+        (
+            format!("{nginx}\"unix:x\"\ntrust = [\"::1\"]"),
+            "nobody has an address",
+        ),
+        (
+            format!("{nginx}\"127.0.0.1:1\"\ntrust = [\"10.0.0.1/8\"]"),
+            "`10.0.0.1/8` cannot be trusted",
+        ),
+        (
+            format!("{nginx}\"127.0.0.1:1\"\norigin = []"),
+            "the proxy that asks has no name",
+        ),
+        (
+            format!("{nginx}\"127.0.0.1:1\"\nuri_header = \"X_Uri\""),
+            "`X_Uri` is no name of a header here",
+        ),
+        (
+            format!("{nginx}\"127.0.0.1:1\"\nuri_header = \"X-Original-Host\""),
+            "one header cannot say two things",
+        ),
+        (
+            "preset = \"envoy\"\naddress = \"127.0.0.1:1\"\nuri_header = \"X-Uri\"".to_owned(),
+            "Envoy says what it asks about in no header",
+        ),
+        (
+            format!("{nginx}\"127.0.0.1:1\"\n[[forward_auth]]\n{nginx}\"127.0.0.1:1\""),
+            "listens on 127.0.0.1:1 already",
+        ),
+    ] {
+        let complaint = parse(&asked(&table)).unwrap_err();
+        assert!(complaint.contains(said), "{said:?} is not in\n{complaint}");
+    }
+    // Without one, a route has to lead somewhere, and the gateway has to listen.
+    let complaint = complaint("upstream = \"pages\"\n", "");
+    assert!(
+        complaint.contains("the route has no upstream"),
+        "{complaint}"
+    );
+    let complaint = parse("").unwrap_err();
+    assert!(
+        complaint.contains("there is no address to listen on"),
+        "{complaint}"
+    );
+}
+
 #[test]
 fn the_example_of_the_guide_is_one() {
     let guide = include_str!("../../../../docs/gateway.md");

@@ -3,11 +3,11 @@
 //! Every worker takes connections from the same sockets and keeps those that it took. Not responsible
 //! for what a request gets as an answer.
 
+mod door;
 mod guard;
 mod stream;
 mod tls;
 
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,19 +16,21 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+pub(crate) use door::{Doors, open_tcp, unknown_address};
+use door::{Listener, Taken};
 pub use guard::{Ambiguous, Found, Guard};
 use stream::Stream;
 pub(crate) use tls::Certificates;
 
-use crate::config::Limits;
+use crate::config::{Limits, Preset};
 use crate::gateway::{Shared, told};
 use crate::proxy::longest_silence;
-use crate::serve::{Connection, answer};
+use crate::serve::{Connection, Door, answer};
 
 /// How long a connection of HTTP/2 may be without a request.
 const H2_IDLE: Duration = Duration::from_secs(75);
@@ -41,7 +43,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Takes connections until the end is told.
 pub(crate) async fn accept(
-    listener: TcpListener,
+    listener: Listener,
+    door: Door,
     shared: Arc<Shared>,
     worker: usize,
     mut ending: watch::Receiver<bool>,
@@ -52,7 +55,7 @@ pub(crate) async fn accept(
             () = told(&mut ending) => return,
             accepted = listener.accept() => accepted,
         };
-        let Ok((stream, peer)) = accepted else {
+        let Ok(taken) = accepted else {
             // Too many open files, or a connection that was gone before we came: the listener itself
             // is sound.
             sleep(Duration::from_millis(20)).await;
@@ -75,30 +78,54 @@ pub(crate) async fn accept(
         let shared = Arc::clone(&shared);
         let ending = ending.clone();
         tokio::spawn(async move {
-            serve(stream, peer, &shared, worker, &limits, ending).await;
+            serve(taken, door, &shared, worker, &limits, ending).await;
             shared.metrics.connections.down();
         });
     }
 }
 
 async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
+    taken: Taken,
+    door: Door,
     shared: &Arc<Shared>,
     worker: usize,
     limits: &Limits,
     ending: watch::Receiver<bool>,
 ) {
+    let peer = taken.peer();
+    let (certificates, is_call) = match door {
+        Door::Callers => (shared.certificates.as_ref(), false),
+        Door::ForwardAuth(number) => (
+            shared
+                .forward_certificates
+                .get(number)
+                .and_then(Option::as_ref),
+            shared
+                .live(worker)
+                .config()
+                .forward_auth
+                .get(number)
+                .is_some_and(|forward| forward.preset == Preset::EnvoyGrpc),
+        ),
+    };
+    let stream = match taken {
+        Taken::Tcp(stream, _) => stream,
+        Taken::Unix(stream) => {
+            let connection = Connection::new(shared, worker, door, peer, false, None);
+            return http(stream, connection, is_call, limits, ending).await;
+        }
+    };
     // An answer is written at once; waiting for more would only delay it. Without it they are as
     // right.
     let _ = stream.set_nodelay(true);
-    let Some(certificates) = &shared.certificates else {
-        let h2c = shared.live(worker).config().listen.h2c;
-        let is_h2 = h2c
-            && timeout(limits.head_time, begins_with_preface(&stream))
-                .await
-                .unwrap_or(false);
-        let connection = Connection::new(shared, worker, peer, false, None);
+    let Some(certificates) = certificates else {
+        let h2c = door == Door::Callers && shared.live(worker).config().listen.h2c;
+        let is_h2 = is_call
+            || h2c
+                && timeout(limits.head_time, begins_with_preface(&stream))
+                    .await
+                    .unwrap_or(false);
+        let connection = Connection::new(shared, worker, door, peer, false, None);
         return http(stream, connection, is_h2, limits, ending).await;
     };
     let acceptor = TlsAcceptor::from(certificates.current());
@@ -106,12 +133,12 @@ async fn serve(
         return;
     };
     let (_, session) = stream.get_ref();
-    let is_h2 = session.alpn_protocol() == Some(b"h2");
+    let is_h2 = is_call || session.alpn_protocol() == Some(b"h2");
     let certificate = session
         .peer_certificates()
         .and_then(|chain| chain.first())
         .map(|certificate| certificate.to_vec());
-    let connection = Connection::new(shared, worker, peer, true, certificate);
+    let connection = Connection::new(shared, worker, door, peer, true, certificate);
     http(stream, connection, is_h2, limits, ending).await;
 }
 

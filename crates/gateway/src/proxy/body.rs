@@ -13,6 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
@@ -214,6 +215,8 @@ pub(crate) enum Download {
     Empty,
     Whole(Option<Bytes>),
     Stream(Box<DownloadStream>),
+    /// The answer to a call by gRPC: a message, and trailers that say how it ended.
+    Call(Box<(Option<Bytes>, Option<HeaderMap>)>),
 }
 
 #[derive(Debug)]
@@ -250,6 +253,10 @@ impl Download {
 
     pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
         Self::Whole(Some(bytes.into()))
+    }
+
+    pub(crate) fn call(message: Bytes, trailers: HeaderMap) -> Self {
+        Self::Call(Box::new((Some(message), Some(trailers))))
     }
 }
 
@@ -296,6 +303,11 @@ impl Body for Download {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Call(call) => {
+                let message = call.0.take().map(Frame::data);
+                let frame = message.or_else(|| call.1.take().map(Frame::trailers));
+                Poll::Ready(frame.map(Ok))
+            }
             Self::Stream(stream) => {
                 let polled = ready!(stream.poll(cx));
                 if polled.is_none()
@@ -312,6 +324,7 @@ impl Body for Download {
         match self {
             Self::Empty => true,
             Self::Whole(bytes) => bytes.is_none(),
+            Self::Call(call) => call.0.is_none() && call.1.is_none(),
             Self::Stream(stream) => stream.inner.is_end_stream(),
         }
     }
@@ -320,6 +333,8 @@ impl Body for Download {
         match self {
             Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
             Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            // Were the length known, it would be taken for the whole of it.
+            Self::Call(_) => SizeHint::default(),
             Self::Stream(stream) => stream.inner.size_hint(),
         }
     }

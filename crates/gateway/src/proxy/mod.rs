@@ -11,6 +11,7 @@ mod pool;
 mod upgrade;
 mod upstream;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -73,8 +74,9 @@ impl Unserved {
 
 /// A request that may pass, without what must not leave this machine.
 #[derive(Debug)]
-pub(crate) struct Passing {
+pub(crate) struct Passing<'p> {
     pub(crate) request: Request<Incoming>,
+    pub(crate) upstream: &'p Arc<Upstream>,
     pub(crate) target: PathAndQuery,
     pub(crate) host: HeaderValue,
     pub(crate) trailers: bool,
@@ -84,13 +86,13 @@ pub(crate) struct Passing {
 
 /// Sends a request to the upstream of its rule.
 pub(crate) async fn forward(
-    passing: Passing,
+    passing: Passing<'_>,
     live: &Live,
     rule: &Rule,
     connection: &Connection,
     in_flight: InFlight,
 ) -> Result<Response<Download>, Unserved> {
-    let spec = rule.upstream.spec();
+    let spec = passing.upstream.spec();
     let total = rule.route.total_time.or(spec.total_time);
     let deadline = total.map(|total| Instant::now() + total);
     let Some(deadline) = deadline else {
@@ -105,7 +107,7 @@ pub(crate) async fn forward(
 }
 
 async fn forward_in_time(
-    passing: Passing,
+    passing: Passing<'_>,
     live: &Live,
     rule: &Rule,
     connection: &Connection,
@@ -113,6 +115,7 @@ async fn forward_in_time(
     deadline: Option<Instant>,
 ) -> Result<Response<Download>, Unserved> {
     let limits = &live.config().limits;
+    let upstream = passing.upstream;
     let (parts, body) = passing.request.into_parts();
     let mut fate = None;
     let upload = if body.is_end_stream() {
@@ -134,10 +137,7 @@ async fn forward_in_time(
         host: passing.host,
         trailers: passing.trailers,
     };
-    let sent = rule
-        .upstream
-        .send(outgoing, fate.as_ref(), connection)
-        .await;
+    let sent = upstream.send(outgoing, fate.as_ref(), connection).await;
     let (mut answer, lease) = match sent {
         Ok(answer) => answer,
         Err(failure) => {
@@ -150,13 +150,13 @@ async fn forward_in_time(
         let Some(caller) = passing.upgrade else {
             return Err(Unserved::Switched);
         };
-        upgrade::begin(caller, &mut answer, rule, connection)?;
+        upgrade::begin(caller, &mut answer, upstream.spec().idle_time, connection)?;
         headers::strip_answer(answer.headers_mut());
         upgrade::agree(answer.headers_mut());
         return Ok(answer.map(|_| Download::Empty));
     }
     headers::strip_answer(answer.headers_mut());
-    let silence = rule.upstream.spec().idle_time;
+    let silence = upstream.spec().idle_time;
     Ok(answer.map(|body| Download::stream(body, silence, deadline, lease, in_flight)))
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn target(path: &str, uri: &Uri) -> Option<PathAndQuery> {
 }
 
 /// The longest that nothing may move on a request that is well.
-pub(crate) fn longest_silence(upstreams: &[std::sync::Arc<Upstream>], body: Duration) -> Duration {
+pub(crate) fn longest_silence(upstreams: &[Arc<Upstream>], body: Duration) -> Duration {
     upstreams
         .iter()
         .map(|upstream| {

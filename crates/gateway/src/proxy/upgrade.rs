@@ -23,7 +23,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 
 use super::Unserved;
 use super::headers::has_token;
-use crate::live::Rule;
 use crate::serve::Connection;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
@@ -80,7 +79,7 @@ pub(super) fn agree(headers: &mut HeaderMap) {
 pub(super) fn begin(
     caller: OnUpgrade,
     answer: &mut Response<Incoming>,
-    rule: &Rule,
+    idle: Duration,
     connection: &Connection,
 ) -> Result<(), Unserved> {
     let headers = answer.headers();
@@ -92,7 +91,6 @@ pub(super) fn begin(
         return Err(Unserved::Switched);
     }
     let upstream = hyper::upgrade::on(answer);
-    let idle = rule.upstream.spec().idle_time;
     connection.becomes_tunnel();
     let shared = Arc::clone(connection.shared());
     tokio::spawn(async move {

@@ -129,7 +129,10 @@ pub(crate) fn start_in(text: &str, directory: TempDir) -> Running {
     let config = config(text, directory.path()).unwrap_or_else(|problem| panic!("{problem}"));
     let gateway = Gateway::start(config, |_| ()).unwrap_or_else(|problem| panic!("{problem}"));
     Running {
-        address: gateway.addresses()[0],
+        address: *gateway
+            .addresses()
+            .first()
+            .unwrap_or(&([127, 0, 0, 1], 0).into()),
         admin: gateway.admin_address().unwrap(),
         gateway,
         directory,

@@ -9,10 +9,13 @@
 )]
 
 mod fixture;
+mod stranger;
 mod upstream;
 
+mod forward;
 mod identity;
 mod limits;
+mod nginx;
 mod program;
 mod proxy;
 mod reload;

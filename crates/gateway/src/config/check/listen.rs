@@ -12,14 +12,26 @@ use super::Check;
 use crate::problem::Problem;
 
 impl Check<'_> {
-    pub(super) fn listen(&self, listen: file::Listen, has_tls: bool) -> Result<Listen, Problem> {
-        let span = listen.address.span();
+    pub(super) fn listen(
+        &self,
+        listen: file::Listen,
+        has_tls: bool,
+        has_forward_auth: bool,
+    ) -> Result<Listen, Problem> {
+        let mut span = 0..0;
         let mut addresses = Vec::new();
-        for text in listen.address.into_inner().into_vec() {
-            addresses.push(self.address(&span, &text)?);
+        if let Some(given) = listen.address {
+            span = given.span();
+            for text in given.into_inner().into_vec() {
+                addresses.push(self.address(&span, &text)?);
+            }
         }
-        if addresses.is_empty() {
-            return Err(self.at(&span, "there is no address to listen on"));
+        // A gateway that only answers other proxies needs none of its own.
+        if addresses.is_empty() && !has_forward_auth {
+            return Err(
+                Problem::new(format!("{}: there is no address to listen on", self.name))
+                    .hint("[listen] with address = \"127.0.0.1:8443\", or [[forward_auth]]"),
+            );
         }
         let admin = match listen.admin {
             None => None,
@@ -66,14 +78,14 @@ impl Check<'_> {
         })
     }
 
-    fn address(&self, span: &Range<usize>, text: &str) -> Result<SocketAddr, Problem> {
+    pub(super) fn address(&self, span: &Range<usize>, text: &str) -> Result<SocketAddr, Problem> {
         text.parse().map_err(|_| {
             self.at(span, format!("`{text}` is no address with a port"))
                 .hint("write it as 127.0.0.1:8443, 0.0.0.0:443 or [::]:443")
         })
     }
 
-    fn origins(&self, origin: Spanned<file::OneOrMany>) -> Result<Vec<Origin>, Problem> {
+    pub(super) fn origins(&self, origin: Spanned<file::OneOrMany>) -> Result<Vec<Origin>, Problem> {
         let span = origin.span();
         let mut origins: Vec<Origin> = Vec::new();
         for text in origin.into_inner().into_vec() {

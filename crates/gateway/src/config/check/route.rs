@@ -22,6 +22,7 @@ impl Check<'_> {
         issuers: &[Issuer],
         upstreams: &[Upstream],
         policies: &Policies,
+        has_forward_auth: bool,
     ) -> Result<(Vec<Route>, Table), Problem> {
         let mut checked: Vec<Route> = Vec::new();
         let mut table = Table::default();
@@ -29,6 +30,11 @@ impl Check<'_> {
         for route in routes {
             let span = route.span();
             let route = self.route(&span, route.into_inner(), issuers, upstreams, policies)?;
+            if route.upstream.is_none() && !has_forward_auth {
+                return Err(self
+                    .at(&span, "the route has no upstream, and no other proxy asks")
+                    .hint("add upstream = \"…\" to it, or [[forward_auth]] to the file"));
+            }
             table
                 .add(checked.len(), &route.pattern, &route.methods)
                 .map_err(|other| {
@@ -75,27 +81,10 @@ impl Check<'_> {
             hint.into_iter().fold(problem, Problem::hint)
         })?;
         let methods = self.methods(span, route.methods.as_deref())?;
-        let upstream = upstreams
-            .iter()
-            .position(|upstream| *upstream.name == *route.upstream)
-            .ok_or_else(|| {
-                self.at(span, format!("there is no upstream `{}`", route.upstream))
-                    .hint(format!(
-                        "add [[upstream]] with name = \"{}\"",
-                        route.upstream
-                    ))
-            })?;
-        let speaks_http1 = upstreams
-            .get(upstream)
-            .is_some_and(|upstream| upstream.protocol == Protocol::Http1);
-        if route.websocket && !speaks_http1 {
-            return Err(self
-                .at(
-                    span,
-                    format!("WebSocket needs HTTP/1.1 to `{}`", route.upstream),
-                )
-                .hint("add protocol = \"http1\" to that upstream"));
-        }
+        let upstream = match &route.upstream {
+            None => None,
+            Some(name) => Some(self.upstream_of(span, name, &route, upstreams)?),
+        };
         let asks = route.scopes.is_some()
             || route.issuers.is_some()
             || route.acr.is_some()
@@ -155,6 +144,31 @@ impl Check<'_> {
             total_time: route.total_time.map(|time| time.0),
             line: line_of(self.text, span.start),
         })
+    }
+
+    /// The number of the upstream of this name, if it can do what the route wants.
+    fn upstream_of(
+        &self,
+        span: &Range<usize>,
+        name: &str,
+        route: &file::Route,
+        upstreams: &[Upstream],
+    ) -> Result<usize, Problem> {
+        let found = upstreams
+            .iter()
+            .enumerate()
+            .find(|(_, upstream)| &*upstream.name == name);
+        let Some((number, upstream)) = found else {
+            return Err(self
+                .at(span, format!("there is no upstream `{name}`"))
+                .hint(format!("add [[upstream]] with name = \"{name}\"")));
+        };
+        if route.websocket && upstream.protocol != Protocol::Http1 {
+            return Err(self
+                .at(span, format!("WebSocket needs HTTP/1.1 to `{name}`"))
+                .hint("add protocol = \"http1\" to that upstream"));
+        }
+        Ok(number)
     }
 
     fn methods(

@@ -1,0 +1,246 @@
+//! The question of Envoy by gRPC: `envoy.service.auth.v3.Authorization/Check`.
+//!
+//! The numbers of the fields are those of Envoy's published interface. Not responsible for the decision,
+//! nor for other methods of the service, of which there are none.
+
+use std::net::IpAddr;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use super::asked::Subject;
+use super::wire::{Malformed, Message, fields, nested};
+use super::{Change, DPOP_NONCE, Judged, join_challenges, judge};
+use crate::config::ForwardAuth;
+use crate::proxy::Download;
+use crate::serve::{Exchange, REQUEST_ID, Unsound, unsound};
+
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+
+/// A head with everything that Envoy knows about it. Bodies have no place in the question.
+const LONGEST: usize = 1024 * 1024;
+
+/// `append_action` of a header: it takes the place of what is there.
+const OVERWRITE: u64 = 2;
+/// `code` of `google.rpc.Status`.
+const PERMISSION_DENIED: u64 = 7;
+
+/// How a call ends, by the codes of gRPC.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Ok = 0,
+    InvalidArgument = 3,
+    DeadlineExceeded = 4,
+    ResourceExhausted = 8,
+    Unimplemented = 12,
+}
+
+/// Answers a call. One that cannot be understood ends with an error of gRPC, on which Envoy refuses
+/// the request unless it was told to let everything pass.
+pub(super) async fn call(
+    exchange: &Exchange<'_>,
+    forward: &ForwardAuth,
+    parts: &Parts,
+    body: Incoming,
+) -> Response<Download> {
+    let is_grpc = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    if parts.method != Method::POST || parts.uri.path() != CHECK || !is_grpc {
+        let _ = exchange.refuse_unsound(parts, None, unsound("grpc_method"));
+        return answer(End::Unimplemented, None);
+    }
+    let collected = timeout(
+        exchange.live.config().limits.head_time,
+        Limited::new(body, LONGEST).collect(),
+    );
+    let message = match collected.await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(_)) => return unread(exchange, parts, "grpc_too_long", End::ResourceExhausted),
+        Err(_) => return unread(exchange, parts, "grpc_late", End::DeadlineExceeded),
+    };
+    let subject = match question(&message) {
+        Ok(subject) => subject,
+        Err(unsound) => return unread(exchange, parts, unsound.code, End::InvalidArgument),
+    };
+    let answered = match judge(exchange, forward, subject).await {
+        Judged::Pass(change) => allowed(&change, exchange.id),
+        Judged::Refuse(response) => denied(response, exchange.id),
+    };
+    answer(End::Ok, Some(&answered.into_bytes()))
+}
+
+fn unread(
+    exchange: &Exchange<'_>,
+    parts: &Parts,
+    code: &'static str,
+    end: End,
+) -> Response<Download> {
+    // Only the record of it is wanted.
+    let _ = exchange.refuse_unsound(parts, None, unsound(code));
+    answer(end, None)
+}
+
+/// The request in a `CheckRequest`.
+fn question(body: &[u8]) -> Result<Subject, Unsound> {
+    let malformed = |_: Malformed| unsound("grpc_malformed");
+    // A flag for compression, which nobody agreed on, and the length.
+    let message = match body.split_at_checked(5) {
+        Some(([0, length @ ..], message))
+            if <[u8; 4]>::try_from(length)
+                .is_ok_and(|length| u32::from_be_bytes(length) as usize == message.len()) =>
+        {
+            message
+        }
+        _ => return Err(unsound("grpc_malformed")),
+    };
+    let attributes = nested(message, 1).map_err(malformed)?;
+    let http = nested(nested(attributes, 4).map_err(malformed)?, 2).map_err(malformed)?;
+    let (mut method, mut target, mut host) = (None, None, None);
+    let mut headers = HeaderMap::new();
+    fields(http, |field, value| {
+        let place = match field {
+            2 => &mut method,
+            4 => &mut target,
+            5 => &mut host,
+            // `headers`, a map, and `header_map`, a list, for an Envoy that was told to send it.
+            3 => return header(&mut headers, value.bytes()?),
+            13 => {
+                return fields(value.bytes()?, |field, value| match field {
+                    1 => header(&mut headers, value.bytes()?),
+                    _ => Ok(()),
+                });
+            }
+            _ => return Ok(()),
+        };
+        match place.replace(value.text()?) {
+            None => Ok(()),
+            Some(_) => Err(Malformed),
+        }
+    })
+    .map_err(malformed)?;
+    let missing = || unsound("forward_missing");
+    let host = host.filter(|host| !host.is_empty()).ok_or_else(missing)?;
+    Ok(Subject {
+        method: Method::from_bytes(method.ok_or_else(missing)?.as_bytes())
+            .map_err(|_| unsound("forward_malformed"))?,
+        target: target.ok_or_else(missing)?.to_owned(),
+        host: HeaderValue::from_str(host).map_err(|_| unsound("forward_malformed"))?,
+        headers,
+        client: source(attributes).map_err(malformed)?,
+    })
+}
+
+/// A header: an entry of a map, or a `HeaderValue` with its bytes. Pseudo-headers are said elsewhere.
+fn header(headers: &mut HeaderMap, entry: &[u8]) -> Result<(), Malformed> {
+    let (mut name, mut value) = (None, None);
+    fields(entry, |field, bytes| {
+        let place = match field {
+            1 => &mut name,
+            2 | 3 => &mut value,
+            _ => return Ok(()),
+        };
+        match place.replace(bytes.bytes()?) {
+            None => Ok(()),
+            Some(_) => Err(Malformed),
+        }
+    })?;
+    let name = name.ok_or(Malformed)?;
+    if name.starts_with(b":") {
+        return Ok(());
+    }
+    let name = HeaderName::from_bytes(name).map_err(|_| Malformed)?;
+    let value = HeaderValue::from_bytes(value.unwrap_or_default()).map_err(|_| Malformed)?;
+    headers.append(name, value);
+    Ok(())
+}
+
+/// Where the request came from: the socket address of the `source`, when it has one.
+fn source(attributes: &[u8]) -> Result<Option<IpAddr>, Malformed> {
+    let address = nested(nested(nested(attributes, 1)?, 1)?, 1)?;
+    let mut text = None;
+    fields(address, |field, value| {
+        if field == 2 {
+            text = Some(value.text()?);
+        }
+        Ok(())
+    })?;
+    // A pipe has a name and no address.
+    Ok(text
+        .and_then(|text| text.parse::<IpAddr>().ok())
+        .map(|address| address.to_canonical()))
+}
+
+/// A `CheckResponse` that lets the request pass.
+fn allowed(change: &Change, id: &HeaderValue) -> Message {
+    let mut ok = Message::default();
+    for (name, value) in &change.set {
+        if !value.is_empty() {
+            ok = ok.message(2, &option(name, value));
+        }
+    }
+    let empty = change.set.iter().filter(|(_, value)| value.is_empty());
+    for name in change.remove.iter().chain(empty.map(|(name, _)| name)) {
+        ok = ok.bytes(5, name.as_str().as_bytes());
+    }
+    if let Some(nonce) = &change.nonce {
+        ok = ok.message(6, &option(&DPOP_NONCE, nonce));
+    }
+    ok = ok.message(6, &option(&REQUEST_ID, id));
+    Message::default()
+        .message(1, &Message::default())
+        .message(3, &ok)
+}
+
+/// A `CheckResponse` with the answer to the caller.
+fn denied(mut response: Response<Download>, id: &HeaderValue) -> Message {
+    let status = u64::from(response.status().as_u16());
+    let headers = response.headers_mut();
+    join_challenges(headers);
+    headers.insert(REQUEST_ID, id.clone());
+    headers.remove(CONTENT_LENGTH);
+    let mut denied = Message::default().message(1, &Message::default().number(1, status));
+    for (name, value) in &*headers {
+        denied = denied.message(2, &option(name, value));
+    }
+    Message::default()
+        .message(1, &Message::default().number(1, PERMISSION_DENIED))
+        .message(2, &denied)
+}
+
+/// A `HeaderValueOption`.
+fn option(name: &HeaderName, value: &HeaderValue) -> Message {
+    let header = Message::default()
+        .bytes(1, name.as_str().as_bytes())
+        .bytes(2, value.as_bytes());
+    Message::default().message(1, &header).number(3, OVERWRITE)
+}
+
+/// The answer to a call: a message and its end, or its end alone.
+fn answer(end: End, message: Option<&[u8]>) -> Response<Download> {
+    let status = HeaderValue::from(end as u16);
+    let Some(message) = message else {
+        let mut response = Response::new(Download::Empty);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, GRPC);
+        headers.insert(GRPC_STATUS, status);
+        return response;
+    };
+    let mut framed = BytesMut::with_capacity(message.len() + 5);
+    framed.put_u8(0);
+    framed.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+    framed.extend_from_slice(message);
+    let mut trailers = HeaderMap::new();
+    trailers.insert(GRPC_STATUS, status);
+    let mut response = Response::new(Download::call(Bytes::from(framed), trailers));
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}

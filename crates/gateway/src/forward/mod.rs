@@ -1,0 +1,306 @@
+//! Forward-auth: another proxy has the request, asks whether it may pass, and passes it on itself.
+//!
+//! It is the same decision by the same rules. What the proxy says about the request is believed only
+//! from a proxy that is trusted, and only when it says exactly one thing: a header that is missing or
+//! there twice is a refusal, and nothing takes its place.
+//!
+//! An answer never has a body: a proxy that does not read it would have to open a connection for each
+//! request. On what passes, every header that tells who calls is in the answer, empty when there is
+//! nothing to tell, so that a proxy that copies them overwrites whatever the caller has sent.
+//!
+//! Not responsible for how each proxy is told to ask, which is in `docs/gateway`, nor for the body of the
+//! request, which is never seen here.
+
+mod asked;
+mod envoy;
+mod wire;
+
+use std::borrow::Cow;
+
+use countersign_resource::{Caller, Presented};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+
+use crate::config::{Asked, ForwardAuth, Place, Preset};
+use crate::decide::{Decision, Refusal, Verdict, decide};
+use crate::identity;
+use crate::live::Rule;
+use crate::proxy::Download;
+use crate::route::{PathProblem, canonical};
+use crate::serve::{DPOP, Exchange, REQUEST_ID, Scene, Unsound, bare, unsound};
+use asked::Subject;
+
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+/// How Envoy is told by HTTP which headers must not go on.
+const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// What becomes of a request that was asked about.
+#[derive(Debug)]
+enum Judged {
+    /// It may pass, as the proxy is to change it.
+    Pass(Box<Change>),
+    Refuse(Response<Download>),
+}
+
+/// What the proxy has to change in a request before it passes it on.
+#[derive(Debug, Default)]
+struct Change {
+    /// Headers to set. An empty one stands for a header that must not be there.
+    set: HeaderMap,
+    /// Headers of the caller's that must not go on, for a proxy that can be told so.
+    remove: Vec<HeaderName>,
+    /// A nonce for the caller's next proof of possession (RFC 9449, section 8.2).
+    nonce: Option<HeaderValue>,
+}
+
+/// Answers a proxy.
+pub(crate) async fn answer(
+    exchange: &Exchange<'_>,
+    number: usize,
+    request: Request<Incoming>,
+) -> Response<Download> {
+    let (parts, body) = request.into_parts();
+    // The tables of a running gateway are always the same ones.
+    let Some(forward) = exchange.live.config().forward_auth.get(number) else {
+        return exchange.refuse_unsound(&parts, None, UNTRUSTED);
+    };
+    if !is_trusted(exchange, forward) {
+        return exchange.refuse_unsound(&parts, None, UNTRUSTED);
+    }
+    let subject = match &forward.asked {
+        Asked::Headers {
+            method,
+            uri,
+            host,
+            client,
+        } => {
+            let names = asked::Names {
+                method,
+                uri,
+                host,
+                client,
+            };
+            asked::by_headers(&parts, &names)
+        }
+        Asked::Request { client } => asked::by_request(&parts, client.as_ref()),
+        Asked::Message => return envoy::call(exchange, forward, &parts, body).await,
+    };
+    let judged = match subject {
+        Ok(subject) => judge(exchange, forward, subject).await,
+        Err(unsound) => Judged::Refuse(exchange.refuse_unsound(&parts, None, unsound)),
+    };
+    match judged {
+        Judged::Pass(change) => pass(forward.preset, *change),
+        Judged::Refuse(response) => refuse(forward.preset, response),
+    }
+}
+
+const UNTRUSTED: Unsound = Unsound {
+    code: "untrusted_proxy",
+    status: StatusCode::FORBIDDEN,
+};
+
+/// Whether this peer may say what a request is. Nobody may, unless the file says so.
+fn is_trusted(exchange: &Exchange<'_>, forward: &ForwardAuth) -> bool {
+    if matches!(forward.place, Place::Unix(..)) {
+        return true;
+    }
+    let connection = exchange.connection;
+    let wants_certificate = forward
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.client_ca.is_some());
+    if wants_certificate && connection.certificate().is_none() {
+        return false;
+    }
+    if forward.trust.is_empty() {
+        return wants_certificate;
+    }
+    let peer = connection.peer();
+    forward.trust.iter().any(|block| block.contains(peer))
+}
+
+/// Decides about the request that was asked about, and writes the decision down.
+async fn judge(exchange: &Exchange<'_>, forward: &ForwardAuth, subject: Subject) -> Judged {
+    let connection = exchange.connection;
+    let (path, has_fragment) = match subject.target.split_once('?') {
+        Some((path, query)) => (path, query.contains('#')),
+        None => (&*subject.target, false),
+    };
+    let client = subject.client.unwrap_or(connection.peer());
+    let origin = forward.origins.iter().find(|origin| {
+        let named = subject.host.as_bytes();
+        origin.authority.as_bytes().eq_ignore_ascii_case(named)
+    });
+    let early = if subject.method == Method::CONNECT {
+        Some(Unsound {
+            code: "method_connect",
+            status: StatusCode::METHOD_NOT_ALLOWED,
+        })
+    } else if origin.is_none() {
+        Some(Unsound {
+            code: "foreign_host",
+            status: StatusCode::MISDIRECTED_REQUEST,
+        })
+    } else if identity::is_misleading(&subject.headers, &exchange.live.config().identity) {
+        Some(unsound("misleading_header"))
+    } else {
+        None
+    };
+    // The target as far as it has been read; whatever is wrong with it is found by `decide`.
+    let uri = if has_fragment {
+        Err(Refusal::Path(PathProblem::Delimiter))
+    } else {
+        match canonical(path) {
+            Ok(_) => Uri::try_from(&*subject.target)
+                .map_err(|_| Refusal::Path(PathProblem::BareCharacter)),
+            Err(problem) => Err(Refusal::Path(problem)),
+        }
+    };
+    let mut parts = Request::new(()).into_parts().0;
+    parts.method = subject.method;
+    parts.headers = subject.headers;
+    let undecided = |refusal| Decision {
+        path: Cow::Borrowed(path),
+        rule: None,
+        verdict: Verdict::Refuse(refusal),
+    };
+    let (uri, refusal) = match uri {
+        Ok(uri) => (uri, None),
+        Err(refusal) => (Uri::default(), Some(refusal)),
+    };
+    parts.uri = uri;
+    let scene = Scene {
+        parts: &parts,
+        host: &subject.host,
+        client,
+    };
+    if let Some(unsound) = early {
+        connection.metrics().code("refuse", unsound.code);
+        let decision = undecided(Refusal::NoRule);
+        // A refusal that cannot be written down stays a refusal.
+        let _ = exchange.record(&scene, &decision, "refuse", unsound.code, None, None);
+        return Judged::Refuse(bare(unsound.status));
+    }
+    if let Some(refusal) = refusal {
+        let decision = undecided(Refusal::NoRule);
+        return Judged::Refuse(exchange.refuse(&scene, &decision, &refusal));
+    }
+    let presented = Presented::head(&parts)
+        .origin(origin.map(|origin| &origin.url))
+        .source(subject.client);
+    let decision = decide(exchange.live, path, &presented).await;
+    connection.metrics().decided(exchange.began.elapsed());
+    let (rule, caller) = match (&decision.verdict, decision.rule) {
+        (Verdict::Pass(caller), Some(rule)) => (rule, caller.as_ref()),
+        (Verdict::Refuse(refusal), _) => {
+            return Judged::Refuse(exchange.refuse(&scene, &decision, refusal));
+        }
+        (Verdict::Pass(_), None) => {
+            return Judged::Refuse(exchange.refuse(&scene, &decision, &Refusal::NoRule));
+        }
+    };
+    let change = match change(exchange, forward, rule, caller, &parts) {
+        Ok(change) => change,
+        Err(unsound) => {
+            return Judged::Refuse(exchange.refuse_ruled(&scene, &decision, rule, unsound));
+        }
+    };
+    if let Some(refused) = exchange.pass(&scene, &decision, rule, caller) {
+        return Judged::Refuse(refused);
+    }
+    rule.counts.count_passed();
+    Judged::Pass(Box::new(change))
+}
+
+/// What the service may know of the caller, and what it must not see.
+fn change(
+    exchange: &Exchange<'_>,
+    forward: &ForwardAuth,
+    rule: &Rule,
+    caller: Option<&Caller>,
+    parts: &Parts,
+) -> Result<Change, Unsound> {
+    let identity = &exchange.live.config().identity;
+    let mut change = Change::default();
+    identity::blank(&mut change.set, identity);
+    if let Some(caller) = caller {
+        let audience = match &rule.upstream {
+            Some(upstream) => &upstream.spec().audience,
+            None => &forward.audience,
+        };
+        exchange.identify(&mut change.set, caller, rule, audience)?;
+        change.nonce = caller
+            .next_nonce()
+            .and_then(|nonce| HeaderValue::from_str(nonce).ok());
+    }
+    let token = parts.headers.get(AUTHORIZATION);
+    let mut token = match token.filter(|_| rule.route.pass.token) {
+        Some(token) => token.clone(),
+        None => HeaderValue::from_static(""),
+    };
+    token.set_sensitive(true);
+    change.set.insert(AUTHORIZATION, token);
+    change.set.insert(REQUEST_ID, exchange.id.clone());
+    change.remove.push(DPOP);
+    for name in parts.headers.keys() {
+        if identity::is_of_outsider(name.as_str(), identity) && !change.set.contains_key(name) {
+            change.remove.push(name.clone());
+        }
+    }
+    Ok(change)
+}
+
+/// 200 and what the proxy copies.
+fn pass(preset: Preset, mut change: Change) -> Response<Download> {
+    let mut response = Response::new(Download::Empty);
+    if preset == Preset::Envoy {
+        // Envoy takes headers away when it is told so; others only overwrite them.
+        let empty = change.set.iter().filter(|(_, value)| value.is_empty());
+        let names: Vec<&str> = change
+            .remove
+            .iter()
+            .chain(empty.map(|(name, _)| name))
+            .map(HeaderName::as_str)
+            .collect();
+        if let Ok(names) = HeaderValue::from_str(&names.join(",")) {
+            change.set.insert(TO_REMOVE, names);
+        }
+    }
+    let headers = response.headers_mut();
+    *headers = change.set;
+    if let Some(nonce) = change.nonce {
+        headers.insert(DPOP_NONCE, nonce);
+    }
+    headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
+}
+
+/// The refusal in the form that the proxy hands on to the caller.
+fn refuse(preset: Preset, mut response: Response<Download>) -> Response<Download> {
+    join_challenges(response.headers_mut());
+    if preset == Preset::Nginx && response.status().is_client_error() {
+        // It knows these two, and takes all others for an error of ours.
+        if response.status() != StatusCode::UNAUTHORIZED {
+            *response.status_mut() = StatusCode::FORBIDDEN;
+        }
+    }
+    response
+}
+
+/// One header with all challenges (RFC 9110, section 11.6.1): some proxies hand on one only.
+fn join_challenges(headers: &mut HeaderMap) {
+    let challenges: Vec<&[u8]> = headers
+        .get_all(WWW_AUTHENTICATE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if challenges.len() < 2 {
+        return;
+    }
+    if let Ok(all) = HeaderValue::from_bytes(&challenges.join(&b", "[..])) {
+        headers.insert(WWW_AUTHENTICATE, all);
+    }
+}
