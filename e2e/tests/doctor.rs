@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use countersign_e2e::{Cli, Internet, Shaped};
-use countersign_testkit::{Endpoint, Finished, Reply};
+use countersign_testkit::{Endpoint, Finished, Reply, bin};
 use serde_json::json;
 
 /// Somebody with a profile, and a record of what was typed and printed.
@@ -28,8 +28,14 @@ impl Desk {
         let text = format!("[profile.work]\n{profile}client_id = \"cli\"\n");
         fs::write(directory.join("config.toml"), &text).expect("the home can be written");
         let home = cli.home().path().display().to_string();
+        let keyring = bin("countersign-keyring").display().to_string();
+        let version = concat!("countersign-keyring ", env!("CARGO_PKG_VERSION")).to_owned();
         Self {
-            hidden: vec![(home, "HOME")],
+            hidden: vec![
+                (home, "HOME"),
+                (keyring, "PROGRAMS/countersign-keyring"),
+                (version, "countersign-keyring VERSION"),
+            ],
             transcript: format!("{text}\n"),
             cli,
         }
