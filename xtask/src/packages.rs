@@ -7,6 +7,7 @@ use crate::steps::Failure;
 
 /// A program that a test starts (or a file that it reads), and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
+    ("caddy", "caddy"),
     ("cc", "gcc"),
     ("c++", "g++"),
     ("chromium", "chromium"),

@@ -453,3 +453,22 @@ fn the_example_of_the_guide_is_one() {
         assert!(guide.contains(line), "{line}");
     }
 }
+
+#[test]
+fn the_examples_for_other_proxies_can_be_used_as_they_stand() {
+    for guide in [
+        include_str!("../../../../docs/gateway/nginx.md"),
+        include_str!("../../../../docs/gateway/traefik.md"),
+        include_str!("../../../../docs/gateway/caddy.md"),
+        include_str!("../../../../docs/gateway/envoy.md"),
+    ] {
+        let example = guide.split("```toml\n").nth(1).unwrap();
+        let config = parse(example.split("```").next().unwrap())
+            .unwrap_or_else(|complaint| panic!("{complaint}"));
+        let text = explain(&config);
+        assert!(text.starts_with("takes no requests itself"), "{text}");
+        for warning in config.warnings() {
+            assert!(warning.contains("/health is public"), "{warning}");
+        }
+    }
+}

@@ -12,6 +12,8 @@ mod fixture;
 mod stranger;
 mod upstream;
 
+mod caddy;
+mod envoy;
 mod forward;
 mod identity;
 mod limits;

@@ -226,3 +226,28 @@ fn a_token_that_is_bound_to_a_certificate_needs_it() {
     // One that the gateway does not trust ends the handshake.
     assert_ne!(status(Some(stolen_by)).as_deref(), Ok("200"));
 }
+
+#[test]
+fn a_proxy_that_asks_is_believed_by_its_certificate() {
+    let directory = TempDir::new().unwrap();
+    let served = certificate(directory.path(), "gateway.test");
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["proxy.test".to_owned()]).unwrap();
+    std::fs::write(directory.path().join("proxies.pem"), cert.pem()).unwrap();
+    let tls = "{ certificates = \"cert.pem\", key = \"key.pem\", client_ca = \"proxies.pem\" }";
+    let table = format!("preset = \"traefik\"\ntls = {tls}");
+    let running = start_in(&crate::forward::file(&table), directory);
+    let address = running.gateway.forward_auth_addresses()[0].parse().unwrap();
+    let question = "X-Forwarded-Method: GET\r\nX-Forwarded-Uri: /open/x\r\nX-Forwarded-Host: api.test\r\n\
+                    X-Forwarded-For: 192.0.2.7\r\n";
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let known = client_with(&served, &[], Some((cert.der().clone(), key)));
+    let answer = ask_with(address, &known, "/", question).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // Without one, or without TLS, the same address is nobody's.
+    let unknown = client(&served, &[]);
+    let answer = ask_with(address, &unknown, "/", question).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    let plain = format!("GET / HTTP/1.1\r\nHost: x\r\n{question}\r\n");
+    assert!(!exchange(address, plain.as_bytes()).starts_with(b"HTTP/1.1 200"));
+}
