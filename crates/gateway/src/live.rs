@@ -109,7 +109,8 @@ impl Live {
             .iter()
             .filter_map(|origin| HeaderValue::from_str(&origin.authority).ok())
             .collect();
-        let own_name = match config.listen.origins.first() {
+        let theirs = config.forward_auth.iter().flat_map(|proxy| &proxy.origins);
+        let own_name = match config.listen.origins.iter().chain(theirs).next() {
             Some(origin) => origin.url.origin().ascii_serialization(),
             None => "countersign-gateway".to_owned(),
         };

@@ -427,6 +427,9 @@ fn a_proxy_that_cannot_ask_so_is_refused() {
         let complaint = parse(&asked(&table)).unwrap_err();
         assert!(complaint.contains(said), "{said:?} is not in\n{complaint}");
     }
+    let text = asked("preset = \"nginx\"\naddress = \"unix:x\"") + "max_body = \"1MiB\"\n";
+    let limited = parse(&text).unwrap_err();
+    assert!(limited.contains("has its bodies and its time"), "{limited}");
     // Without one, a route has to lead somewhere, and the gateway has to listen.
     let complaint = complaint("upstream = \"pages\"\n", "");
     assert!(

@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
+use countersign_jose::{Algorithm, KeySet, Unverified, crypto};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -120,7 +121,18 @@ fn what_passes_says_who_calls_and_nothing_is_left_to_the_caller() {
     assert_eq!(answer.header("x-auth-issuer"), Some(&*Issuer::get().url()));
     assert_eq!(answer.header("authorization"), Some(""));
     let assertion = answer.header("x-countersign-identity").unwrap();
-    assert_eq!(assertion.split('.').count(), 3);
+    let keys = running.admin("/.well-known/jwks.json").body;
+    let keys = KeySet::from_json(keys.as_bytes(), crypto::aws_lc::provider()).unwrap();
+    let assertion: Unverified = Unverified::parse(assertion).unwrap();
+    let claims = assertion.verify(&keys, &[Algorithm::Es256]).unwrap();
+    // There is no upstream that it could be for, and no other name.
+    for (claim, value) in [
+        ("iss", "https://api.test"),
+        ("aud", "https://api.test"),
+        ("sub", "ada"),
+    ] {
+        assert_eq!(claims.str(claim).unwrap(), Some(value));
+    }
     // Also where there is nothing to say.
     let answer = question("GET", "/open/x").by_ada().ask(&running);
     assert_eq!(answer.status, 200);
@@ -296,6 +308,33 @@ fn nobody_is_believed_unless_the_file_says_so() {
         assert_eq!(answer.status, 403, "{table}");
         assert_eq!(answer.header("x-auth-subject"), None);
     }
+}
+
+#[test]
+fn a_reload_changes_who_is_believed_and_not_where_it_listens() {
+    let running = start(&file("preset = \"traefik\""));
+    assert_eq!(question("GET", "/open/x").ask(&running).status, 403);
+    let reload = |text: &str| {
+        let config = config(text, running.directory.path()).unwrap();
+        running.gateway.reload(config)
+    };
+    reload(&local("traefik")).unwrap();
+    assert_eq!(question("GET", "/open/x").ask(&running).status, 200);
+    for other in [
+        local("caddy"),
+        local("traefik")
+            .replace("127.0.0.1:0\"\norigin", "unix:x.sock\"\norigin")
+            .replace("trust =", "#"),
+        local("traefik")
+            + "\n[[forward_auth]]\npreset = \"nginx\"\naddress = \"unix:y.sock\"\norigin = \"https://b.test\"\n",
+    ] {
+        let problem = reload(&other).unwrap_err();
+        assert!(
+            problem.to_string().contains("restart the gateway"),
+            "{problem}"
+        );
+    }
+    assert_eq!(question("GET", "/open/x").ask(&running).status, 200);
 }
 
 #[test]

@@ -32,8 +32,11 @@ pub(crate) fn fill(text: &str, places: &[(&str, &str)]) -> String {
 pub(crate) fn gateway(guide: &str, places: &[(&str, &str)], more: &str) -> String {
     let toml = blocks(guide, "toml").remove(0);
     let toml = toml.replace("https://id.example.com", &Issuer::get().url());
-    let listen = "[listen]\nadmin = \"127.0.0.1:0\"\nworkers = 1\ndrain = \"2s\"\n";
-    format!("{listen}{}{more}", fill(&toml, places))
+    let admin = (
+        "\"127.0.0.1:9443\"",
+        "\"127.0.0.1:0\"\nworkers = 1\ndrain = \"2s\"",
+    );
+    fill(&fill(&toml, &[admin]), places) + more
 }
 
 /// A port that was free a moment ago.

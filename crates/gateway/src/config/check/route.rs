@@ -35,6 +35,16 @@ impl Check<'_> {
                     .at(&span, "the route has no upstream, and no other proxy asks")
                     .hint("add upstream = \"…\" to it, or [[forward_auth]] to the file"));
             }
+            let is_limited =
+                route.websocket || route.max_body.is_some() || route.total_time.is_some();
+            if route.upstream.is_none() && is_limited {
+                return Err(self
+                    .at(
+                        &span,
+                        "the route has no upstream, so the proxy that asks has its bodies and its time",
+                    )
+                    .hint("take out websocket, max_body and total_time"));
+            }
             table
                 .add(checked.len(), &route.pattern, &route.methods)
                 .map_err(|other| {
