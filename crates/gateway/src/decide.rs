@@ -122,7 +122,8 @@ pub(crate) async fn decide<'l, 'r>(
     }
 }
 
-fn find<'l, 'r>(
+/// The rule for a path and a method, and the path's one form.
+pub(crate) fn find<'l, 'r>(
     live: &'l Live,
     path: &'r str,
     method: &Method,

@@ -31,6 +31,7 @@ pub mod route;
 
 mod admin;
 mod audit;
+mod browser;
 mod decide;
 mod explain;
 mod forward;

@@ -16,6 +16,7 @@ use http::HeaderValue;
 use url::Url;
 
 use crate::audit::Audit;
+use crate::browser::SignIn;
 use crate::config::{Access, Config, Dpop, Introspection, Issuer, Route};
 use crate::identity::{Signer, check_private};
 use crate::metrics::{Metrics, RouteCounts};
@@ -34,6 +35,7 @@ pub(crate) struct Live {
     rules: Vec<Rule>,
     upstreams: Vec<Arc<Upstream>>,
     signer: Arc<Signer>,
+    sign_in: Option<SignIn>,
     audit: Option<Arc<Audit>>,
     /// `Host` values that are ours, as bytes to compare with.
     hosts: Vec<HeaderValue>,
@@ -76,6 +78,7 @@ impl Live {
             }
             _ => Arc::new(Signer::load(config.identity.key_file.as_deref())?),
         };
+        let sign_in = SignIn::new(&config)?;
         let mut upstreams = Vec::new();
         for upstream in &config.upstreams {
             let kept = previous
@@ -122,6 +125,7 @@ impl Live {
             rules,
             upstreams,
             signer,
+            sign_in,
             audit,
             hosts,
             own_name,
@@ -159,6 +163,10 @@ impl Live {
 
     pub(crate) fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    pub(crate) fn sign_in(&self) -> Option<&SignIn> {
+        self.sign_in.as_ref()
     }
 
     pub(crate) fn audit(&self) -> Option<&Arc<Audit>> {

@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use hyper::body::Incoming;
 
 use crate::audit::Entry;
+use crate::browser::Visit;
 use crate::decide::{Decision, Refusal, Verdict, decide};
 use crate::forward;
 use crate::forwarded::{self, Seen};
@@ -204,6 +205,12 @@ pub(crate) const fn unsound(code: &'static str) -> Unsound {
     }
 }
 
+/// A page of somebody else's makes a browser send what its person has not asked for.
+const CROSS_SITE: Unsound = Unsound {
+    code: "cross_site",
+    status: StatusCode::FORBIDDEN,
+};
+
 /// A request that is being answered, and with what.
 pub(crate) struct Exchange<'x> {
     pub(crate) live: &'x Live,
@@ -228,6 +235,10 @@ impl Exchange<'_> {
         if let Some(metadata) = self.metadata(&parts) {
             return metadata;
         }
+        let visit = match self.receive(&mut parts, &host, seen.client).await {
+            Ok(visit) => visit,
+            Err(answer) => return *answer,
+        };
         // From here on the path is borrowed and the headers change.
         let uri = parts.uri.clone();
         let presented = Presented::head(&parts)
@@ -243,7 +254,11 @@ impl Exchange<'_> {
         };
         let (rule, caller) = match (&decision.verdict, decision.rule) {
             (Verdict::Pass(caller), Some(rule)) => (rule, caller.clone()),
-            (Verdict::Refuse(refusal), _) => return self.refuse(&scene, &decision, refusal),
+            (Verdict::Refuse(refusal), _) => {
+                let answer = self.refuse(&scene, &decision, refusal);
+                let instead = self.instead(&scene, &decision, visit.as_ref()).await;
+                return instead.unwrap_or(answer);
+            }
             (Verdict::Pass(_), None) => {
                 return self.refuse(&scene, &decision, &Refusal::NoRule);
             }
@@ -255,6 +270,9 @@ impl Exchange<'_> {
             };
             return self.refuse_ruled(&scene, &decision, rule, elsewhere);
         };
+        if visit.as_ref().is_some_and(Visit::is_forged) {
+            return self.refuse_ruled(&scene, &decision, rule, CROSS_SITE);
+        }
         let wish = proxy::wish(&parts);
         if let Some(unsound) = self.unfit(&parts, rule, wish) {
             return self.refuse_ruled(&scene, &decision, rule, unsound);
@@ -282,27 +300,17 @@ impl Exchange<'_> {
             upgrade: (wish == Wish::WebSocket).then_some(upgrade),
         };
         match proxy::forward(passing, self.live, rule, self.connection, in_flight).await {
-            Ok(answer) => {
+            Ok(mut answer) => {
                 rule.counts.count_passed();
+                if let Some(visit) = visit {
+                    visit.complete(answer.headers_mut(), now());
+                }
                 answer
             }
             Err(unserved) => {
                 let mut parts = Request::new(()).into_parts().0;
                 (parts.method, parts.version, parts.uri) = (method, version, uri.clone());
-                let reason = unserved.to_string();
-                let told = Unsound {
-                    code: unserved.code(),
-                    status: unserved.status(),
-                };
-                let mut response = self.fail(&parts, &host, &seen, &decision, told, Some(&reason));
-                if matches!(unserved, Unserved::Body(_)) && version < Version::HTTP_2 {
-                    // The rest of the body would be read as the next request.
-                    let close = HeaderValue::from_static("close");
-                    response
-                        .headers_mut()
-                        .insert(http::header::CONNECTION, close);
-                }
-                response
+                self.unserved(&parts, &host, &seen, &decision, &unserved)
             }
         }
     }
@@ -516,6 +524,31 @@ impl Exchange<'_> {
         };
         let _ = self.record(&scene, &decision, "refuse", unsound.code, None, None);
         bare(unsound.status)
+    }
+
+    /// A request that may pass and was not answered by its upstream.
+    fn unserved(
+        &self,
+        parts: &Parts,
+        host: &HeaderValue,
+        seen: &Seen,
+        decision: &Decision<'_, '_>,
+        unserved: &Unserved,
+    ) -> Response<Download> {
+        let reason = unserved.to_string();
+        let told = Unsound {
+            code: unserved.code(),
+            status: unserved.status(),
+        };
+        let mut response = self.fail(parts, host, seen, decision, told, Some(&reason));
+        if matches!(unserved, Unserved::Body(_)) && parts.version < Version::HTTP_2 {
+            // The rest of the body would be read as the next request.
+            let close = HeaderValue::from_static("close");
+            response
+                .headers_mut()
+                .insert(http::header::CONNECTION, close);
+        }
+        response
     }
 
     /// A request that may pass and cannot be answered.

@@ -19,6 +19,7 @@ mod listen;
 mod resource;
 mod rest;
 mod route;
+mod sign_in;
 mod state;
 mod upstream;
 
@@ -57,6 +58,7 @@ impl<'f> Check<'f> {
             !forward_auth.is_empty(),
         )?;
         let identity = self.identity(file.identity)?;
+        let sign_in = self.sign_in(file.sign_in, &listen, &issuers, &routes)?;
         let mut trust = Vec::new();
         for block in file.forwarded.trust {
             trust.push(self.network(&block.span(), block.get_ref())?);
@@ -71,6 +73,7 @@ impl<'f> Check<'f> {
             table,
             identity,
             dpop: self.dpop(file.dpop),
+            sign_in,
             state: self.state(file.state)?,
             resource,
             client_certificate: self.client_certificate(file.client_certificate)?,

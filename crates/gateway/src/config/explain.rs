@@ -8,6 +8,7 @@ use countersign_resource::Network;
 use http::Method;
 
 mod forward;
+mod sign_in;
 
 use super::{Access, Config, Route, Wanted, text};
 
@@ -66,6 +67,9 @@ pub fn explain(config: &Config) -> String {
             list(&balancer.trust)
         );
     }
+    if let Some(sign_in) = &config.sign_in {
+        out.push_str(&sign_in::sentence(config, sign_in));
+    }
     match &config.state.shared {
         None => out.push_str("knows used proofs and revocations of itself alone ([state])\n"),
         Some(shared) => {
@@ -123,6 +127,9 @@ pub(crate) fn sentence(config: &Config, route: &Route) -> String {
         Access::Token(wanted) => {
             let _ = writeln!(out, "  {}", who(config, wanted));
         }
+    }
+    if route.sign_in {
+        out.push_str("  people at a browser are sent to sign in, programs are not\n");
     }
     let mut passed = Vec::new();
     if route.pass.assertion {
@@ -230,6 +237,9 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     let needs_issuer = |route: &Route| route.access != Access::Public;
     if !config.issuers.is_empty() && !config.routes.iter().any(needs_issuer) {
         warnings.push("no route needs a token, so no issuer is ever asked".to_owned());
+    }
+    if let Some(sign_in) = &config.sign_in {
+        warnings.extend(sign_in::warnings(config, sign_in));
     }
     if config.state.danger_allow_without {
         warnings.push(

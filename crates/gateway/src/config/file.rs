@@ -30,6 +30,7 @@ pub(super) struct File {
     pub(super) policy: BTreeMap<String, Spanned<PolicyBuilder>>,
     #[serde(default)]
     pub(super) dpop: Dpop,
+    pub(super) sign_in: Option<Spanned<SignIn>>,
     pub(super) state: Option<Spanned<State>>,
     pub(super) resource: Option<Spanned<Resource>>,
     pub(super) client_certificate: Option<Spanned<ClientCertificate>>,
@@ -185,6 +186,29 @@ pub(super) struct AwsLoadBalancer {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct SignIn {
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    pub(super) secret_file: Option<PathBuf>,
+    /// The key of `private_key_jwt`, and what the issuer calls it.
+    pub(super) client_key_file: Option<PathBuf>,
+    pub(super) client_key_id: Option<String>,
+    #[serde(default)]
+    pub(super) scopes: Vec<String>,
+    pub(super) audience: Option<String>,
+    pub(super) resource: Option<String>,
+    /// Where our own endpoints are.
+    pub(super) prefix: Option<String>,
+    /// The first seals, all of them open.
+    pub(super) cookie_key_file: OneOrMany,
+    pub(super) cookie_name: Option<String>,
+    pub(super) idle: Option<Span>,
+    pub(super) longest: Option<Span>,
+    pub(super) after_sign_out: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct State {
     pub(super) url: Option<String>,
     pub(super) user: Option<String>,
@@ -268,6 +292,9 @@ pub(super) struct Route {
     pub(super) upstream: Option<String>,
     #[serde(default)]
     pub(super) public: bool,
+    /// Whether people at a browser are sent to sign in.
+    #[serde(default)]
+    pub(super) sign_in: bool,
     pub(super) scopes: Option<Vec<String>>,
     pub(super) issuers: Option<Vec<String>>,
     pub(super) acr: Option<Vec<String>>,

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_oauth::ScopeSet;
 use countersign_resource::policy::Policy;
 use countersign_resource::{CertificateForm, Network, TokenProfile};
 use http::uri::Authority;
@@ -47,6 +48,7 @@ pub struct Config {
     pub(crate) table: Table,
     pub(crate) identity: Identity,
     pub(crate) dpop: Dpop,
+    pub(crate) sign_in: Option<SignIn>,
     pub(crate) state: State,
     pub(crate) resource: Option<Resource>,
     pub(crate) client_certificate: Option<ClientCertificate>,
@@ -206,6 +208,36 @@ pub(crate) struct AwsLoadBalancer {
     pub(crate) trust: Vec<Network>,
 }
 
+/// How people at a browser sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignIn {
+    /// Number among the issuers.
+    pub(crate) issuer: usize,
+    pub(crate) client_id: String,
+    pub(crate) proof: ClientProof,
+    pub(crate) scopes: ScopeSet,
+    pub(crate) audience: Option<String>,
+    pub(crate) resource: Option<String>,
+    /// What the paths of our own endpoints begin with; it begins and ends with a slash.
+    pub(crate) prefix: String,
+    /// The first seals, all of them open.
+    pub(crate) cookie_key_files: Vec<PathBuf>,
+    pub(crate) cookie_name: String,
+    /// How long a session lasts that nobody uses, and any.
+    pub(crate) idle: Duration,
+    pub(crate) longest: Duration,
+    /// A path; none is a page of ours.
+    pub(crate) after_sign_out: Option<String>,
+}
+
+/// How we prove to an issuer who we are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ClientProof {
+    None,
+    Secret(PathBuf),
+    Key { file: PathBuf, id: Option<String> },
+}
+
 /// Where it is kept which proofs were used and what was revoked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
@@ -306,6 +338,8 @@ pub(crate) struct Route {
     pub(crate) upstream: Option<usize>,
     pub(crate) pass: Pass,
     pub(crate) websocket: bool,
+    /// Whether people at a browser are sent to sign in.
+    pub(crate) sign_in: bool,
     pub(crate) max_body: Option<u64>,
     pub(crate) total_time: Option<Duration>,
     /// Where the rule stands in the file.
@@ -426,7 +460,8 @@ impl Config {
                 tls.client_ca.as_ref(),
             ]
         });
-        tls.flatten().map(PathBuf::as_path)
+        let cookies = self.sign_in.iter().flat_map(|it| &it.cookie_key_files);
+        tls.flatten().chain(cookies).map(PathBuf::as_path)
     }
 
     /// What is allowed and may still not be meant: public routes, overlaps, what is not used.

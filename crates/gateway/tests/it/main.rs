@@ -22,6 +22,7 @@ mod program;
 mod proxy;
 mod reload;
 mod resource;
+mod sign_in;
 mod smuggling;
 mod state;
 mod streams;

@@ -100,7 +100,8 @@ impl Check<'_> {
             || route.acr.is_some()
             || route.max_age.is_some()
             || route.sender_constrained
-            || route.policy.is_some();
+            || route.policy.is_some()
+            || route.sign_in;
         let access = if route.public {
             if asks {
                 return Err(self
@@ -150,6 +151,7 @@ impl Check<'_> {
                 token: route.forward_token,
             },
             websocket: route.websocket,
+            sign_in: route.sign_in,
             max_body: route.max_body.map(|bytes| bytes.0),
             total_time: route.total_time.map(|time| time.0),
             line: line_of(self.text, span.start),
