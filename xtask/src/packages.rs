@@ -22,6 +22,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("/usr/sbin/nginx", "nginx"),
     ("node", "nodejs"),
     ("npm", "npm"),
+    ("oathtool", "oathtool"),
     ("oidc-agent", "oidc-agent-cli"),
     ("/usr/lib/postgresql", "postgresql"),
     ("redis-server", "redis-server"),
@@ -34,6 +35,8 @@ const NEEDED: &[(&str, &str)] = &[
     ),
     ("secret-tool", "libsecret-tools"),
     ("strace", "strace"),
+    ("/usr/share/doc/libykclient3", "libykclient3"),
+    ("yubiserver", "yubiserver"),
 ];
 
 /// Installs what is missing, as root or with a sudo that asks nothing.

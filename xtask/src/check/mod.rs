@@ -70,10 +70,15 @@ pub(crate) fn run() -> ExitCode {
     steps.finish()
 }
 
-const ALONE: [(&str, &str); 10] = [
+const ALONE: [(&str, &str); 12] = [
     ("countersign-jose", "--no-default-features --features ring"),
     (
         "countersign-jose",
+        "--no-default-features --features aws-lc-rs",
+    ),
+    ("countersign-otp", "--no-default-features --features ring"),
+    (
+        "countersign-otp",
         "--no-default-features --features aws-lc-rs",
     ),
     ("countersign-policy", ""),

@@ -50,6 +50,10 @@ const TREES: &[(&str, &[&Ban])] = &[
         &[&ASYNC, &BUS, &NETWORK, &CLOCK, &OPENSSL],
     ),
     (
+        "countersign-otp",
+        &[&ASYNC, &BUS, &NETWORK, &CLOCK, &OPENSSL],
+    ),
+    (
         "countersign-store",
         &[&ASYNC, &BUS, &NETWORK, &CLOCK, &OPENSSL],
     ),

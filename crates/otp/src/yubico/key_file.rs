@@ -1,0 +1,346 @@
+//! Files that programmed keys come with.
+//!
+//! Two forms are read, line by line and mixed as they come:
+//! - Yubico's provisioning format (`Key_Provisioning_Format` of yubikey-ksm, what the
+//!   personalization tool calls "Yubico format" and `ykman otp yubiotp --config-output` writes):
+//!   `serial,publicName,internalName,aesKey,lockCode,created,accessed[,progflags]`, `#` begins a
+//!   comment;
+//! - the personalization tool's "Traditional format":
+//!   `Yubico OTP,time,slot,publicName,internalName,aesKey,currentAccessCode,newAccessCode,…`.
+//!
+//! Not responsible for: `OpenPGP` around the file (decrypt it before), and for keeping the access
+//! codes, which nobody needs who checks passwords. Dates are not judged.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::{PublicId, Secrets};
+use crate::text::is_visible;
+
+/// The most bytes of a file: some hundred thousand keys.
+pub const MAX_KEY_FILE: usize = 32 * 1024 * 1024;
+
+/// The most lines that an error names.
+const MAX_NAMED: usize = 20;
+
+/// The first line of the provisioning format, as it must be if there is one.
+const HEADER: &str = "ykksm";
+
+/// What the traditional format calls a key that this is about.
+const OTP_EVENT: &str = "Yubico OTP";
+
+/// Everything else that it logs.
+const OTHER_EVENTS: [&str; 5] = [
+    "LOGGING START",
+    "OATH-HOTP",
+    "Static Password",
+    "Challenge-Response: HMAC-SHA1",
+    "Challenge-Response: Yubico OTP",
+];
+
+/// The keys in a file, and the lines that were about something else.
+#[derive(Debug)]
+pub struct KeyFile {
+    records: Vec<KeyRecord>,
+    skipped: Vec<Skipped>,
+}
+
+/// One programmed key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The line that it stands in, from 1.
+    pub line: usize,
+    /// The number printed on the key, where the file has one.
+    pub serial: Option<u64>,
+    /// The letters in front of its passwords. Never empty, and no two keys of a file have the same.
+    pub public_id: PublicId,
+    /// What its passwords are checked with.
+    pub secrets: Secrets,
+    /// When it was programmed, as the file says it.
+    pub created: Option<String>,
+}
+
+/// A line about a slot that does not make Yubico OTPs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// The line, from 1.
+    pub line: usize,
+    /// What it is about.
+    pub what: &'static str,
+}
+
+impl KeyFile {
+    /// Reads a file as a whole: either every line is understood, or nothing is imported.
+    ///
+    /// # Errors
+    /// [`ImportError`] with the lines that were not understood. It repeats nothing of what stands
+    /// there.
+    pub fn parse(text: &str) -> Result<Self, ImportError> {
+        let mut file = Self {
+            records: Vec::new(),
+            skipped: Vec::new(),
+        };
+        let mut problems = Vec::new();
+        if text.len() > MAX_KEY_FILE {
+            problems.push(LineProblem {
+                line: 1,
+                problem: Problem::TooLarge,
+            });
+            return Err(ImportError { problems });
+        }
+        let mut seen = BTreeSet::new();
+        // A byte order mark is what Windows editors leave behind.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (at, line) in text.lines().enumerate() {
+            let number = at + 1;
+            match read_line(line, number) {
+                Ok(Line::Nothing) => {}
+                Ok(Line::Other(what)) => file.skipped.push(Skipped { line: number, what }),
+                Ok(Line::Key(record)) => {
+                    if seen.insert(record.public_id.clone()) {
+                        file.records.push(record);
+                    } else {
+                        problems.push(LineProblem {
+                            line: number,
+                            problem: Problem::Twice,
+                        });
+                    }
+                }
+                Err(problem) => problems.push(LineProblem {
+                    line: number,
+                    problem,
+                }),
+            }
+        }
+        if problems.is_empty() && file.records.is_empty() {
+            problems.push(LineProblem {
+                line: 1,
+                problem: Problem::NoKeys,
+            });
+        }
+        if problems.is_empty() {
+            Ok(file)
+        } else {
+            Err(ImportError { problems })
+        }
+    }
+
+    /// The keys, in the order of the file; at least one.
+    pub fn records(&self) -> &[KeyRecord] {
+        &self.records
+    }
+
+    /// The keys themselves.
+    pub fn into_records(self) -> Vec<KeyRecord> {
+        self.records
+    }
+
+    /// The lines that were about something else, worth a remark.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+}
+
+enum Line {
+    Nothing,
+    Other(&'static str),
+    Key(KeyRecord),
+}
+
+fn read_line(line: &str, number: usize) -> Result<Line, Problem> {
+    let (data, comment) = line.split_once('#').unwrap_or((line, ""));
+    if data.trim().is_empty() {
+        let mut words = comment.split_ascii_whitespace();
+        let is_foreign = words.next() == Some(HEADER) && words.next() != Some("1");
+        return if is_foreign {
+            Err(Problem::Version)
+        } else {
+            Ok(Line::Nothing)
+        };
+    }
+    let fields: Vec<&str> = data.split(',').map(str::trim).collect();
+    match fields.as_slice() {
+        [
+            OTP_EVENT,
+            created,
+            _slot,
+            public_id,
+            private_id,
+            aes_key,
+            rest @ ..,
+        ] if rest.len() >= 2 => key(number, None, public_id, private_id, aes_key, created),
+        [OTP_EVENT, ..] => Err(Problem::Fields),
+        [event, ..] if OTHER_EVENTS.contains(event) => Ok(Line::Other(
+            OTHER_EVENTS
+                .iter()
+                .find(|it| *it == event)
+                .map_or("another slot", |it| *it),
+        )),
+        // 20 bytes and no private id: what the tool writes for a slot of OATH or HMAC.
+        [_, _, private_id, secret, _, _, _] | [_, _, private_id, secret, _, _, _, _]
+            if secret.len() == 40 && (private_id.is_empty() || *private_id == "0") =>
+        {
+            Ok(Line::Other("OATH-HOTP or challenge-response"))
+        }
+        [
+            serial,
+            public_id,
+            private_id,
+            aes_key,
+            lock,
+            created,
+            _accessed,
+        ]
+        | [
+            serial,
+            public_id,
+            private_id,
+            aes_key,
+            lock,
+            created,
+            _accessed,
+            _,
+        ] => {
+            if !(lock.is_empty() || is_hex(lock, 12)) {
+                return Err(Problem::LockCode);
+            }
+            let serial = match *serial {
+                "" => None,
+                digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    Some(digits.parse().map_err(|_| Problem::Serial)?)
+                }
+                _ => return Err(Problem::Serial),
+            };
+            key(number, serial, public_id, private_id, aes_key, created)
+        }
+        _ => Err(Problem::Fields),
+    }
+}
+
+fn key(
+    line: usize,
+    serial: Option<u64>,
+    public_id: &str,
+    private_id: &str,
+    aes_key: &str,
+    created: &str,
+) -> Result<Line, Problem> {
+    let public_id: PublicId = public_id.parse().map_err(|_| Problem::PublicId)?;
+    if public_id.is_empty() {
+        return Err(Problem::NoPublicId);
+    }
+    if !is_hex(private_id, 12) {
+        return Err(Problem::PrivateId);
+    }
+    if is_hex(aes_key, 48) || is_hex(aes_key, 64) {
+        return Err(Problem::KeyLength);
+    }
+    let secrets = Secrets::from_hex(private_id, aes_key).ok_or(Problem::AesKey)?;
+    let created: String = created
+        .chars()
+        .filter(|c| is_visible(*c))
+        .take(32)
+        .collect();
+    Ok(Line::Key(KeyRecord {
+        line,
+        serial,
+        public_id,
+        secrets,
+        created: (!created.is_empty()).then_some(created),
+    }))
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Lines that were not understood; nothing was imported.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportError {
+    problems: Vec<LineProblem>,
+}
+
+impl ImportError {
+    /// All of them, in the order of the file.
+    pub fn problems(&self) -> &[LineProblem] {
+        &self.problems
+    }
+
+    /// A stable name for logs.
+    pub fn code(&self) -> &'static str {
+        "key_file_malformed"
+    }
+}
+
+impl std::error::Error for ImportError {}
+
+/// One line for each, as far as there is room.
+impl fmt::Display for ImportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, LineProblem { line, problem }) in self.problems.iter().take(MAX_NAMED).enumerate()
+        {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "line {line}: {problem}")?;
+        }
+        match self.problems.len().checked_sub(MAX_NAMED) {
+            Some(more) if more > 0 => write!(f, "\nand {more} more"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineProblem {
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// Why a line is not understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file is longer than [`MAX_KEY_FILE`].
+    #[error("the file is larger than 32 MiB")]
+    TooLarge,
+    /// There is no key in it at all.
+    #[error("there is no Yubico OTP key in this file")]
+    NoKeys,
+    /// The first line names another version of the format.
+    #[error("this version of the format is not known; `# ykksm 1` is")]
+    Version,
+    /// Neither form has so many fields.
+    #[error(
+        "expected serial,publicName,internalName,aesKey,lockCode,created,accessed[,progflags], \
+         or a line of the traditional format"
+    )]
+    Fields,
+    /// The serial number is no number.
+    #[error("the serial number is not a decimal number")]
+    Serial,
+    /// The public id is not modhex.
+    #[error("the public id (publicName) is not an even number of up to 16 modhex letters")]
+    PublicId,
+    /// There is no public id.
+    #[error("the key has no public id, so nobody could tell whose passwords it makes")]
+    NoPublicId,
+    /// Two lines are about one key.
+    #[error("an earlier line has the same public id")]
+    Twice,
+    /// The private id is wrong.
+    #[error("the private id (internalName) is not 12 hexadecimal digits")]
+    PrivateId,
+    /// The key is wrong.
+    #[error("the AES key is not 32 hexadecimal digits")]
+    AesKey,
+    /// A key of 192 or 256 bits, which no Yubikey has.
+    #[error("the AES key has more than 128 bits, which no Yubikey uses")]
+    KeyLength,
+    /// The access code is wrong.
+    #[error("the access code (lockCode) is neither empty nor 12 hexadecimal digits")]
+    LockCode,
+}
