@@ -11,6 +11,7 @@ use countersign_testkit::{Browser, Program, Running};
 use serde_json::Value;
 
 use crate::load::{self, Answer, Connection};
+use crate::process::memory_kib;
 use crate::report::{self, Row, Target};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -49,7 +50,7 @@ pub(crate) fn measure(binaries: &Path, time: Duration) -> io::Result<()> {
     let server = start(&issuer, &directory)?;
     // Long enough for what a start leaves behind to settle.
     std::thread::sleep(Duration::from_secs(2));
-    let idle = resident_kib(server.process.id())?;
+    let idle = memory_kib(server.process.id(), "VmRSS")?;
     report::title("the issuer, on its database, over HTTP on loopback");
 
     let pending = device_authorization(&mut Connection::open(server.address)?)?;
@@ -68,7 +69,7 @@ pub(crate) fn measure(binaries: &Path, time: Duration) -> io::Result<()> {
     let sessions = sign_in(&server, REFRESHERS)?;
     let refreshes = load::run(sessions, time, Session::refresh)?;
     report::throughput("refreshes (rotating, durable)", refreshes);
-    let loaded = resident_kib(server.process.id())?;
+    let loaded = memory_kib(server.process.id(), "VmRSS")?;
     report::targets(&[
         Row::millis("start to first answer", median_start, Target::AtMost(50.0)),
         Row::mebibytes("idle memory", idle, Target::AtMost(15.0)),
@@ -213,20 +214,4 @@ fn member(json: &Value, name: &str) -> io::Result<String> {
         Some(text) => Ok(text.to_owned()),
         None => Err(io::Error::other(format!("no {name} in the answer"))),
     }
-}
-
-/// Resident memory of a running process (`VmRSS` in proc(5)).
-fn resident_kib(process: u32) -> io::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    status
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmRSS:")?
-                .trim()
-                .strip_suffix("kB")?
-                .trim()
-                .parse()
-                .ok()
-        })
-        .ok_or_else(|| io::Error::other("no VmRSS"))
 }

@@ -31,7 +31,14 @@ impl Connection {
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        let host = format!("Host: {}", self.address);
+        self.get_with(path, &[host])
+    }
+
+    /// A GET with these header lines, `Host` among them.
+    pub(crate) fn get_with(&mut self, path: &str, headers: &[String]) -> io::Result<Answer> {
+        let headers = headers.join("\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\n{headers}\r\n\r\n");
         self.exchange(request.as_bytes())
     }
 

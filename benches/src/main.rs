@@ -5,6 +5,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
+mod backend;
+mod gateway;
 mod issuer;
 mod junk;
 mod keyring;
@@ -17,10 +19,11 @@ mod signed_in;
 mod tls_server;
 mod token;
 mod validate;
+mod wrk;
 
 use std::error::Error;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -31,21 +34,21 @@ const INSTALLED: &[&str] = &["countersign", "countersign-keyring", "nothing"];
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
+        Some("backend") => backend::run()?,
         Some("peak") => println!("{}", process::print_peak(words)?),
         None => run(500, Duration::from_secs(5))?,
         Some("quick") => run(20, Duration::from_millis(300))?,
         // These need no other program.
         Some("validate") => validate::measure(Duration::from_millis(60))?,
         Some("junk") => junk::measure(500)?,
-        Some(_) => return Err("usage: countersign-benches [quick|validate|junk]".into()),
+        Some("gateway") => gateway::measure(&binaries()?, 5, 2)?,
+        Some(_) => return Err("usage: countersign-benches [quick|validate|junk|gateway]".into()),
     }
     Ok(())
 }
 
 fn run(rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
-    // Everything is built into one directory by whoever starts this.
-    let binaries = std::env::current_exe()?;
-    let binaries = binaries.parent().ok_or("this program is nowhere")?;
+    let binaries = &binaries()?;
     let installed = install(binaries)?;
     token::measure(installed.path(), rounds)?;
     peers::measure(installed.path(), rounds.div_ceil(5))?;
@@ -54,7 +57,16 @@ fn run(rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
     validate::measure(time / 80)?;
     issuer::measure(binaries, time)?;
     junk::measure(rounds)?;
+    let (rounds, seconds) = if rounds < 100 { (1, 1) } else { (5, 2) };
+    gateway::measure(binaries, rounds, seconds)?;
     Ok(())
+}
+
+/// Everything is built into one directory by whoever starts this.
+fn binaries() -> io::Result<PathBuf> {
+    let mut place = std::env::current_exe()?;
+    place.pop();
+    Ok(place)
 }
 
 /// Copies the programs, which is what installing them does. A file that the linker has just written

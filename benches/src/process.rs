@@ -109,6 +109,16 @@ pub(crate) fn print_peak(mut words: impl Iterator<Item = String>) -> io::Result<
     u64::try_from(usage.max_rss()).map_err(io::Error::other)
 }
 
+/// Memory of a running process, by its name in proc(5): `VmRSS` now, `VmHWM` at most.
+pub(crate) fn memory_kib(process: u32, name: &str) -> io::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let value = status.lines().find_map(|line| {
+        let value = line.strip_prefix(name)?.strip_prefix(':')?;
+        value.trim().strip_suffix("kB")?.trim().parse().ok()
+    });
+    value.ok_or_else(|| io::Error::other(format!("no {name}")))
+}
+
 /// Runs all programs in turn, `rounds` times over, so that a busy moment of the machine falls on
 /// all of them alike.
 pub(crate) fn compare(programs: &[Program], rounds: usize) -> io::Result<Vec<Cost>> {

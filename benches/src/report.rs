@@ -70,6 +70,15 @@ impl Row {
         }
     }
 
+    pub(crate) fn connections(name: &str, value: f64, target: Target) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            unit: "connections",
+            target,
+        }
+    }
+
     pub(crate) fn per_second(name: &str, value: f64, target: Target) -> Self {
         Self {
             name: name.to_owned(),
@@ -124,4 +133,9 @@ pub(crate) fn targets(rows: &[Row]) {
             row.name, row.value, row.unit, row.unit
         );
     }
+}
+
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -20,9 +20,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::report::{self, Row, Target};
+use crate::report::{self, Row, Target, median};
 
-type Failure = Box<dyn Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 const ISSUER: &str = "https://id.example.com";
 const AUDIENCE: &str = "https://api.example.com";
@@ -321,13 +321,8 @@ fn timed(round: Duration, mut call: impl FnMut() -> Result<(), Failure>) -> Resu
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
 /// The claims of a token of common size, a little different for each caller.
-fn claims(number: usize) -> Result<Value, Failure> {
+pub(crate) fn claims(number: usize) -> Result<Value, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     Ok(json!({
         "iss": ISSUER,

@@ -13,6 +13,7 @@ const PROGRAMS: &[&str] = &[
     "countersign",
     "countersign-keyring",
     "countersign-issuer",
+    "countersign-gateway",
     "countersign-benches",
 ];
 

@@ -35,7 +35,9 @@ const NEEDED: &[(&str, &str)] = &[
     ),
     ("secret-tool", "libsecret-tools"),
     ("strace", "strace"),
+    ("taskset", "util-linux"),
     ("/usr/share/doc/libykclient3", "libykclient3"),
+    ("wrk", "wrk"),
     ("yubiserver", "yubiserver"),
 ];
 
