@@ -8,11 +8,11 @@
 //! responsible for rotating files; SIGHUP opens the file anew.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -176,14 +176,31 @@ impl Output {
 fn open(path: Option<&PathBuf>) -> io::Result<Output> {
     Ok(match path {
         None => Output::Stdout(io::stdout()),
-        Some(path) => Output::File(
-            OpenOptions::new()
+        Some(path) => {
+            let mut file = OpenOptions::new()
                 .append(true)
                 .create(true)
                 .mode(0o640)
-                .open(path)?,
-        ),
+                .open(path)?;
+            if ends_within_a_line(path) {
+                file.write_all(b"\n")?;
+            }
+            Output::File(file)
+        }
     })
+}
+
+/// Whether whoever wrote last was killed, or the disk was full, in the middle of a line: the next one
+/// has to be a line of its own.
+fn ends_within_a_line(path: &Path) -> bool {
+    let last = || {
+        let length = fs::metadata(path).ok().filter(Metadata::is_file)?.len();
+        let mut last = [0];
+        let file = File::open(path).ok()?;
+        file.read_exact_at(&mut last, length.checked_sub(1)?).ok()?;
+        Some(last)
+    };
+    last().is_some_and(|last| last != *b"\n")
 }
 
 impl Shared {
@@ -357,6 +374,19 @@ mod tests {
             (-1, "1969-12-31T23:59:59.000Z"),
         ] {
             assert_eq!(time(seconds), text);
+        }
+    }
+
+    #[test]
+    fn a_line_that_was_not_ended_spoils_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.jsonl");
+        for (before, after) in [("", ""), ("{}\n", "{}\n"), ("{}\n{\"ti", "{}\n{\"ti\n")] {
+            fs::write(&path, before).unwrap();
+            let mut output = open(Some(&path)).unwrap();
+            output.write(b"{\"a\":1}\n").unwrap();
+            let written = fs::read_to_string(&path).unwrap();
+            assert_eq!(written, format!("{after}{{\"a\":1}}\n"));
         }
     }
 

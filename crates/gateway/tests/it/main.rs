@@ -18,6 +18,7 @@ mod forward;
 mod identity;
 mod limits;
 mod nginx;
+mod outages;
 mod program;
 mod proxy;
 mod reload;

@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 pub(crate) struct Upstream {
     address: SocketAddr,
     seen: Arc<Seen>,
-    _end: tokio::sync::oneshot::Sender<()>,
+    end: tokio::sync::oneshot::Sender<()>,
+    thread: thread::JoinHandle<()>,
 }
 
 #[derive(Default)]
@@ -32,13 +33,17 @@ struct Seen {
 
 impl Upstream {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1:0")
+    }
+
+    pub(crate) fn start_at(address: &str) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
         let theirs = Arc::clone(&seen);
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -55,8 +60,17 @@ impl Upstream {
         Self {
             address,
             seen,
-            _end: end,
+            end,
+            thread,
         }
+    }
+
+    /// Breaks every connection, and says what it has got.
+    pub(crate) fn stop(self) -> Vec<Value> {
+        drop(self.end);
+        self.thread.join().unwrap();
+        let requests = self.seen.requests.lock().unwrap();
+        requests.clone()
     }
 
     pub(crate) fn url(&self) -> String {
