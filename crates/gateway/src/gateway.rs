@@ -61,10 +61,19 @@ impl Shared {
 
     /// A name for a request that no other request has.
     pub(crate) fn request_id(&self, worker: usize) -> HeaderValue {
-        let id = self.ids.get(worker).and_then(|(prefix, count)| {
-            let id = format!("{prefix:016x}{:08x}", count.fetch_add(1, Relaxed));
-            HeaderValue::from_maybe_shared(Bytes::from(id)).ok()
-        });
+        let Some((prefix, count)) = self.ids.get(worker) else {
+            return HeaderValue::from_static("none");
+        };
+        let mut left = (u128::from(*prefix) << 32) + u128::from(count.fetch_add(1, Relaxed));
+        let mut id = [0; 24];
+        for digit in id.iter_mut().rev() {
+            *digit = match (left & 15) as u8 {
+                low @ 0..10 => b'0' + low,
+                high => b'a' + (high - 10),
+            };
+            left >>= 4;
+        }
+        let id = HeaderValue::from_maybe_shared(Bytes::from_owner(id));
         id.unwrap_or(HeaderValue::from_static("none"))
     }
 }

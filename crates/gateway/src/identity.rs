@@ -7,7 +7,6 @@
 //! Not responsible for hop-by-hop headers, nor for whether the caller may pass.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +22,7 @@ use serde_json::json;
 
 use crate::config::Identity;
 use crate::problem::Problem;
+use crate::proxy::remove_all;
 
 /// `typ` of the assertion, so that it passes for no other token (RFC 8725, section 3.11).
 const ASSERTION_TYPE: &str = "countersign-identity+jwt";
@@ -30,6 +30,9 @@ const ASSERTION_TYPE: &str = "countersign-identity+jwt";
 /// How many assertions are kept to be used again. Signing one costs more than all the rest of a
 /// request.
 const KEPT_ASSERTIONS: usize = 1024;
+
+/// Long enough for what most assertions say.
+const USUAL_KEY: usize = 512;
 
 const SHORTEST_LIFE: Duration = Duration::from_secs(5);
 
@@ -86,7 +89,7 @@ const FOREIGN_PREFIXES: &[&str] = &[
 /// Whether outsiders may not send this header to an upstream. `name` is in lower case, as every
 /// `HeaderName` is.
 pub(crate) fn is_foreign(name: &str, identity: &Identity) -> bool {
-    if name.contains('_') {
+    if name.bytes().any(|byte| byte == b'_') {
         return is_foreign_normalised(&name.replace('_', "-"), identity);
     }
     // Nearly every header is decided by its first letter.
@@ -102,23 +105,24 @@ pub(crate) fn is_foreign(name: &str, identity: &Identity) -> bool {
 
 fn is_foreign_normalised(name: &str, identity: &Identity) -> bool {
     name.starts_with(&identity.prefix)
-        || name == identity.header.as_str().replace('_', "-")
+        || is_same(name, identity.header.as_str())
         || FOREIGN_PREFIXES
             .iter()
             .any(|prefix| name.starts_with(prefix))
         || FOREIGN.contains(&name)
 }
 
+/// Whether a name with `-` for `_` is this one.
+fn is_same(normalised: &str, name: &str) -> bool {
+    let dashes = name
+        .bytes()
+        .map(|byte| if byte == b'_' { b'-' } else { byte });
+    normalised.bytes().eq(dashes)
+}
+
 /// Takes out of a request what only we may say.
 pub(crate) fn strip(headers: &mut HeaderMap, identity: &Identity) {
-    let found: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| is_foreign(name.as_str(), identity))
-        .cloned()
-        .collect();
-    for name in found {
-        headers.remove(name);
-    }
+    remove_all(headers, |name| is_foreign(name, identity));
 }
 
 /// Headers by which some program somewhere serves another path or another method than those that
@@ -217,7 +221,7 @@ fn header_value(text: &str) -> Option<HeaderValue> {
 pub(crate) struct Signer {
     key: SigningKey,
     /// By what they say: the same again needs no other signature.
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<HashMap<Vec<u8>, Kept>>,
 }
 
 #[derive(Debug, Clone)]
@@ -289,26 +293,15 @@ impl Signer {
         identity: &Identity,
         now: Timestamp,
     ) -> Option<HeaderValue> {
-        let scope = caller.scopes().collect::<Vec<_>>().join(" ");
         let auth_time = caller.auth_time().map(Timestamp::as_secs);
-        let key = joined([
-            audience,
-            caller.issuer(),
-            caller.subject(),
-            caller.client_id().unwrap_or_default(),
-            &scope,
-            caller.acr().unwrap_or_default(),
-            auth_time
-                .map(|time| time.to_string())
-                .as_deref()
-                .unwrap_or_default(),
-        ]);
+        let key = key(audience, caller, auth_time);
         {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(kept) = kept.get(&key).filter(|kept| now < kept.fresh_until) {
                 return Some(kept.value.clone());
             }
         }
+        let scope = caller.scopes().collect::<Vec<_>>().join(" ");
         // Never longer than the token that it is made of.
         // But one that is good only because clocks differ has to be worth something as well.
         let until = (now + identity.lifetime)
@@ -347,14 +340,27 @@ impl Signer {
     }
 }
 
-/// Texts in one, with their lengths, so that no two lists give the same.
-fn joined<const N: usize>(texts: [&str; N]) -> String {
-    let mut out = String::with_capacity(texts.iter().map(|text| text.len() + 4).sum());
-    for text in texts {
-        let _ = write!(out, "{}:", text.len());
-        out.push_str(text);
+/// All that an assertion says but the time, so that no two callers have the same. The length stands
+/// before each text.
+fn key(audience: &str, caller: &Caller, auth_time: Option<i64>) -> Vec<u8> {
+    let mut key = Vec::with_capacity(USUAL_KEY);
+    let mut add = |text: &str| {
+        key.extend_from_slice(&text.len().to_le_bytes());
+        key.extend_from_slice(text.as_bytes());
+    };
+    for text in [
+        audience,
+        caller.issuer(),
+        caller.subject(),
+        caller.client_id().unwrap_or_default(),
+        caller.acr().unwrap_or_default(),
+    ] {
+        add(text);
     }
-    out
+    caller.scopes().for_each(add);
+    // Of one length, so that it is no scope.
+    key.extend_from_slice(&auth_time.unwrap_or(i64::MIN).to_le_bytes());
+    key
 }
 
 /// Refuses a key that others can read.

@@ -53,6 +53,8 @@ pub(crate) struct Connection {
     secure: bool,
     certificate: Option<Vec<u8>>,
     tunnel: Arc<AtomicBool>,
+    /// Whether anybody looks at `moved`.
+    is_watched: bool,
     began: Instant,
     /// When something last moved, in milliseconds since `began`.
     moved: AtomicU64,
@@ -78,6 +80,7 @@ impl Connection {
             secure,
             certificate,
             tunnel: Arc::default(),
+            is_watched: false,
             began: Instant::now(),
             moved: AtomicU64::new(0),
             open: AtomicU32::new(0),
@@ -123,7 +126,15 @@ impl Connection {
         self.open.load(Relaxed)
     }
 
+    /// Notes from now on when something moves.
+    pub(crate) fn watch(&mut self) {
+        self.is_watched = true;
+    }
+
     pub(crate) fn moved(&self) {
+        if !self.is_watched {
+            return;
+        }
         let now = self.began.elapsed().as_millis();
         self.moved
             .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);

@@ -137,8 +137,9 @@ impl Validator {
             other => other,
         };
         let caller = Caller::new(token, presentation);
-        self.meets(&caller, request.source, &self.inner.demands)?;
-        self.meets(&caller, request.source, demands)?;
+        for demands in [&self.inner.demands, demands] {
+            demands.check(&caller, request.source, now, self.inner.leeway)?;
+        }
         // Last, so that a request that fails burns no proof.
         let next_nonce = binding.use_up(proven, now).await?;
         Ok(caller.with_next_nonce(next_nonce))

@@ -163,7 +163,7 @@ async fn begins_with_preface(stream: &TcpStream) -> bool {
 
 async fn http<T>(
     stream: T,
-    connection: Connection,
+    mut connection: Connection,
     is_h2: bool,
     limits: &Limits,
     ending: watch::Receiver<bool>,
@@ -176,6 +176,9 @@ async fn http<T>(
         connection.tunnel_flag(),
         limits.body_idle_time,
     );
+    if is_h2 {
+        connection.watch();
+    }
     let connection = Arc::new(connection);
     if is_h2 {
         http2(TokioIo::new(stream), connection, limits, ending).await;

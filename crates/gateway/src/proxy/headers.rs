@@ -3,15 +3,8 @@
 //! Not responsible for identity, which is of `identity`, nor for the body's length, which hyper
 //! writes anew on every connection.
 
-use http::header::{
-    CONNECTION, COOKIE, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use http::header::{CONNECTION, COOKIE, HeaderName, TE};
 use http::{HeaderMap, HeaderValue};
-
-const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// `Connection` names a header that is meant for the upstream: somebody wants it to get lost here.
 #[derive(Debug, thiserror::Error)]
@@ -38,26 +31,23 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) -> Result<Hop, NotOfConnect
     if let Some(te) = headers.remove(TE) {
         hop.trailers = te.as_bytes().eq_ignore_ascii_case(b"trailers");
     }
-    remove_usual(headers);
-    headers.remove(PROXY_AUTHORIZATION);
-    headers.remove(HTTP2_SETTINGS);
+    remove_all(headers, |name| {
+        is_usual(name) || matches!(name, "proxy-authorization" | "http2-settings")
+    });
     Ok(hop)
 }
 
 /// Puts the pieces of a cookie header together that HTTP/2 may send apart (RFC 9113, section 8.2.3):
 /// HTTP/1.1 knows one such header only.
 pub(crate) fn join_cookies(headers: &mut HeaderMap) {
-    let http::header::Entry::Occupied(mut cookies) = headers.entry(COOKIE) else {
-        return;
-    };
-    let mut pieces = cookies.iter();
-    if pieces.next().is_none() || pieces.next().is_none() {
+    let cookies = headers.get_all(COOKIE);
+    if cookies.iter().nth(1).is_none() {
         return;
     }
     let pieces: Vec<&[u8]> = cookies.iter().map(HeaderValue::as_bytes).collect();
     if let Ok(mut whole) = HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
         whole.set_sensitive(true);
-        cookies.insert(whole);
+        headers.insert(COOKIE, whole);
     }
 }
 
@@ -69,18 +59,27 @@ pub(crate) fn strip_answer(headers: &mut HeaderMap) {
             headers.remove(token);
         }
     }
-    remove_usual(headers);
-    headers.remove(PROXY_AUTHENTICATE);
+    remove_all(headers, |name| {
+        is_usual(name) || name == "proxy-authenticate"
+    });
 }
 
-fn remove_usual(headers: &mut HeaderMap) {
-    for name in [
-        CONNECTION,
-        KEEP_ALIVE,
-        PROXY_CONNECTION,
-        TRANSFER_ENCODING,
-        UPGRADE,
-    ] {
+fn is_usual(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "keep-alive" | "proxy-connection" | "transfer-encoding" | "upgrade"
+    )
+}
+
+/// Takes out what is unwanted. Each header that is there is looked at once: most of the unwanted ones
+/// never are.
+pub(crate) fn remove_all(headers: &mut HeaderMap, is_unwanted: impl Fn(&str) -> bool) {
+    let found: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_unwanted(name.as_str()))
+        .cloned()
+        .collect();
+    for name in found {
         headers.remove(name);
     }
 }

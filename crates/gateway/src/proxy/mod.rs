@@ -21,7 +21,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
 pub(crate) use body::{BodyProblem, Download, Upload, UploadFate};
-pub(crate) use headers::{join_cookies, strip_request};
+pub(crate) use headers::{join_cookies, remove_all, strip_request};
 pub(crate) use health::watch;
 pub(crate) use upgrade::{Wish, wish};
 pub(crate) use upstream::{Failure, Outgoing, Upstream};

@@ -129,7 +129,8 @@ impl Upstream {
     }
 
     fn is_up(&self, state: &State) -> bool {
-        state.healthy.load(Relaxed) && state.rest_until.load(Relaxed) <= self.now()
+        let rest_until = state.rest_until.load(Relaxed);
+        state.healthy.load(Relaxed) && (rest_until == 0 || rest_until <= self.now())
     }
 
     fn now(&self) -> u64 {
