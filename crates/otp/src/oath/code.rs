@@ -76,10 +76,12 @@ impl Code {
         if text.len() > 32 {
             return Err(MalformedCode);
         }
-        let mut plain: String = text
-            .chars()
-            .filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n'))
-            .collect();
+        // With its final size at once, so that no copy stays behind where it grew.
+        let mut plain = String::with_capacity(text.len());
+        plain.extend(
+            text.chars()
+                .filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n')),
+        );
         let code = Self::parse(&plain);
         plain.zeroize();
         code

@@ -83,8 +83,7 @@ impl Hotp {
         crypto: Crypto,
     ) -> Result<Unspent<HotpMatch>, WrongCode> {
         let last = next.saturating_add(u64::from(look_ahead.min(MAX_LOOK_AHEAD)));
-        let found = self.search(code, next, last.min(MAX_COUNTER), crypto);
-        found
+        self.search(code, next, last, crypto)
             .map(|counter| Unspent::new(counter, HotpMatch { counter }))
             .ok_or(WrongCode)
     }
@@ -120,7 +119,7 @@ impl Hotp {
     /// The last counter in a window whose code it is. All of them are looked at in any case.
     pub(super) fn search(&self, code: &Code, first: u64, last: u64, crypto: Crypto) -> Option<u64> {
         let mut found = None;
-        for counter in first..=last {
+        for counter in first..=last.min(MAX_COUNTER) {
             if self.code_at(counter, crypto).is(code) {
                 found = Some(counter);
             }

@@ -125,7 +125,8 @@ impl Totp {
 
     /// How long the code of `now` will still be shown.
     pub fn remaining(&self, now: Duration) -> Duration {
-        let end = (self.step_at(now) + 1).saturating_mul(self.period);
+        let end = self.step_at(now).saturating_add(1);
+        let end = end.saturating_mul(self.period);
         Duration::from_secs(end).saturating_sub(now)
     }
 
@@ -156,7 +157,7 @@ impl Totp {
             .hotp
             .search(code, first, last, crypto)
             .ok_or(WrongCode)?;
-        let off = step.cast_signed() - middle.cast_signed();
+        let off = step.wrapping_sub(middle).cast_signed();
         Ok(Unspent::new(step, TotpMatch { step, off }))
     }
 }

@@ -162,6 +162,11 @@ impl<'a> Lines<'a> {
         let mut lines: Vec<(&str, &str)> = Vec::new();
         // What has no `=` says nothing; a name that is not known is signed like the others.
         for (name, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            // The signature does not say where a line ends: whoever can make a server repeat a `&`
+            // could make two lines of one.
+            if name.contains('&') || value.contains('&') {
+                return Err(BadAnswer::Ambiguous);
+            }
             if lines.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(BadAnswer::Twice);
             }
@@ -208,6 +213,9 @@ pub enum BadAnswer {
     /// A name stands there twice.
     #[error("the answer says something twice")]
     Twice,
+    /// A line has a `&` in it and could as well be two.
+    #[error("the answer has a line that could be read as two")]
+    Ambiguous,
     /// There is no signature. `claimed` may come from anybody; it is for the log.
     #[error("the answer is not signed{}", claims(*.claimed))]
     Unsigned {
@@ -244,7 +252,7 @@ impl BadAnswer {
         match self {
             Self::TooLarge => "otp_answer_too_large",
             Self::NotText => "otp_answer_not_text",
-            Self::Twice => "otp_answer_ambiguous",
+            Self::Twice | Self::Ambiguous => "otp_answer_ambiguous",
             Self::Unsigned { .. } => "otp_answer_unsigned",
             Self::Signature { .. } => "otp_answer_signature",
             Self::Missing(_) | Self::Malformed(_) => "otp_answer_malformed",

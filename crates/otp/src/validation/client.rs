@@ -67,7 +67,7 @@ impl Server {
     pub fn new(url: &str) -> Result<Self, ConfigProblem> {
         let authority = |rest: &str| rest.split('/').next().unwrap_or("").to_owned();
         let is_safe = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-            (Some(rest), _) => !authority(rest).is_empty(),
+            (Some(rest), _) => !authority(rest).is_empty() && !rest.starts_with(':'),
             (_, Some(rest)) => is_loopback(&authority(rest)),
             _ => false,
         };

@@ -20,6 +20,9 @@ use crate::text::is_visible;
 /// The most bytes of a file: some hundred thousand keys.
 pub const MAX_KEY_FILE: usize = 32 * 1024 * 1024;
 
+/// The most problems that are looked for: with more it is another kind of file.
+const MAX_PROBLEMS: usize = 1000;
+
 /// The most lines that an error names.
 const MAX_NAMED: usize = 20;
 
@@ -92,6 +95,9 @@ impl KeyFile {
         // A byte order mark is what Windows editors leave behind.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (at, line) in text.lines().enumerate() {
+            if problems.len() == MAX_PROBLEMS {
+                break;
+            }
             let number = at + 1;
             match read_line(line, number) {
                 Ok(Line::Nothing) => {}

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::modhex;
+use crate::crypto::constant_time_eq;
 
 /// Letters of the encrypted block.
 const BLOCK: usize = 32;
@@ -68,7 +69,7 @@ pub enum Keyboard {
 ///
 /// Until it was checked it is as good as a password: `Debug` shows the public id alone, it is wiped
 /// when dropped, and the letters are reached through [`expose`](Self::expose).
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Otp {
     text: String,
     id: PublicId,
@@ -134,6 +135,15 @@ impl Otp {
         self.block
     }
 }
+
+/// In a time that depends on the lengths alone.
+impl PartialEq for Otp {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time_eq(self.text.as_bytes(), other.text.as_bytes())
+    }
+}
+
+impl Eq for Otp {}
 
 impl Drop for Otp {
     fn drop(&mut self) {

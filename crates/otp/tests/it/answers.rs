@@ -283,10 +283,34 @@ fn a_line_twice_is_refused() {
     }
 }
 
+/// Requests need no signature, so anybody can make a server sign a nonce of his own. If it repeats a `&`
+/// in it, the signed text can be cut into other lines than the server wrote.
+#[test]
+fn an_answer_cannot_be_cut_into_other_lines() {
+    let ok = Lines::new("OK");
+    let mut sorted = ok.0.clone();
+    sorted.sort();
+    // What comes behind the forged lines in the signed text ends in one that nobody knows.
+    let tail = "zzz=";
+    let forged: Vec<String> = sorted.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let text = format!("{}&{tail}", forged.join("&"));
+    let (name, nonce) = text.split_once('=').unwrap();
+    let rest = Lines(Vec::new()).with("otp", "x").with("status", "BAD_OTP");
+    let signed = rest.clone().with(name, nonce);
+    let h = signature(&signed.0, &API_KEY);
+    let cut = ok.with("zzz", "&otp=x&status=BAD_OTP").with("h", &h);
+    assert_eq!(signature(&cut.0, &API_KEY), h, "both have one signature");
+    assert_eq!(refused(&cut.unsigned()), BadAnswer::Ambiguous);
+    assert_eq!(
+        refused(&Lines::new("OK").with("a&b", "c").signed()),
+        BadAnswer::Ambiguous
+    );
+}
+
 #[test]
 fn lines_that_are_not_known_are_tolerated() {
     let body = Lines::new("OK")
-        .with("flavour", "a=b&c")
+        .with("flavour", "a=b c")
         .with("A", "")
         .signed();
     assert!(check(&body).is_ok());
@@ -400,6 +424,7 @@ fn a_configuration_that_would_send_passwords_in_the_clear_is_refused() {
         "http://127.0.0.1:80@example.com/verify",
         "http://127.0.0.1:/verify",
         "https:///verify",
+        "https://:443/verify",
         "https://example.com/verify?id=1",
         "https://example.com/verify#x",
         "https://user@example.com/verify",

@@ -104,7 +104,13 @@ fn the_window_has_an_end_at_both_ends_of_time() {
     let code = totp().code_at(Duration::ZERO, crypto);
     assert!(totp().verify(&code, Duration::ZERO, crypto).is_ok());
     let other = Code::parse("12345678").unwrap();
-    assert!(totp().verify(&other, Duration::MAX, crypto).is_err());
+    for period in [1, 30] {
+        let totp = totp().period(period).unwrap();
+        for now in [Duration::MAX, Duration::from_secs(i64::MAX.cast_unsigned())] {
+            assert!(totp.verify(&other, now, crypto).is_err());
+            assert!(totp.remaining(now) <= Duration::from_secs(period));
+        }
+    }
     let hotp = Hotp::new(secret());
     for next in [i64::MAX.cast_unsigned(), u64::MAX] {
         assert!(hotp.verify(&other, next, u32::MAX, crypto).is_err());
