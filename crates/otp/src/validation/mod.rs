@@ -45,6 +45,8 @@ mod answer;
 mod client;
 mod machine;
 mod signature;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod status;
 mod time;
 

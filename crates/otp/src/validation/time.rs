@@ -43,6 +43,31 @@ fn days(year: u64, month: u64, day: u64) -> u64 {
     year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
+/// The time since 1970 in the first of the forms.
+#[cfg(any(feature = "sim", test))]
+pub(super) fn format(time: Duration) -> String {
+    let secs = time.as_secs();
+    let (clock, mut left) = (secs % 86_400, secs / 86_400);
+    let mut year = 1970;
+    while left >= days(year + 1, 1, 1) - days(year, 1, 1) {
+        left -= days(year + 1, 1, 1) - days(year, 1, 1);
+        year += 1;
+    }
+    let mut month = 1;
+    while month < 12 && left >= days(year, month + 1, 1) - days(year, month, 1) {
+        left -= days(year, month + 1, 1) - days(year, month, 1);
+        month += 1;
+    }
+    format!(
+        "{year:04}-{month:02}-{:02}T{:02}:{:02}:{:02}Z{:04}",
+        left + 1,
+        clock / 3600,
+        clock / 60 % 60,
+        clock % 60,
+        time.subsec_millis()
+    )
+}
+
 fn three(text: &str, separator: char, digits: [usize; 3]) -> Option<[u64; 3]> {
     let mut parts = text.split(separator);
     let mut numbers = [0; 3];
@@ -73,6 +98,19 @@ mod tests {
             ("2100-03-01T00:00:00Z", 4_107_542_400_000),
         ] {
             assert_eq!(parse(text), Some(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        assert_eq!(
+            format(Duration::from_millis(1_795_659_746_277)),
+            "2026-11-26T02:22:26Z0277"
+        );
+        // The days around a leap year that is one, and around one that is none, at odd times.
+        for day in (10_900..11_100).chain(47_000..49_000) {
+            let time = Duration::from_millis(day * 86_400_000 + day * 589 % 86_400_000);
+            assert_eq!(parse(&format(time)), Some(time));
         }
     }
 

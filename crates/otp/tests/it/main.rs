@@ -11,6 +11,7 @@ mod key_files;
 mod machine;
 mod oath;
 mod properties;
+mod server;
 mod strangers;
 mod vectors;
 mod yubico;

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign_otp::Counter;
 use countersign_otp::crypto::{Hash, ring};
 use countersign_otp::oath::{Code, Digits, Hotp, Secret, Totp};
+use countersign_otp::validation::sim::SimulatedServer;
 use countersign_otp::validation::{
     ApiKey, BadAnswer, Client, Nonce, Outcome, Server, Status, Step, Trouble,
 };
@@ -417,6 +418,19 @@ fn our_request_is_the_one_that_yubicos_client_makes() {
     let nonce = Nonce::parse(&value(&theirs, "nonce")).unwrap();
     let client = Client::new("87", api_key()).unwrap();
     assert_eq!(*client.query(&otp, &nonce, ring::provider()), theirs);
+}
+
+#[test]
+fn the_simulated_server_serves_yubicos_client() {
+    let mut server = SimulatedServer::new("87", api_key())
+        .key(key().public_id().clone(), crate::common::secrets());
+    let otp = otp();
+    for verdict in ["Success", "Yubikey OTP was replayed (REPLAYED_OTP)"] {
+        let (_, theirs) = ykclient(&otp, |query| {
+            server.answer(query, now(), ring::provider()).into_bytes()
+        });
+        assert_eq!(theirs, verdict);
+    }
 }
 
 #[test]
