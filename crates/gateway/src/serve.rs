@@ -255,7 +255,8 @@ impl Exchange<'_> {
         let presented = Presented::head(&parts)
             .origin(self.live.origin(host.as_bytes()))
             .client_certificate(self.connection.certificate.as_deref())
-            .source(Some(seen.client));
+            .source(Some(seen.client))
+            .peer(Some(self.connection.peer));
         let decision = decide(self.live, uri.path(), &presented).await;
         self.connection.metrics().decided(self.began.elapsed());
         let scene = Scene {

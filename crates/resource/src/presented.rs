@@ -24,6 +24,9 @@ pub struct Presented<'a> {
     pub client_certificate: Option<&'a [u8]>,
     /// Where the request comes from, for policies that ask for a network.
     pub source: Option<IpAddr>,
+    /// Who hands the request to us, when that is a proxy whose word about `source` is believed. What
+    /// a header says that a proxy sets is this one's word.
+    pub peer: Option<IpAddr>,
 }
 
 impl<'a> Presented<'a> {
@@ -36,6 +39,7 @@ impl<'a> Presented<'a> {
             origin: None,
             client_certificate: None,
             source: None,
+            peer: None,
         }
     }
 
@@ -62,6 +66,13 @@ impl<'a> Presented<'a> {
     #[must_use]
     pub fn source(mut self, source: Option<IpAddr>) -> Self {
         self.source = source;
+        self
+    }
+
+    /// Says whom the connection is with, when that is another than the source.
+    #[must_use]
+    pub fn peer(mut self, peer: Option<IpAddr>) -> Self {
+        self.peer = peer;
         self
     }
 

@@ -323,7 +323,7 @@ fn who_asks_is_told_in_words_and_what_makes_that_dangerous() {
         (
             "preset = \"nginx\"\naddress = \"unix:nginx.sock\"",
             "answers nginx on unix:/etc/gateway/nginx.sock, for api.example.com\n  believes whoever may connect \
-             to that socket (mode 0660)\n  about x-original-method, x-original-uri, x-original-host and \
+             to that socket (mode 0660)\n  about x-original-method, x-original-uri, x-original-host, \
              x-forwarded-for\n",
             "",
         ),
@@ -335,7 +335,7 @@ fn who_asks_is_told_in_words_and_what_makes_that_dangerous() {
         (
             "preset = \"traefik\"\naddress = \"127.0.0.1:1\"\nuri_header = \"X-Uri\"",
             "answers Traefik on 127.0.0.1:1, for api.example.com\n  believes nobody\n  about x-forwarded-method, \
-             x-uri, x-forwarded-host and x-forwarded-for\n",
+             x-uri, x-forwarded-host, x-forwarded-for\n",
             "line 1: [[forward_auth]] trusts nobody, so every request is refused",
         ),
         (

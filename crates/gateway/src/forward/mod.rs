@@ -190,7 +190,8 @@ async fn judge(exchange: &Exchange<'_>, forward: &ForwardAuth, subject: Subject)
     }
     let presented = Presented::head(&parts)
         .origin(origin.map(|origin| &origin.url))
-        .source(subject.client);
+        .source(subject.client)
+        .peer(Some(connection.peer()));
     let decision = decide(exchange.live, path, &presented).await;
     connection.metrics().decided(exchange.began.elapsed());
     let (rule, caller) = match (&decision.verdict, decision.rule) {

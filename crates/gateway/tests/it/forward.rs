@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 
-use countersign_jose::{Algorithm, KeySet, Unverified, crypto};
+use countersign_jose::{Algorithm, KeySet, Unverified, base64url, crypto};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -307,6 +307,26 @@ fn nobody_is_believed_unless_the_file_says_so() {
         let answer = question("GET", "/open/x").ask(&running);
         assert_eq!(answer.status, 403, "{table}");
         assert_eq!(answer.header("x-auth-subject"), None);
+    }
+}
+
+/// RFC 8705, section 3: the connection is the proxy's, so the proxy says whose certificate it saw.
+#[test]
+fn a_certificate_is_believed_from_the_proxy_and_not_from_where_the_caller_is() {
+    let certificate = b"any bytes are one";
+    let digest = base64url::encode(&crypto::aws_lc::provider().sha256(certificate));
+    let token = Issuer::get().token(&json!({ "cnf": { "x5t#S256": digest } }));
+    for (trust, status) in [("127.0.0.1", 200), ("192.0.2.0/24", 401)] {
+        let table = format!(
+            "[client_certificate]\nheader = \"Client-Cert\"\nform = \"rfc9440\"\ntrust = [\"{trust}\"]\n"
+        );
+        let running = start(&(local("traefik") + &table));
+        // In base64, as the proxy writes it.
+        let answer = question("GET", "/stock/7")
+            .header(format!("Authorization: Bearer {token}"))
+            .header("Client-Cert: :YW55IGJ5dGVzIGFyZSBvbmU=:")
+            .ask(&running);
+        assert_eq!(answer.status, status, "{trust}: {answer:?}");
     }
 }
 

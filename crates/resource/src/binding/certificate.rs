@@ -74,8 +74,9 @@ impl CertificateHeader {
     /// The certificate that this request carries, in DER, if it comes from a
     /// trusted place, and once.
     fn read(&self, request: &Presented<'_>) -> Option<Vec<u8>> {
-        let source = request.source?;
-        if !self.trusted.iter().any(|network| network.contains(source)) {
+        // A proxy's word about where the caller is must not make the caller a proxy.
+        let sender = request.peer.or(request.source)?;
+        if !self.trusted.iter().any(|network| network.contains(sender)) {
             return None;
         }
         let mut values = request.headers.get_all(&self.name).iter();

@@ -44,7 +44,7 @@ pub(super) fn sentence(forward: &ForwardAuth) -> String {
             host,
             client,
         } => {
-            let _ = writeln!(out, "  about {method}, {uri}, {host} and {client}");
+            let _ = writeln!(out, "  about {method}, {uri}, {host}, {client}");
         }
         Asked::Request { .. } | Asked::Message => {
             out.push_str("  about method, path and host of the request\n");
@@ -89,14 +89,14 @@ pub(super) fn warnings(config: &Config, forward: &ForwardAuth) -> Vec<String> {
             }
         }
     }
-    let has_certificate_rule = config
-        .routes
-        .iter()
-        .any(|route| matches!(&route.access, Access::Token(wanted) if wanted.sender_constrained));
-    if has_certificate_rule {
+    let is_bound =
+        |access: &Access| matches!(access, Access::Token(wanted) if wanted.sender_constrained);
+    if config.client_certificate.is_none()
+        && config.routes.iter().any(|route| is_bound(&route.access))
+    {
         warnings.push(format!(
-            "line {line}: the proxy that asks has the connection of the caller, so a token that is bound to a \
-             certificate is refused there; one that is bound by DPoP is not"
+            "line {line}: a token that is bound to a certificate is refused there without [client_certificate]; \
+             one that is bound by DPoP is not"
         ));
     }
     warnings
