@@ -175,6 +175,7 @@ mod refresh;
 mod revocation;
 mod scope;
 pub mod secret;
+mod step_up;
 mod target;
 pub mod text;
 mod token;
@@ -206,6 +207,7 @@ pub use refresh::RefreshFlow;
 pub use revocation::{RevocationFlow, TokenTypeHint};
 pub use scope::{InvalidScope, ScopeSet};
 pub use secret::Secret;
+pub use step_up::{StepUp, UnreadableStepUp, missing_scope};
 pub use target::{InvalidResource, Target};
 pub use token::{TokenResponse, TokenType};
 pub use token_exchange::{
