@@ -18,8 +18,8 @@ use countersign_store::{FileStore, Purpose, Record};
 use serde::{Deserialize, Serialize};
 
 use self::label::fits;
-pub(crate) use self::placing::Placing;
 pub use self::placing::{OtherPerson, SignedIn};
+pub(crate) use self::placing::{Placing, call};
 use crate::refresh::wait_for_lock;
 use crate::{Context, Error, InvalidSessionName, Session, SessionName};
 

@@ -9,7 +9,7 @@ use countersign_oauth::text::printable;
 use countersign_oauth::{Endpoint, Error as ExchangeError, ErrorCode, Refusal, TransportError};
 use countersign_store::StoreError;
 
-pub use self::more::{AnotherWay, Explained, NoOtherApi, NotGiven};
+pub use self::more::{AnotherWay, Explained, NoOtherApi, NotGiven, NotSteppedUp};
 use crate::{Obstacle, OtherPerson, SignIn};
 
 /// What the command line exits with; other programs can use it to decide what to do next.
@@ -128,6 +128,9 @@ pub enum Error {
     /// The server gives no token for another API, or does not exchange one. The session goes on.
     #[error(transparent)]
     NotGiven(Box<NotGiven>),
+    /// Nobody could sign in as an API asks for it, or who did has not come as far. The session is as it was.
+    #[error(transparent)]
+    NotSteppedUp(#[from] Box<NotSteppedUp>),
     /// All the ports that the browser may come back to are in use by other programs.
     #[error("the {} in use by another program", ports_are(.ports))]
     PortsInUse {
@@ -198,6 +201,7 @@ impl Error {
             Self::Explained(explained) => explained.error().code(),
             Self::OtherApi { .. } => "no_other_api",
             Self::NotGiven(refused) => refused.error().code(),
+            Self::NotSteppedUp(failed) => failed.code(),
             Self::PortsInUse { .. } => "port_in_use",
             Self::Listener(_) => "listener_failed",
             Self::OtherPerson(_) => "other_person",
@@ -228,6 +232,7 @@ impl Error {
                 "end the program that has the port, or register another port at the provider"
                     .to_owned(),
             ],
+            Self::NotSteppedUp(failed) => vec![failed.instead().to_owned()],
             Self::LockTimeout { .. } => {
                 vec!["see which process is still running, or try again in a moment".to_owned()]
             }
@@ -257,6 +262,7 @@ impl Error {
             Self::WayClosed { obstacle, .. } => closed_category(obstacle.is_of_the_place()),
             Self::AnotherWay(closed) => closed.error.exit_category(),
             Self::OtherPerson(_) => ExitCategory::Denied,
+            Self::NotSteppedUp(_) => ExitCategory::StepUp,
             Self::Explained(explained) => explained.error().exit_category(),
             // Signing in again would change nothing: the session is good.
             Self::NotGiven(refused) => match refused.error().exit_category() {

@@ -28,6 +28,7 @@
 //! - [`TokenSource`]: a token when one is asked for. A cached token costs one small file read.
 //! - [`Target`] and [`OtherToken`]: a token for another API from the same login; [`Exchange`]: one token for
 //!   another.
+//! - [`StepUp`]: what an API may answer to a token that is good: [`Login::step_up`] signs the person in again.
 //! - [`Session`]: what is kept, and what can be said about it without a network.
 //! - [`Accounts`]: several people signed in under one name, and which of them is meant.
 //! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
@@ -76,6 +77,7 @@ mod service;
 mod session;
 mod sign_in;
 mod source;
+mod step_up;
 mod transport;
 mod trust;
 mod userinfo;
@@ -90,7 +92,8 @@ pub use countersign_oauth::preset;
 pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{
     EndpointOverrides, HeaderValue, HttpRequest, HttpResponse, InvalidScope, Method, Refusal,
-    ScopeSet, Secret, ShownToken, Target, TokenType, TokenTypeId, TransportError,
+    ScopeSet, Secret, ShownToken, StepUp, Target, TokenType, TokenTypeId, TransportError,
+    UnreadableStepUp, missing_scope,
 };
 pub use countersign_store::{
     AskPassphrase, InvalidKey as InvalidSessionName, Key as SessionName, PassphraseFor,
@@ -99,7 +102,8 @@ pub use countersign_store::{
 pub use derived::Derived;
 pub use environment::{Environment, Place, Reach};
 pub use error::{
-    AnotherWay, Error, ExitCategory, Explained, LoginRequired, NoOtherApi, NotGiven, TriedBefore,
+    AnotherWay, Error, ExitCategory, Explained, LoginRequired, NoOtherApi, NotGiven, NotSteppedUp,
+    TriedBefore,
 };
 pub use exchange::{Exchange, Subject};
 pub use keyring::KeyringProgram;

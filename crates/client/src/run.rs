@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use countersign_oauth::preset::Preset;
-use countersign_oauth::{Endpoint, Error as ExchangeError, PeerMisbehaved};
+use countersign_oauth::{Endpoint, Error as ExchangeError, PeerMisbehaved, StepUp};
 use countersign_store::{Lock, Purpose, StoreError};
 
 use crate::attempt::Attempt;
@@ -33,6 +33,13 @@ pub(crate) enum Occasion {
         /// What is wrong with it.
         why: Error,
     },
+    /// An API asks for more than the sign-in that there is.
+    Stronger {
+        /// When the person of the session that was not enough had signed in.
+        found: Timestamp,
+        /// What would be enough.
+        wanted: StepUp,
+    },
 }
 
 /// Signs in and keeps the session.
@@ -50,6 +57,7 @@ pub(crate) fn run(
     let before = match &occasion {
         Occasion::Asked => look_at_existing(&context, &name, prompt)?.map(|it| it.signed_in_at()),
         Occasion::Needed { found, .. } => *found,
+        Occasion::Stronger { found, .. } => Some(*found),
     };
 
     // Taking the lock writes to the directory: if that cannot be done, it shows before a person has
@@ -58,7 +66,8 @@ pub(crate) fn run(
     let existing = look_at_existing(&context, &name, prompt)?;
     let theirs = existing
         .filter(|session| Some(session.signed_in_at()) != before && !session.has_ended())
-        .filter(|session| is_what_was_asked(login, session));
+        .filter(|session| is_what_was_asked(login, session))
+        .filter(|session| is_enough(&occasion, session, context.clock().now()));
     match (theirs, occasion) {
         (Some(session), _) => return Ok(session),
         (None, Occasion::Needed { why, .. }) if waited => return Err(why),
@@ -312,6 +321,14 @@ fn look_at_existing(
             | StoreError::HardLink { .. },
         ) => Ok(None),
         Err(error) => Err(Error::Storage(error)),
+    }
+}
+
+/// Whether a session that another process has made meanwhile is enough for what this one is for.
+fn is_enough(occasion: &Occasion, session: &Session, now: Timestamp) -> bool {
+    match occasion {
+        Occasion::Stronger { wanted, .. } => session.identity().meets(wanted, now),
+        Occasion::Asked | Occasion::Needed { .. } => true,
     }
 }
 

@@ -101,12 +101,12 @@ impl Accounts {
         let kept = Arc::new(OnceLock::new());
         let session = login
             .session_name(target.clone())
-            .placed_by(Placing {
+            .placed_by(Placing::Among(Among {
                 accounts: self.clone(),
                 target: target.clone(),
                 named: named.map(str::to_ascii_lowercase),
                 kept: Arc::clone(&kept),
-            })
+            }))
             .run(prompt)?;
         // Where it was another process that signed in, it did so under the name that both meant.
         let name = kept.get().unwrap_or(&target).clone();
@@ -157,7 +157,7 @@ impl Accounts {
 }
 
 /// How the server knows a person by name.
-fn call(identity: &Identity) -> Option<&str> {
+pub(crate) fn call(identity: &Identity) -> Option<&str> {
     let name = identity.preferred_username.as_deref();
     name.or(identity.email.as_deref())
 }
@@ -171,7 +171,32 @@ fn not_a_name(error: InvalidSessionName) -> Error {
 
 /// What decides where a login is kept.
 #[derive(Debug, Clone)]
-pub(crate) struct Placing {
+pub(crate) enum Placing {
+    /// As one of several accounts.
+    Among(Among),
+    /// In the place of a session of the same person, and of nobody else.
+    Instead(Box<Session>, SessionName),
+}
+
+impl Placing {
+    /// The name for a login that is finished but for that.
+    ///
+    /// # Errors
+    /// [`Error::OtherPerson`] when somebody else has signed in than was to.
+    pub(crate) fn place(&self, session: &Session) -> Result<SessionName, Error> {
+        match self {
+            Self::Among(among) => among.place(session),
+            Self::Instead(known, name) => {
+                check_owner(name.to_string(), known, session).map_err(Box::new)?;
+                Ok(name.clone())
+            }
+        }
+    }
+}
+
+/// An account among others.
+#[derive(Debug, Clone)]
+pub(crate) struct Among {
     accounts: Accounts,
     target: SessionName,
     /// In lower case.
@@ -179,12 +204,8 @@ pub(crate) struct Placing {
     kept: Arc<OnceLock<SessionName>>,
 }
 
-impl Placing {
-    /// The name for a login that is finished but for that.
-    ///
-    /// # Errors
-    /// [`Error::OtherPerson`] when it is not that of the account that was named.
-    pub(crate) fn place(&self, session: &Session) -> Result<SessionName, Error> {
+impl Among {
+    fn place(&self, session: &Session) -> Result<SessionName, Error> {
         // As they are now: somebody else may have signed in meanwhile.
         let accounts = self.accounts.list()?;
         let name = match &self.named {
@@ -237,6 +258,21 @@ impl Placing {
     }
 }
 
+/// Whether a login may take the place of `known`, which is called `account`.
+fn check_owner(account: String, known: &Session, session: &Session) -> Result<(), OtherPerson> {
+    let owner = who(known);
+    match compare(known, session) {
+        Sameness::Same | Sameness::Elsewhere => Ok(()),
+        Sameness::Unknown if known.identity().subject.is_none() => Ok(()),
+        Sameness::Unknown => Err(OtherPerson::Nameless { account, owner }),
+        Sameness::Other => Err(OtherPerson::NotTheirs {
+            who: who(session),
+            account,
+            owner,
+        }),
+    }
+}
+
 /// Whether a login may be kept as the account that was named.
 fn check(
     named: &str,
@@ -248,17 +284,7 @@ fn check(
     let of = |account: &Account| account.session.clone();
     let owner = accounts.iter().find(|account| account.name == *target);
     if let Some(known) = owner.and_then(of) {
-        let owner = who(&known);
-        return match compare(&known, session) {
-            Sameness::Same | Sameness::Elsewhere => Ok(()),
-            Sameness::Unknown if known.identity().subject.is_none() => Ok(()),
-            Sameness::Unknown => Err(OtherPerson::Nameless { account, owner }),
-            Sameness::Other => Err(OtherPerson::NotTheirs {
-                who: who(session),
-                account,
-                owner,
-            }),
-        };
+        return check_owner(account, &known, session);
     }
     let is_theirs = |other: &&Account| {
         let same = of(other).map(|other| compare(&other, session));

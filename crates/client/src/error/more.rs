@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use countersign_oauth::Refusal;
 use countersign_oauth::preset::Meaning;
 use countersign_oauth::text::printable;
+use countersign_oauth::{Refusal, StepUp};
 
 use super::Error;
 use crate::SignIn;
@@ -170,5 +170,59 @@ impl fmt::Display for NotGiven {
 impl std::error::Error for NotGiven {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.error)
+    }
+}
+
+/// Why nobody signed in as an API asks for it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum NotSteppedUp {
+    /// The session is that of a client that signed in as itself.
+    NoPerson,
+    /// The authorization server let the person sign in in another way, or did not ask them anew.
+    NotReached {
+        /// What was asked for.
+        wanted: StepUp,
+        /// What the new sign-in is instead.
+        error: Error,
+    },
+}
+
+impl NotSteppedUp {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NoPerson => "step_up_no_person",
+            Self::NotReached { .. } => "step_up_not_reached",
+        }
+    }
+
+    /// What to do instead.
+    pub(super) fn instead(&self) -> &'static str {
+        match self {
+            Self::NoPerson => "sign in as a person, under another profile",
+            Self::NotReached { .. } => {
+                "how people sign in is set up at the authorization server: ask who runs it"
+            }
+        }
+    }
+}
+
+impl fmt::Display for NotSteppedUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPerson => {
+                f.write_str("this client signed in as itself, and the API asks for a person")
+            }
+            Self::NotReached { wanted, .. } => write!(f, "what came of it is not {wanted}"),
+        }
+    }
+}
+
+impl std::error::Error for NotSteppedUp {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::NoPerson => None,
+            Self::NotReached { error, .. } => Some(error),
+        }
     }
 }

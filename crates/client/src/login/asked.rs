@@ -4,16 +4,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_oauth::preset::{Preset, RedirectPorts};
-use countersign_oauth::{AuthorizationRequest, EndpointOverrides, Issuer, ScopeSet};
+use countersign_oauth::{AuthorizationRequest, EndpointOverrides, Issuer, ScopeSet, StepUp};
 use url::Url;
 
 use super::{Dpop, Login};
 use crate::accounts::Placing;
 use crate::cache::hash;
 use crate::session::{KeyFile, Request};
+use crate::step_up::younger;
 use crate::{
-    Browser, Context, Directories, Environment, Error, HttpOptions, Redirect, Secret, SessionName,
-    SignIn,
+    Browser, Context, Directories, Environment, Error, HttpOptions, Redirect, Secret, Session,
+    SessionName, SignIn,
 };
 
 /// What is asked for when nobody says otherwise: who it is, and a session that can be renewed.
@@ -142,6 +143,30 @@ impl Login {
             let prompt = preset.map_or("login", |preset| preset.quirks.another_account);
             self.prompt = Some(prompt.to_owned());
         }
+        self
+    }
+
+    /// For the same things as a session, and with tokens that are bound if its are.
+    pub(crate) fn repeating(mut self, session: &Session) -> Self {
+        let request = session.request();
+        self.scopes = Some(request.scopes.clone());
+        self.further_scopes.clear();
+        self.audience.clone_from(&request.audience);
+        self.resources.clone_from(&request.resources);
+        self.trusted_audiences
+            .clone_from(&request.trusted_audiences);
+        if session.is_bound() && self.dpop == Dpop::No {
+            self.dpop = Dpop::Required;
+        }
+        self
+    }
+
+    /// With at least what an API demands of the sign-in.
+    pub(crate) fn demanding(mut self, wanted: &StepUp) -> Self {
+        if !wanted.acr_values.is_empty() {
+            self.acr_values = Some(wanted.acr_values.join(" "));
+        }
+        self.max_age = younger(self.max_age, wanted.max_age_to_ask());
         self
     }
 
