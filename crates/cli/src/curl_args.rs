@@ -75,6 +75,8 @@ const REFUSED: &[(&str, &str)] = &[
 pub(crate) struct Arguments {
     /// The argument that lets curl send more requests than one, if there is one.
     pub(crate) repeats: Option<String>,
+    /// The argument that reads what can be read once, if there is one: standard input, or a descriptor.
+    pub(crate) reads_once: Option<String>,
     /// The method that is asked for by name.
     request: Option<String>,
     /// The long names of all options there are.
@@ -85,6 +87,11 @@ impl Arguments {
     /// Whether curl will print the request's headers on standard error.
     pub(crate) fn is_verbose(&self) -> bool {
         self.has(&["verbose"])
+    }
+
+    /// Whether the heads of the answers go somewhere already.
+    pub(crate) fn dumps_headers(&self) -> bool {
+        self.has(&["dump-header"])
     }
 
     /// The method of the request, as curl chooses it.
@@ -118,7 +125,37 @@ impl Arguments {
             "location" | "retry" => self.repeats = Some(written.to_owned()),
             _ => {}
         }
+        if value.is_some_and(|value| is_spent(option, value)) {
+            self.reads_once = Some(written.to_owned());
+        }
         self.options.push(option);
+    }
+}
+
+/// Whether what an option reads is gone once it has been read.
+fn is_spent(option: &str, value: &str) -> bool {
+    let named = |name: &str| {
+        name == "-"
+            || ["/dev/stdin", "/dev/fd/", "/proc/self/fd/"]
+                .iter()
+                .any(|place| name.starts_with(place))
+    };
+    match option {
+        // `.` reads what there is of standard input at the moment.
+        "upload-file" => value == "." || named(value),
+        "data" | "data-ascii" | "data-binary" | "json" | "header" | "proxy-header" => {
+            value.strip_prefix('@').is_some_and(named)
+        }
+        "data-urlencode" | "url-query" | "variable" => {
+            value.split_once('@').is_some_and(|(_, name)| named(name))
+        }
+        "form" => value.split_once('=').is_some_and(|(_, parts)| {
+            let files = parts.strip_prefix(['@', '<']).unwrap_or_default();
+            let mut files = files.split([',', ';']);
+            files.any(|file| named(file.trim_matches('"')))
+        }),
+        "cookie" => named(value),
+        _ => false,
     }
 }
 
@@ -133,6 +170,9 @@ fn long_name(letter: char) -> &'static str {
         'G' => "get",
         'T' => "upload-file",
         'd' => "data",
+        'D' => "dump-header",
+        'H' => "header",
+        'b' => "cookie",
         'F' => "form",
         'L' => "location",
         _ => "",
@@ -285,6 +325,42 @@ mod tests {
         ] {
             assert!(run(arguments).is_ok(), "{arguments:?}");
         }
+    }
+
+    #[test]
+    fn what_can_be_read_once_is_known() {
+        for arguments in [
+            &["-d@-"][..],
+            &["-sd", "@-"],
+            &["--json", "@-"],
+            &["--data-binary=@/dev/stdin"],
+            &["--data-urlencode", "name@-"],
+            &["-T-"],
+            &["-T", "."],
+            &["-F", "file=@-;type=text/plain"],
+            &["-F", "files=@one.txt,-"],
+            &["-F", "text=</dev/fd/63"],
+            &["-H", "@-"],
+            &["-T", "/proc/self/fd/11"],
+        ] {
+            let found = run(arguments).unwrap();
+            assert!(found.reads_once.is_some(), "{arguments:?}");
+        }
+        for arguments in [
+            &["-d", "@file"][..],
+            &["-d", "-"],
+            &["--data-raw", "@-"],
+            &["--json", "{\"mail\": \"a@-\"}"],
+            &["-T", "file"],
+            &["-F", "file=@photo.png;type=image/png"],
+            &["--form-string", "a=@-"],
+            &["-o", "-"],
+            &["-H", "x: -"],
+        ] {
+            assert_eq!(run(arguments).unwrap().reads_once, None, "{arguments:?}");
+        }
+        assert!(run(&["-sD", "heads"]).unwrap().dumps_headers());
+        assert!(run(&["--dump-header=-"]).unwrap().dumps_headers());
     }
 
     #[test]

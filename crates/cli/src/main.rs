@@ -17,6 +17,8 @@ mod config;
 mod config_edit;
 mod core_dump;
 mod curl_args;
+mod curl_heads;
+mod curl_run;
 mod directory;
 mod dirs;
 mod duration;
@@ -47,6 +49,7 @@ mod server;
 mod settings;
 mod sheet;
 mod sign_in;
+mod step_up;
 mod storage;
 mod sts;
 mod term;
@@ -63,7 +66,8 @@ use crate::app::App;
 use crate::args::Command;
 use crate::commands::{
     completion, config as config_command, credential, curl, doctor, exec, inspect, login, logout,
-    profile, proxy as proxy_command, setup, status, store, switch, token, trust, version, whoami,
+    profile, proxy as proxy_command, setup, status, stepup, store, switch, token, trust, version,
+    whoami,
 };
 use crate::config::Config;
 use crate::error::CliError;
@@ -168,6 +172,7 @@ fn unhurried(command: &Command, app: &mut App) -> Result<ExitCode, CliError> {
         Command::Login(_) => login::run(app)?,
         Command::Status(args) => status::run(app, &args.own)?,
         Command::Whoami(args) => whoami::run(app, &args.own)?,
+        Command::StepUp(args) => stepup::run(app, &args.own)?,
         Command::Switch(args) => switch::run(app, &args.own)?,
         Command::Logout(args) => logout::run(app, &args.own)?,
         Command::Curl(args) => return curl::run(app, &args.own),

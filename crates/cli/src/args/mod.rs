@@ -11,6 +11,7 @@ mod credential;
 mod exec;
 mod install;
 mod sign_in;
+mod step_up;
 mod store;
 mod target;
 
@@ -32,6 +33,7 @@ pub(crate) use install::{
     InstallAws, InstallDocker, InstallGit, InstallKubernetes, Program as InstallProgram,
 };
 pub(crate) use sign_in::{Dpop, SignInArgs};
+pub(crate) use step_up::StepUpArgs;
 pub(crate) use store::{Keep, Store, StoreMigrate};
 pub(crate) use target::{ExchangeArgs, Exchanged, TargetArgs};
 
@@ -158,6 +160,9 @@ pub(crate) enum Command {
     Status(With<StatusArgs>),
     /// Tell who is signed in
     Whoami(With<WhoamiArgs>),
+    /// Sign in again, more strongly or just now, before an API asks for it
+    #[command(name = "stepup")]
+    StepUp(With<StepUpArgs>),
     /// Use another account of the profile from now on
     Switch(With<SwitchArgs>),
     /// Sign out: revoke the tokens at the server and delete them here
@@ -288,6 +293,11 @@ Everything after URL goes to curl as it is. The token travels through a pipe: it
 is in no argument, no environment variable and no file. It is sent to the host
 of URL and to no other, over https (or http on this computer), and is replaced
 by stars in what curl's -v prints. curl's exit code is passed on.
+
+When the API asks for a stronger or fresher sign-in (RFC 9470), you sign in again
+and the request is sent once more. Without a terminal, or with --no-input, the
+exit code is 8 and the challenge is a JSON object on standard error. With curl's
+-D, the answer is yours alone.
 
 Example: countersign curl https://api.example.com/items -s --json '{\"n\": 1}'")]
 pub(crate) struct CurlArgs {

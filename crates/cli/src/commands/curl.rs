@@ -1,87 +1,142 @@
-//! `countersign curl`: the real curl, with the token.
+//! `countersign curl`: the real curl, with the token; and once more when the API asks for a stronger or
+//! fresher sign-in (RFC 9470).
 //!
-//! The token reaches curl through a pipe that only the two processes hold, as a piece of
-//! configuration (`--config /dev/fd/N`). Arguments and environment of a process can be read by
-//! others; a pipe cannot.
+//! Not responsible for how curl is started and what it hears (`curl_run`), nor for the sign-in
+//! (`step_up`).
 
-use std::fmt::Write as _;
-use std::io::{self, PipeWriter, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::process::ExitCode;
 
-use countersign_client::{ExitCategory, Secret, printable};
-use rustix::io::{FdFlags, fcntl_setfd};
+use countersign_client::{ExitCategory, Secret, Target, TokenSource, printable};
 use url::{Host, Url};
 
 use crate::app::{App, check_token, ready_made_token};
 use crate::args::CurlArgs;
 use crate::curl_args::{self, Arguments};
+use crate::curl_heads::Wanted;
+use crate::curl_run::{Came, Curl, Header};
 use crate::error::CliError;
-use crate::other_api;
 use crate::output::shell_word;
-use crate::redact;
+use crate::{other_api, step_up};
 
-pub(crate) fn run(app: &App, args: &CurlArgs) -> Result<ExitCode, CliError> {
+pub(crate) fn run(app: &mut App, args: &CurlArgs) -> Result<ExitCode, CliError> {
     let Some((address, for_curl)) = args.address_and_arguments.split_first() else {
         return Err(CliError::usage("there is no address to call"));
     };
     let url = target(&address.to_string_lossy())?;
     let arguments = curl_args::check(for_curl)?;
-    let headers = headers(app, args, &url, &arguments)?;
-
-    let (reader, writer) = io::pipe().map_err(|error| not_run(&error))?;
-    // Everything that Rust opens is closed in children; this one end is meant for curl.
-    fcntl_setfd(&reader, FdFlags::empty()).map_err(|error| not_run(&error.into()))?;
-    let mut command = Command::new("curl");
-    command
-        .args(for_curl)
-        // Last, so that nothing before it can undo it.
-        .arg("--config")
-        .arg(format!("/dev/fd/{}", reader.as_raw_fd()))
-        .env_remove("COUNTERSIGN_TOKEN");
-    if arguments.is_verbose() {
-        command.stderr(Stdio::piped());
-    }
+    let means = Means::find(app, args)?;
+    let headers = means.headers(app, &url, &arguments)?;
+    let curl = Curl {
+        url: &url,
+        line: for_curl,
+        arguments: &arguments,
+    };
     app.voice.detail(1, || format!("curl {url}"));
-    let child = command.spawn().map_err(|error| not_run(&error))?;
-    drop(reader);
-    let status = attend(child, writer, &configuration(&url, &headers), &headers);
-    Ok(exit_code(status.map_err(|error| not_run(&error))?))
+    let came = curl.run(&headers, step_up::may_sign_in(app))?;
+    let wanted = match came.wanted() {
+        Some(Wanted::StepUp(wanted)) => wanted,
+        other => {
+            came.show_held();
+            return told(app, &url, &means, &came, other);
+        }
+    };
+    let api = step_up::origin(&url);
+    let answered = match &means {
+        Means::ReadyMade(_) => Err(step_up::ready_made(app, &api, &wanted)),
+        Means::Session { tokens, .. } => step_up::answer(app, tokens, &api, &wanted),
+    };
+    if let Err(error) = answered {
+        came.show_held();
+        return Err(error);
+    }
+    if let Some(argument) = &arguments.reads_once {
+        let argument = argument.split('=').next().unwrap_or_default();
+        let what = format!("curl has read what {argument} names, and cannot send it again");
+        return Err(CliError::new(ExitCategory::StepUp, "step_up_input", what)
+            .why("the API refused the request; the new sign-in is kept")
+            .hint("type the same command once more"));
+    }
+    app.voice
+        .detail(1, || format!("curl {url}, with the new token"));
+    let headers = means.headers(app, &url, &arguments)?;
+    let came = curl.run(&headers, false)?;
+    match came.wanted() {
+        Some(Wanted::StepUp(still)) => Err(step_up::again(&api, &still)),
+        other => told(app, &url, &means, &came, other),
+    }
 }
 
-/// A header field: its name, and its value, which is or holds a secret.
-type Header = (&'static str, Secret);
-
-/// What authorizes the one request to `url`.
-fn headers(
+/// Ends with what curl ended with, and says what a person can do about the rest.
+fn told(
     app: &App,
-    args: &CurlArgs,
     url: &Url,
-    arguments: &Arguments,
-) -> Result<Vec<Header>, CliError> {
-    if let Some(token) = ready_made_token()? {
-        args.target.refuse_ready_made()?;
-        let bearer = Secret::new(format!("Bearer {}", token.expose()));
-        return Ok(vec![("authorization", bearer)]);
-    }
-    let tokens = app.tokens()?;
-    let target = args.target.other(&tokens)?;
-    let method = arguments.method();
-    let authorization = other_api::authorization(app, &tokens, target.as_ref(), method, url)?;
-    let headers = authorization.headers;
-    for (_, value) in &headers {
-        let bare = value.expose().rsplit(' ').next().unwrap_or_default();
-        check_token(bare)?;
-    }
-    let is_bound = headers.iter().any(|(name, _)| *name == "dpop");
-    match &arguments.repeats {
-        Some(argument) if is_bound => {
-            let what = format!("curl's {argument} cannot be used with this token");
-            Err(CliError::usage(what)
-                .why("it is bound to a key, and the proof that goes with it is for one request"))
+    means: &Means,
+    came: &Came,
+    wanted: Option<Wanted>,
+) -> Result<ExitCode, CliError> {
+    match (wanted, means) {
+        (Some(Wanted::Unreadable(error)), _) => {
+            Err(step_up::unreadable(&step_up::origin(url), &error))
         }
-        _ => Ok(headers),
+        (Some(Wanted::Scope(scope)), Means::Session { tokens, .. }) => {
+            step_up::say_scope(app, &step_up::origin(url), tokens, &scope);
+            Ok(came.exit_code())
+        }
+        _ => Ok(came.exit_code()),
+    }
+}
+
+/// Where the token comes from.
+enum Means {
+    ReadyMade(Secret),
+    Session {
+        tokens: Box<TokenSource>,
+        target: Option<Target>,
+    },
+}
+
+impl Means {
+    fn find(app: &App, args: &CurlArgs) -> Result<Self, CliError> {
+        if let Some(token) = ready_made_token()? {
+            args.target.refuse_ready_made()?;
+            return Ok(Self::ReadyMade(token));
+        }
+        let tokens = Box::new(app.tokens()?);
+        let target = args.target.other(&tokens)?;
+        Ok(Self::Session { tokens, target })
+    }
+
+    /// What authorizes the one request to `url`.
+    fn headers(
+        &self,
+        app: &App,
+        url: &Url,
+        arguments: &Arguments,
+    ) -> Result<Vec<Header>, CliError> {
+        let (tokens, target) = match self {
+            Self::ReadyMade(token) => {
+                let bearer = Secret::new(format!("Bearer {}", token.expose()));
+                return Ok(vec![("authorization", bearer)]);
+            }
+            Self::Session { tokens, target } => (tokens, target.as_ref()),
+        };
+        let method = arguments.method();
+        let authorization = other_api::authorization(app, tokens, target, method, url)?;
+        let headers = authorization.headers;
+        for (_, value) in &headers {
+            let bare = value.expose().rsplit(' ').next().unwrap_or_default();
+            check_token(bare)?;
+        }
+        let is_bound = headers.iter().any(|(name, _)| *name == "dpop");
+        match &arguments.repeats {
+            Some(argument) if is_bound => {
+                let what = format!("curl's {argument} cannot be used with this token");
+                Err(CliError::usage(what).why(
+                    "it is bound to a key, and the proof that goes with it is for one request",
+                ))
+            }
+            _ => Ok(headers),
+        }
     }
 }
 
@@ -140,69 +195,6 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// What curl reads from the pipe. The token has been checked to need no quoting.
-fn configuration(url: &Url, headers: &[Header]) -> Secret {
-    // What is not encrypted stays on this computer, whatever `http_proxy` says.
-    let (protocols, proxy) = if url.scheme() == "https" {
-        ("=https", "")
-    } else {
-        ("=http,https", "noproxy = \"*\"\n")
-    };
-    // As the `url` crate wrote it, so that what was checked is what is called; therefore no globbing.
-    let address = url.as_str().replace('\\', "\\\\").replace('"', "\\\"");
-    let mut text = format!(
-        "{proxy}globoff\nurl = \"{address}\"\nproto = \"{protocols}\"\nproto-redir = \"{protocols}\"\n"
-    );
-    for (name, value) in headers {
-        let _ = writeln!(text, "header = \"{name}: {}\"", value.expose());
-    }
-    Secret::new(text)
-}
-
-/// Hands over the configuration and waits for the end.
-fn attend(
-    mut child: Child,
-    mut pipe: PipeWriter,
-    configuration: &Secret,
-    headers: &[Header],
-) -> io::Result<ExitStatus> {
-    // A curl that ends early, over a wrong argument say, has told so itself.
-    let _ = pipe.write_all(configuration.expose().as_bytes());
-    drop(pipe);
-    if let Some(stderr) = child.stderr.take() {
-        let secrets: Vec<&[u8]> = headers
-            .iter()
-            .filter_map(|(_, value)| value.expose().rsplit(' ').next())
-            .map(str::as_bytes)
-            .collect();
-        redact::copy(stderr, io::stderr(), &secrets)?;
-    }
-    child.wait()
-}
-
-/// curl's own exit code; for a curl that was killed, what a shell would report.
-fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
-}
-
-fn not_run(error: &io::Error) -> CliError {
-    let failed = CliError::new(
-        ExitCategory::Failure,
-        "curl_not_run",
-        "curl could not be run",
-    )
-    .why(error.to_string());
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            failed.hint("install curl, or use `countersign token -o header`")
-        }
-        _ => failed,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,21 +226,5 @@ mod tests {
         ] {
             assert_eq!(target(bad).unwrap_err().code(), "usage", "{bad}");
         }
-    }
-
-    #[test]
-    fn what_was_checked_is_what_is_called() {
-        let url = target("https://api.example.com\\@evil.example/").unwrap();
-        assert_eq!(url.as_str(), "https://api.example.com/@evil.example/");
-        let headers = [("authorization", Secret::new("Bearer abc"))];
-        let text = configuration(&url, &headers);
-        assert!(
-            text.expose()
-                .contains("url = \"https://api.example.com/@evil.example/\"\n")
-        );
-        assert!(
-            text.expose()
-                .contains("header = \"authorization: Bearer abc\"\n")
-        );
     }
 }

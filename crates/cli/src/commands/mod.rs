@@ -15,6 +15,7 @@ pub(crate) mod profile;
 pub(crate) mod proxy;
 pub(crate) mod setup;
 pub(crate) mod status;
+pub(crate) mod stepup;
 pub(crate) mod store;
 pub(crate) mod switch;
 pub(crate) mod token;

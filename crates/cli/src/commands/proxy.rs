@@ -2,21 +2,25 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_client::{
-    ExitCategory, Forwarder, Secret, Target, TokenSource, TransportError, printable,
+    ExitCategory, Forwarder, Secret, StepUp, Target, TokenSource, TransportError, printable,
 };
 use url::Url;
 
 use crate::app::{App, check_token, ready_made_token};
 use crate::args::ProxyArgs;
 use crate::error::CliError;
-use crate::other_api;
-use crate::output::{self, shell_word};
+use crate::output::{self, Voice, shell_word};
 use crate::proxy::{Authorize, IDLE, Proxy};
+use crate::{other_api, step_up};
+
+/// What is asked for again and again is not said more often.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(app: &mut App, args: &ProxyArgs) -> Result<(), CliError> {
     // Requests come at any time, and nobody sits there to be asked.
@@ -79,6 +83,9 @@ fn authorize(app: &App, args: &ProxyArgs) -> Result<Box<dyn Authorize>, CliError
         tokens,
         min_ttl: app.settings.min_ttl.value,
         login: app.command("login"),
+        stepup: app.command("stepup"),
+        voice: app.voice,
+        said: Mutex::new(None),
     };
     let token = if let Some(target) = &session.target {
         other_api::token(app, &session.tokens, target)?.token
@@ -101,6 +108,10 @@ impl Authorize for ReadyMade {
     fn learn(&self, _: &Url, _: &str) -> bool {
         false
     }
+
+    fn hear(&self, _: &Url, _: u16, _: &[&str]) {
+        // Nobody can sign in for a token that somebody else brought.
+    }
 }
 
 struct Session {
@@ -109,6 +120,10 @@ struct Session {
     target: Option<Target>,
     min_ttl: Duration,
     login: String,
+    stepup: String,
+    voice: Voice,
+    /// What was last said of a server that wants another sign-in, and when.
+    said: Mutex<Option<(StepUp, Instant)>>,
 }
 
 impl Authorize for Session {
@@ -132,6 +147,25 @@ impl Authorize for Session {
 
     fn learn(&self, url: &Url, nonce: &str) -> bool {
         self.tokens.take_dpop_nonce(url, nonce).unwrap_or(false)
+    }
+
+    fn hear(&self, url: &Url, status: u16, www_authenticate: &[&str]) {
+        let Ok(Some(wanted)) = StepUp::find(status, www_authenticate.iter().copied()) else {
+            return;
+        };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        // A program may ask many times before a person has read it once.
+        if said
+            .as_ref()
+            .is_some_and(|(known, when)| *known == wanted && when.elapsed() < SAY_AGAIN)
+        {
+            return;
+        }
+        let command = format!("{}{}", self.stepup, step_up::flags(&wanted));
+        let api = step_up::origin(url);
+        self.voice
+            .warn(&format!("{api} asks for {wanted}: {command}"));
+        *said = Some((wanted, Instant::now()));
     }
 }
 

@@ -54,6 +54,10 @@ pub(crate) trait Authorize: Send + Sync {
     /// Takes the nonce that a server wants in the proofs to come (RFC 9449, section 8.2). Whether a
     /// request that was refused for want of it is worth another try.
     fn learn(&self, url: &Url, nonce: &str) -> bool;
+
+    /// Hears what a server wants beyond the token, which the program is told as well: by the status and
+    /// the `WWW-Authenticate` values of an answer that is passed on.
+    fn hear(&self, url: &Url, status: u16, www_authenticate: &[&str]);
 }
 
 /// A proxy that is ready to work.
@@ -124,6 +128,14 @@ impl Proxy {
     }
 }
 
+fn challenges(incoming: &Incoming) -> Vec<&str> {
+    let named = |name: &str| name == "www-authenticate";
+    let values = incoming.headers.iter().filter(|(name, _)| named(name));
+    values
+        .filter_map(|(_, value)| std::str::from_utf8(value).ok())
+        .collect()
+}
+
 impl Inner {
     /// One request and its answer. Who comes from elsewhere gets no answer at all.
     fn serve(&self, stream: &TcpStream) {
@@ -164,6 +176,10 @@ impl Inner {
         match passed {
             Ok(incoming) => {
                 (self.tell)(&format!("{shown}: {}", incoming.status));
+                if matches!(incoming.status, 401 | 403) {
+                    self.authorize
+                        .hear(&url, incoming.status, &challenges(&incoming));
+                }
                 let rewrite = |location: &str| self.gate.rewritten(location, &url, &self.base);
                 answer::give(stream, &request, incoming, &rewrite)
             }

@@ -32,5 +32,6 @@ mod scrub;
 mod seat;
 mod session;
 mod setup;
+mod step_up;
 mod store;
 mod terminal;

@@ -8,6 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -28,6 +29,10 @@ pub(crate) struct Seat<'a> {
     variables: Vec<(String, OsString)>,
     /// Whether the terminal controls the program, so that its keys send signals.
     controls: bool,
+    /// What is on standard input in the place of the keyboard.
+    piped: Option<String>,
+    /// Where standard output goes.
+    prints_to: Option<PathBuf>,
 }
 
 /// A program at a terminal.
@@ -64,6 +69,8 @@ impl<'a> Seat<'a> {
             size: (80, 24),
             variables: Vec::new(),
             controls: false,
+            piped: None,
+            prints_to: None,
         }
     }
 
@@ -100,6 +107,18 @@ impl<'a> Seat<'a> {
     /// Makes the terminal the one that controls the program.
     pub(crate) fn controlling(mut self) -> Self {
         self.controls = true;
+        self
+    }
+
+    /// Has something in a file on standard input, as a shell would put it there.
+    pub(crate) fn piping(mut self, text: &str) -> Self {
+        self.piped = Some(text.to_owned());
+        self
+    }
+
+    /// Has standard output written to a file.
+    pub(crate) fn printing_to(mut self, path: PathBuf) -> Self {
+        self.prints_to = Some(path);
         self
     }
 
@@ -144,6 +163,14 @@ impl<'a> Seat<'a> {
             .stdin(Stdio::from(programs_end.try_clone().unwrap()))
             .stderr(Stdio::from(programs_end.try_clone().unwrap()))
             .stdout(Stdio::null());
+        if let Some(text) = self.piped {
+            let path = self.desk.home.path().join("piped");
+            fs::write(&path, text).unwrap();
+            command.stdin(File::open(path).unwrap());
+        }
+        if let Some(path) = self.prints_to {
+            command.stdout(File::create(path).unwrap());
+        }
         let child = command.spawn().unwrap();
         // The command holds the program's side of the terminal: as long as it does, there is no end.
         drop(command);

@@ -74,6 +74,7 @@ pub(crate) const RUNS: &[Run] = &[
     perhaps(run("trust HOME")),
     told(refused(run("inspect -")), "TOKEN"),
     run("curl API/items -s -v"),
+    run("stepup --max-age 1h"),
     run("exec --env API_TOKEN -- true"),
     run("exec --proxy API_URL=https://localhost:9 -- true"),
     run("proxy --until-stdin-ends https://localhost:9/v1"),
