@@ -32,13 +32,14 @@ const HEADER: &str = "ykksm";
 /// What the traditional format calls a key that this is about.
 const OTP_EVENT: &str = "Yubico OTP";
 
-/// Everything else that it logs.
-const OTHER_EVENTS: [&str; 5] = [
+/// How everything else begins that it logs.
+const OTHER_EVENTS: [&str; 6] = [
     "LOGGING START",
     "OATH-HOTP",
     "Static Password",
-    "Challenge-Response: HMAC-SHA1",
-    "Challenge-Response: Yubico OTP",
+    "Challenge-Response",
+    "Configuration Update",
+    "Configuration Swap",
 ];
 
 /// The keys in a file, and the lines that were about something else.
@@ -166,61 +167,63 @@ fn read_line(line: &str, number: usize) -> Result<Line, Problem> {
     }
     let fields: Vec<&str> = data.split(',').map(str::trim).collect();
     match fields.as_slice() {
-        [
-            OTP_EVENT,
-            created,
-            _slot,
-            public_id,
-            private_id,
-            aes_key,
-            rest @ ..,
-        ] if rest.len() >= 2 => key(number, None, public_id, private_id, aes_key, created),
-        [OTP_EVENT, ..] => Err(Problem::Fields),
-        [event, ..] if OTHER_EVENTS.contains(event) => Ok(Line::Other(
-            OTHER_EVENTS
-                .iter()
-                .find(|it| *it == event)
-                .map_or("another slot", |it| *it),
-        )),
-        // 20 bytes and no private id: what the tool writes for a slot of OATH or HMAC.
-        [_, _, private_id, secret, _, _, _] | [_, _, private_id, secret, _, _, _, _]
-            if secret.len() == 40 && (private_id.is_empty() || *private_id == "0") =>
-        {
-            Ok(Line::Other("OATH-HOTP or challenge-response"))
+        [OTP_EVENT, rest @ ..] => traditional(number, rest),
+        [event, ..] if OTHER_EVENTS.iter().any(|it| event.starts_with(it)) => {
+            let other = OTHER_EVENTS.into_iter().find(|it| event.starts_with(it));
+            Ok(other.map_or(Line::Nothing, Line::Other))
         }
-        [
-            serial,
-            public_id,
-            private_id,
-            aes_key,
-            lock,
-            created,
-            _accessed,
-        ]
-        | [
-            serial,
-            public_id,
-            private_id,
-            aes_key,
-            lock,
-            created,
-            _accessed,
-            _,
-        ] => {
-            if !(lock.is_empty() || is_hex(lock, 12)) {
-                return Err(Problem::LockCode);
-            }
-            let serial = match *serial {
-                "" => None,
-                digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    Some(digits.parse().map_err(|_| Problem::Serial)?)
-                }
-                _ => return Err(Problem::Serial),
-            };
-            key(number, serial, public_id, private_id, aes_key, created)
+        _ => provisioning(number, &fields),
+    }
+}
+
+/// What stands behind `Yubico OTP`: the time in the words of the place, the slot, the key.
+fn traditional(number: usize, fields: &[&str]) -> Result<Line, Problem> {
+    // In some places the time has a comma in it.
+    let slot = (1..=3)
+        .find(|at| matches!(fields.get(*at), Some(&("1" | "2"))))
+        .ok_or(Problem::Fields)?;
+    match fields.split_at_checked(slot) {
+        Some((created, [_, public_id, private_id, aes_key, _, _, ..])) => {
+            let created = created.join(", ");
+            key(number, None, public_id, private_id, aes_key, &created)
         }
         _ => Err(Problem::Fields),
     }
+}
+
+fn provisioning(number: usize, fields: &[&str]) -> Result<Line, Problem> {
+    let [
+        serial,
+        public_id,
+        private_id,
+        aes_key,
+        lock,
+        created,
+        rest @ ..,
+    ] = fields
+    else {
+        return Err(Problem::Fields);
+    };
+    if !(1..=2).contains(&rest.len()) {
+        return Err(Problem::Fields);
+    }
+    // For other slots the tool writes a counter or nothing instead of the private id, and 20 bytes
+    // or no public id.
+    let is_counter = private_id.len() < 12 && private_id.bytes().all(|it| it.is_ascii_digit());
+    if is_counter && (public_id.is_empty() || is_hex(aes_key, 40)) {
+        return Ok(Line::Other("another kind of slot"));
+    }
+    if !(lock.is_empty() || is_hex(lock, 12)) {
+        return Err(Problem::LockCode);
+    }
+    let serial = match *serial {
+        "" => None,
+        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits.parse().map_err(|_| Problem::Serial)?)
+        }
+        _ => return Err(Problem::Serial),
+    };
+    key(number, serial, public_id, private_id, aes_key, created)
 }
 
 fn key(

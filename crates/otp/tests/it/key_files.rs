@@ -15,7 +15,8 @@ const PROVISIONING: &str = "# ykksm 1\r\n\
 const TRADITIONAL: &str = "\u{feff}LOGGING START,12/11/2013 17:05\n\
     Yubico OTP,12/11/2013 11:10,1,vvgutbiedkvi,ab86c04de6a3,d26a7c0f85fdda28bd816e406342b214,,,0,0,0,0,0,0,0,0,0,0\n\
     OATH-HOTP,11.12.13 18:55,1,cccccccccccc,,916821d3a138bf855e70069605559a206ba854cd,,,0,0,0,6,0,0,0,0,0,0\n\
-    Static Password,11.12.13 19:08,1,,d5a3d50327dc,0e8e37b0e38b314a56748c030f58d21d,,,0,0,0,0,0,0,0,0,0,0\n";
+    Static Password: Scan Code,17.04.12 12:25,1,051212172c092728,,,,,0,0,0,0,0,0,0,0,0,0\n\
+    Challenge-Response: HMAC-SHA1,3/9/2018 5:00 PM,2,,,7fb21c407f0693ab30259664680a047f8c462ccb,,,0,0,0,0,0,0,0,0,0,0\n";
 
 #[test]
 fn the_provisioning_format_is_read() {
@@ -74,19 +75,34 @@ fn the_traditional_format_is_read_and_other_slots_are_named() {
         [
             (1, "LOGGING START"),
             (3, "OATH-HOTP"),
-            (4, "Static Password")
+            (4, "Static Password"),
+            (5, "Challenge-Response"),
         ]
     );
 }
 
 #[test]
-fn a_slot_of_oath_in_the_provisioning_format_is_named() {
-    let text = format!(
-        "508326,,0,69cfb9202438ca68964ec3244bfa4843d073a43b,,2013-12-12T08:41:07,\n{PROVISIONING}"
-    );
+fn a_time_with_a_comma_is_no_other_field() {
+    let text = TRADITIONAL.replace("12/11/2013 11:10", "11/12/13, 11:10 AM");
     let file = KeyFile::parse(&text).unwrap();
-    assert_eq!(file.records().len(), 3);
-    assert_eq!(file.skipped()[0].line, 1);
+    let record = &file.records()[0];
+    assert_eq!(record.public_id.as_str(), "vvgutbiedkvi");
+    assert_eq!(record.created.as_deref(), Some("11/12/13, 11:10 AM"));
+}
+
+/// As the personalization tool writes them: HMAC, OATH with and without an id, a static password.
+#[test]
+fn other_slots_in_the_provisioning_format_are_named() {
+    for line in [
+        "508326,,0,69cfb9202438ca68964ec3244bfa4843d073a43b,000000000000,2013-12-12T08:41:07,",
+        "508326,ubhe00508326,17,69cfb9202438ca68964ec3244bfa4843d073a43b,,2013-12-12T08:41:07,",
+        "508326,,,69cfb9202438ca68964ec3244bfa4843d073a43b,,2013-12-12T08:41:07,",
+        "508326,,,0e8e37b0e38b314a56748c030f58d21d,000000000000,2013-12-12T08:41:07,",
+    ] {
+        let file = KeyFile::parse(&format!("{line}\n{PROVISIONING}")).unwrap();
+        assert_eq!(file.records().len(), 3);
+        assert_eq!(file.skipped()[0].line, 1, "{line}");
+    }
 }
 
 #[test]
