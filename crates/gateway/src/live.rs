@@ -78,7 +78,7 @@ impl Live {
             }
             _ => Arc::new(Signer::load(config.identity.key_file.as_deref())?),
         };
-        let sign_in = SignIn::new(&config)?;
+        let sign_in = SignIn::new(&config, previous.and_then(Self::sign_in))?;
         let mut upstreams = Vec::new();
         for upstream in &config.upstreams {
             let kept = previous

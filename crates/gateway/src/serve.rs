@@ -15,6 +15,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 
 use crate::audit::Entry;
 use crate::browser::Visit;
@@ -250,6 +251,34 @@ impl Exchange<'_> {
             Ok(visit) => visit,
             Err(answer) => return *answer,
         };
+        let sound = Sound {
+            parts,
+            body,
+            upgrade,
+            host,
+            seen,
+        };
+        let mut answer = self.proceed(sound, visit.as_ref(), in_flight).await;
+        if let Some(visit) = visit {
+            visit.complete(answer.headers_mut(), now());
+        }
+        answer
+    }
+
+    /// Decides about a request and carries that out.
+    async fn proceed(
+        &self,
+        sound: Sound,
+        visit: Option<&Visit<'_>>,
+        in_flight: InFlight,
+    ) -> Response<Download> {
+        let Sound {
+            mut parts,
+            body,
+            upgrade,
+            host,
+            seen,
+        } = sound;
         // From here on the path is borrowed and the headers change.
         let uri = parts.uri.clone();
         let presented = Presented::head(&parts)
@@ -268,7 +297,7 @@ impl Exchange<'_> {
             (Verdict::Pass(caller), Some(rule)) => (rule, caller.clone()),
             (Verdict::Refuse(refusal), _) => {
                 let answer = self.refuse(&scene, &decision, refusal);
-                let instead = self.instead(&scene, &decision, visit.as_ref()).await;
+                let instead = self.instead(&scene, &decision, visit).await;
                 return instead.unwrap_or(answer);
             }
             (Verdict::Pass(_), None) => {
@@ -282,7 +311,7 @@ impl Exchange<'_> {
             };
             return self.refuse_ruled(&scene, &decision, rule, elsewhere);
         };
-        if visit.as_ref().is_some_and(Visit::is_forged) {
+        if visit.is_some_and(Visit::is_forged) {
             return self.refuse_ruled(&scene, &decision, rule, CROSS_SITE);
         }
         let wish = proxy::wish(&parts);
@@ -315,7 +344,7 @@ impl Exchange<'_> {
             Ok(mut answer) => {
                 rule.counts.count_passed();
                 if let Some(visit) = visit {
-                    visit.complete(answer.headers_mut(), now());
+                    visit.cleanse(answer.headers_mut());
                 }
                 answer
             }
@@ -617,6 +646,15 @@ impl Exchange<'_> {
             reason,
         })
     }
+}
+
+/// A request whose form is sound, before anything is decided about it.
+struct Sound {
+    parts: Parts,
+    body: Incoming,
+    upgrade: OnUpgrade,
+    host: HeaderValue,
+    seen: Seen,
 }
 
 /// What an audit line is about.

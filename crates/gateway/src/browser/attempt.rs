@@ -303,8 +303,7 @@ impl SignIn {
             .await?;
         let caller = self.judge(live, &tokens.access_token).await?;
 
-        let session = Session::begin(tokens.access_token, tokens.id_token, attempt.acr, now)
-            .ok_or(Failure::NoSeal)?;
+        let session = Session::begin(tokens, &caller, attempt.acr, now).ok_or(Failure::NoSeal)?;
         let back = Some(attempt.back)
             .filter(|back| admits(live, back))
             .unwrap_or_else(|| "/".to_owned());

@@ -11,17 +11,19 @@ mod cookies;
 mod exchange;
 mod page;
 mod provider;
+mod renewal;
 mod seal;
 mod session;
 mod visitor;
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 
 use countersign_jose::Timestamp;
-use countersign_oauth::EndSessionRequest;
+use countersign_oauth::{EndSessionRequest, RevocationFlow, TokenTypeHint};
 use countersign_resource::state::StateError;
 use countersign_resource::{Caller, Rejection};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, LOCATION};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use url::Url;
@@ -30,6 +32,7 @@ use self::attempt::place;
 use self::cookies::{Ours, Writer};
 use self::page::{discreet, page};
 use self::provider::Provider;
+use self::renewal::{Means, Outcome, Renewals};
 use self::seal::Seals;
 use self::session::Session;
 use crate::config::{self, Access, Config};
@@ -47,7 +50,8 @@ const SIGN_OUT: &str = "sign-out";
 pub(crate) struct SignIn {
     wanted: config::SignIn,
     seals: Seals,
-    provider: Provider,
+    provider: Arc<Provider>,
+    renewals: Arc<Renewals>,
 }
 
 /// A request of somebody who may be at a browser.
@@ -58,6 +62,8 @@ pub(crate) struct Visit<'l> {
     ours: Ours,
     /// The session on whose strength the request is decided about.
     session: Option<Session>,
+    /// Whether its tokens are others than those that the browser has.
+    is_renewed: bool,
     opens_a_page: bool,
     is_meant: bool,
 }
@@ -74,7 +80,7 @@ pub(crate) struct Answered {
 
 impl SignIn {
     /// Reads keys and secrets. Nothing is sent.
-    pub(crate) fn new(config: &Config) -> Result<Option<Self>, Problem> {
+    pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Result<Option<Self>, Problem> {
         let Some(wanted) = config.sign_in.clone() else {
             return Ok(None);
         };
@@ -83,7 +89,8 @@ impl SignIn {
         };
         Ok(Some(Self {
             seals: Seals::load(&wanted.cookie_key_files)?,
-            provider: Provider::new(&wanted, issuer)?,
+            provider: Arc::new(Provider::new(&wanted, issuer)?),
+            renewals: previous.map_or_else(Arc::default, |it| Arc::clone(&it.renewals)),
             wanted,
         }))
     }
@@ -114,6 +121,7 @@ impl SignIn {
             origin,
             ours,
             session: None,
+            is_renewed: false,
             opens_a_page: false,
             is_meant: visitor::is_meant(parts, origin),
         };
@@ -127,7 +135,9 @@ impl SignIn {
             return Ok(visit);
         }
         visit.opens_a_page = visitor::opens_a_page(parts);
-        visit.session = self.session(live, &visit.ours, origin, now).await?;
+        if let Some(session) = self.session(live, &visit.ours, origin, now).await? {
+            (visit.session, visit.is_renewed) = self.renewed(live, session, now).await;
+        }
         if let Some(session) = &visit.session {
             let bearer = format!("Bearer {}", session.access_token.expose());
             if let Ok(mut value) = HeaderValue::from_str(&bearer) {
@@ -158,6 +168,35 @@ impl SignIn {
             outcome => outcome?,
         };
         Ok((!is_ended).then_some(session))
+    }
+
+    /// The session with a token that lasts, if it can be had; nothing if the session is over.
+    async fn renewed(
+        &self,
+        live: &Live,
+        mut session: Session,
+        now: Timestamp,
+    ) -> (Option<Session>, bool) {
+        let (Some(due), Some(validator)) = (session.due(now), live.validator()) else {
+            return (Some(session), false);
+        };
+        let means = Means {
+            provider: Arc::clone(&self.provider),
+            state: live.memory().shared(),
+            danger_allow_without: live.config().state.danger_allow_without,
+            validator: validator.clone(),
+            refresh_token: due.refresh_token.clone(),
+            access_token: session.access_token.clone(),
+            subject: due.subject.to_owned(),
+        };
+        match self.renewals.join(means, now).await {
+            Outcome::Renewed(fresh) => {
+                session.renew(&fresh, now);
+                (Some(session), true)
+            }
+            Outcome::Over => (None, false),
+            Outcome::Later => (Some(session), false),
+        }
     }
 
     /// Lets the browser keep a session. False when it is too long.
@@ -267,6 +306,7 @@ impl SignIn {
         if let Some(session) = &visit.session {
             let state = live.memory().shared();
             ended = session.end(&*state, &self.wanted, now).await;
+            self.revoke(session).await;
         }
         let session = visit.session.as_ref();
         let mut response = match self.after(visit.origin, session).await {
@@ -286,6 +326,21 @@ impl SignIn {
             refused: ended.err().map(|error| chain(&error)),
             code: "signed_out",
             caller: None,
+        }
+    }
+
+    /// Tells the authorization server that the refresh token is no longer needed, without waiting for
+    /// what it says: the session has ended already.
+    async fn revoke(&self, session: &Session) {
+        let (Some(token), Ok(metadata)) = (session.refresh_token(), self.provider.metadata().await)
+        else {
+            return;
+        };
+        let client = self.provider.client(&metadata);
+        let hint = TokenTypeHint::RefreshToken;
+        if let Ok(flow) = RevocationFlow::new(&metadata, &client, token, hint) {
+            let provider = Arc::clone(&self.provider);
+            tokio::spawn(async move { provider.drive(flow).await });
         }
     }
 
@@ -364,22 +419,28 @@ impl Visit<'_> {
         )
     }
 
-    /// Puts into an upstream's answer what the browser is to keep, and takes out what looks like it.
-    pub(crate) fn complete(self, headers: &mut HeaderMap, now: Timestamp) {
+    /// Takes out of an upstream's answer what looks like a cookie of ours.
+    pub(crate) fn cleanse(&self, headers: &mut HeaderMap) {
         cookies::take_set(headers, &self.sign_in.wanted.cookie_name);
+    }
+
+    /// Puts into an answer what the browser is to keep, whatever was decided: tokens that were replaced
+    /// are of no more use.
+    pub(crate) fn complete(self, headers: &mut HeaderMap, now: Timestamp) {
         let Some(mut session) = self.session else {
             return;
         };
-        if session.touch(&self.sign_in.wanted, now)
+        if (session.touch(&self.sign_in.wanted, now) || self.is_renewed)
             && self
                 .sign_in
                 .keep(headers, &self.ours, self.origin, session, now)
         {
             // No cache may give it to anybody else.
-            headers.insert(
-                http::header::CACHE_CONTROL,
-                HeaderValue::from_static("no-store"),
-            );
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        } else if !headers.contains_key(CACHE_CONTROL) {
+            // The request had no `Authorization`, which would have told caches that it is somebody's own
+            // (RFC 9111, section 3.5).
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private"));
         }
     }
 }

@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use countersign_jose::{Timestamp, base64url, crypto};
-use countersign_oauth::{Secret, secret};
+use countersign_oauth::{Secret, TokenResponse, secret};
+use countersign_resource::Caller;
 use countersign_resource::state::{Issued, Key, SharedState, StateError};
 use serde::{Deserialize, Serialize};
 
+use super::renewal::{Fresh, renew_at};
 use crate::config::SignIn as Wanted;
 
 /// Whoever has just signed in and is still refused would be refused again.
@@ -24,6 +26,12 @@ pub(super) struct Session {
     /// For the provider's page to sign out at, if there is room for it.
     #[serde(default, with = "secret::exposed")]
     pub(super) id_token: Option<Secret>,
+    /// For the next access token, if the server gives one for that, and when to ask.
+    #[serde(default, with = "secret::exposed")]
+    refresh_token: Option<Secret>,
+    renew_at: i64,
+    /// Whose it is.
+    subject: String,
     began: i64,
     seen: i64,
     /// How the person was asked to sign in.
@@ -31,10 +39,16 @@ pub(super) struct Session {
     asked_acr: Vec<String>,
 }
 
+/// A session whose token is to be renewed.
+pub(super) struct Due<'s> {
+    pub(super) refresh_token: &'s Secret,
+    pub(super) subject: &'s str,
+}
+
 impl Session {
     pub(super) fn begin(
-        access_token: Secret,
-        id_token: Option<Secret>,
+        tokens: TokenResponse,
+        caller: &Caller,
         asked_acr: Vec<String>,
         now: Timestamp,
     ) -> Option<Self> {
@@ -42,8 +56,11 @@ impl Session {
         crypto::aws_lc::provider().fill_random(&mut id).ok()?;
         Some(Self {
             id: base64url::encode(&id),
-            access_token,
-            id_token,
+            access_token: tokens.access_token,
+            id_token: tokens.id_token,
+            refresh_token: tokens.refresh_token,
+            renew_at: renew_at(caller.expires_at(), now),
+            subject: caller.subject().to_owned(),
             began: now.as_secs(),
             seen: now.as_secs(),
             asked_acr,
@@ -74,6 +91,30 @@ impl Session {
             self.seen = now.as_secs();
         }
         is_due
+    }
+
+    /// What a renewal needs of it, if it is time for one.
+    pub(super) fn due(&self, now: Timestamp) -> Option<Due<'_>> {
+        let refresh_token = self.refresh_token.as_ref()?;
+        (now.as_secs() >= self.renew_at).then_some(Due {
+            refresh_token,
+            subject: &self.subject,
+        })
+    }
+
+    /// Goes on with other tokens.
+    pub(super) fn renew(&mut self, fresh: &Fresh, now: Timestamp) {
+        self.access_token = fresh.access_token.clone();
+        if let Some(token) = &fresh.refresh_token {
+            self.refresh_token = Some(token.clone());
+        }
+        self.renew_at = fresh.renew_at;
+        self.seen = now.as_secs();
+    }
+
+    /// The token that would go on bringing others when the session has ended.
+    pub(super) fn refresh_token(&self) -> Option<&Secret> {
+        self.refresh_token.as_ref()
     }
 
     /// Whether to sign in once more would change nothing about a refusal that wants one of these
@@ -115,5 +156,114 @@ impl Session {
         state
             .deny(&self.key(), Issued::Whenever, until.max(now), now)
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::Config;
+
+    use super::*;
+
+    /// Sessions that last an hour unused, and twelve.
+    fn wanted() -> Wanted {
+        let text = r#"
+[listen]
+address = "127.0.0.1:0"
+origin = "https://app.example"
+
+[[issuer]]
+url = "https://id.example"
+audience = "https://app.example"
+
+[sign_in]
+issuer = "https://id.example"
+client_id = "app"
+cookie_key_file = "cookie.key"
+"#;
+        let config = Config::parse(text, "gateway.toml", Path::new("")).unwrap();
+        config.sign_in.unwrap()
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_secs(seconds)
+    }
+
+    fn session(began: i64, seen: i64) -> Session {
+        Session {
+            id: "id".to_owned(),
+            access_token: Secret::new("access"),
+            id_token: None,
+            refresh_token: Some(Secret::new("refresh")),
+            renew_at: 1_000,
+            subject: "ada".to_owned(),
+            began,
+            seen,
+            asked_acr: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_session_ends_unused_after_an_hour_and_in_any_case_after_twelve() {
+        let wanted = wanted();
+        for (began, seen, now, alive) in [
+            (0, 0, 0, true),
+            (0, 0, 3_599, true),
+            (0, 0, 3_600, false),
+            (0, 40_000, 43_199, true),
+            (0, 43_000, 43_200, false),
+            // A clock that was set back ends nothing.
+            (100, 100, 50, true),
+        ] {
+            let session = session(began, seen);
+            assert_eq!(
+                session.is_alive(&wanted, at(now)),
+                alive,
+                "{began} {seen} {now}"
+            );
+        }
+        assert_eq!(session(0, 0).life(&wanted, at(40_000)).as_secs(), 3_200);
+        assert_eq!(session(0, 0).life(&wanted, at(0)).as_secs(), 3_600);
+    }
+
+    #[test]
+    fn a_browser_gets_a_new_cookie_now_and_then_and_not_each_time() {
+        let (wanted, mut session) = (wanted(), session(0, 0));
+        assert!(!session.touch(&wanted, at(299)));
+        assert!(session.touch(&wanted, at(300)));
+        assert!(!session.touch(&wanted, at(301)));
+        assert!(session.is_alive(&wanted, at(3_800)));
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_it_ends_and_not_at_once() {
+        let due = |now| session(0, 0).due(at(now)).is_some();
+        assert!(!due(999) && due(1_000) && due(5_000));
+        for (expires, renewed) in [(300, 225), (3_600, 3_480), (4, 3), (0, -1)] {
+            assert_eq!(renew_at(at(expires), at(0)), renewed, "{expires}");
+        }
+    }
+
+    #[test]
+    fn who_has_just_signed_in_or_was_asked_the_same_is_not_asked_again() {
+        let mut session = session(1_000, 1_000);
+        let mfa = ["mfa".to_owned()];
+        assert!(session.would_be_in_vain(&[], at(1_009)));
+        assert!(!session.would_be_in_vain(&[], at(1_010)));
+        assert!(!session.would_be_in_vain(&mfa, at(2_000)));
+        session.asked_acr = mfa.to_vec();
+        assert!(session.would_be_in_vain(&mfa, at(2_000)));
+        assert!(!session.would_be_in_vain(&["hsm".to_owned()], at(2_000)));
+    }
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        let shown = format!("{:?}", session(0, 0));
+        assert!(
+            !shown.contains("access\"") && !shown.contains("refresh\""),
+            "{shown}"
+        );
     }
 }
