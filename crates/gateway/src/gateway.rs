@@ -21,11 +21,11 @@ use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::config::{Config, ForwardAuth, Listen, Place, Preset};
+use crate::connection::Door;
 use crate::listen::{Certificates, Doors, accept, open_tcp, unknown_address};
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::serve::Door;
 use crate::{admin, proxy};
 
 /// How often unused connections to upstreams are looked for.

@@ -32,6 +32,7 @@ pub mod route;
 mod admin;
 mod audit;
 mod browser;
+mod connection;
 mod decide;
 mod explain;
 mod forward;

@@ -7,8 +7,8 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use countersign_resource::{Caller, Presented, Timestamp};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST};
@@ -19,157 +19,18 @@ use hyper::upgrade::OnUpgrade;
 
 use crate::audit::Entry;
 use crate::browser::Visit;
+use crate::connection::{Connection, Door, InFlight};
 use crate::decide::{Decision, Refusal, Verdict, decide};
 use crate::forward;
 use crate::forwarded::{self, Seen};
-use crate::gateway::Shared;
 use crate::identity;
 use crate::live::{Live, Rule};
-use crate::metrics::Metrics;
 use crate::proxy::{
     self, Download, FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO, Passing, Unserved, Wish,
 };
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
-
-/// By which door a connection came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
-    /// That of callers.
-    Callers,
-    /// That of another proxy, by the number of its table in the file.
-    ForwardAuth(usize),
-}
-
-/// A caller's connection, as far as its requests need it.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    shared: Arc<Shared>,
-    worker: usize,
-    door: Door,
-    peer: IpAddr,
-    /// The peer's address, ready to be passed on.
-    peer_value: HeaderValue,
-    secure: bool,
-    certificate: Option<Vec<u8>>,
-    tunnel: Arc<AtomicBool>,
-    /// Whether anybody looks at `moved`.
-    is_watched: bool,
-    began: Instant,
-    /// When something last moved, in milliseconds since `began`.
-    moved: AtomicU64,
-    open: AtomicU32,
-}
-
-impl Connection {
-    pub(crate) fn new(
-        shared: &Arc<Shared>,
-        worker: usize,
-        door: Door,
-        peer: IpAddr,
-        secure: bool,
-        certificate: Option<Vec<u8>>,
-    ) -> Self {
-        let peer = peer.to_canonical();
-        Self {
-            shared: Arc::clone(shared),
-            worker,
-            door,
-            peer,
-            peer_value: address_value(peer),
-            secure,
-            certificate,
-            tunnel: Arc::default(),
-            is_watched: false,
-            began: Instant::now(),
-            moved: AtomicU64::new(0),
-            open: AtomicU32::new(0),
-        }
-    }
-
-    pub(crate) fn live(&self) -> Arc<Live> {
-        self.shared.live(self.worker)
-    }
-
-    /// The address of the other end.
-    pub(crate) fn peer(&self) -> IpAddr {
-        self.peer
-    }
-
-    /// The certificate that the other end has shown.
-    pub(crate) fn certificate(&self) -> Option<&[u8]> {
-        self.certificate.as_deref()
-    }
-
-    pub(crate) fn worker(&self) -> usize {
-        self.worker
-    }
-
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
-    }
-
-    pub(crate) fn tunnel_flag(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.tunnel)
-    }
-
-    /// What comes from now on is no longer HTTP.
-    pub(crate) fn becomes_tunnel(&self) {
-        self.tunnel.store(true, Relaxed);
-    }
-
-    pub(crate) fn open_requests(&self) -> u32 {
-        self.open.load(Relaxed)
-    }
-
-    /// Notes from now on when something moves.
-    pub(crate) fn watch(&mut self) {
-        self.is_watched = true;
-    }
-
-    pub(crate) fn moved(&self) {
-        if !self.is_watched {
-            return;
-        }
-        let now = self.began.elapsed().as_millis();
-        self.moved
-            .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
-    }
-
-    pub(crate) fn last_moved(&self) -> Instant {
-        self.began + Duration::from_millis(self.moved.load(Relaxed))
-    }
-}
-
-/// A request that is being answered, until the last byte of its answer.
-#[derive(Debug)]
-pub(crate) struct InFlight(Arc<Connection>);
-
-impl InFlight {
-    fn begin(connection: &Arc<Connection>) -> Self {
-        connection.open.fetch_add(1, Relaxed);
-        connection.metrics().requests.up();
-        connection.moved();
-        Self(Arc::clone(connection))
-    }
-
-    pub(crate) fn moved(&self) {
-        self.0.moved();
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Relaxed);
-        self.0.metrics().requests.down();
-        self.0.moved();
-    }
-}
 
 /// Answers a request.
 pub(crate) async fn answer(
@@ -179,7 +40,7 @@ pub(crate) async fn answer(
     let began = Instant::now();
     let live = connection.live();
     let in_flight = InFlight::begin(&connection);
-    let id = connection.shared.request_id(connection.worker);
+    let id = connection.shared().request_id(connection.worker());
     let id_text = id.to_str().unwrap_or_default();
     let exchange = Exchange {
         live: &live,
@@ -188,7 +49,7 @@ pub(crate) async fn answer(
         id_text,
         began,
     };
-    let mut response = match connection.door {
+    let mut response = match connection.door() {
         Door::Callers => exchange.run(request, in_flight).await,
         Door::ForwardAuth(number) => {
             let answer = forward::answer(&exchange, number, request).await;
@@ -283,9 +144,9 @@ impl Exchange<'_> {
         let uri = parts.uri.clone();
         let presented = Presented::head(&parts)
             .origin(self.live.origin(host.as_bytes()))
-            .client_certificate(self.connection.certificate.as_deref())
+            .client_certificate(self.connection.certificate())
             .source(Some(seen.client))
-            .peer(Some(self.connection.peer));
+            .peer(Some(self.connection.peer()));
         let decision = decide(self.live, uri.path(), &presented).await;
         self.connection.metrics().decided(self.began.elapsed());
         let scene = Scene {
@@ -379,8 +240,8 @@ impl Exchange<'_> {
             });
         }
         forwarded::seen(
-            self.connection.peer,
-            self.connection.secure,
+            self.connection.peer(),
+            self.connection.is_secure(),
             &parts.headers,
             &self.live.config().trust,
         )
@@ -445,8 +306,8 @@ impl Exchange<'_> {
         if !rule.route.pass.token {
             headers.remove(AUTHORIZATION);
         }
-        let client = if seen.client == self.connection.peer {
-            self.connection.peer_value.clone()
+        let client = if seen.client == self.connection.peer() {
+            self.connection.peer_value()
         } else {
             address_value(seen.client)
         };
@@ -561,7 +422,7 @@ impl Exchange<'_> {
         let scene = Scene {
             parts,
             host: host.unwrap_or(&nothing),
-            client: self.connection.peer,
+            client: self.connection.peer(),
         };
         let _ = self.record(&scene, &decision, "refuse", unsound.code, None, None);
         bare(unsound.status)
@@ -712,7 +573,7 @@ pub(crate) fn bare(status: StatusCode) -> Response<Download> {
     response
 }
 
-fn address_value(address: IpAddr) -> HeaderValue {
+pub(crate) fn address_value(address: IpAddr) -> HeaderValue {
     HeaderValue::from_str(&address.to_string()).unwrap_or(HeaderValue::from_static("unknown"))
 }
 

@@ -13,8 +13,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::config::Place;
+use crate::connection::Door;
 use crate::problem::Problem;
-use crate::serve::Door;
 
 /// How many connections wait to be taken.
 const BACKLOG: u32 = 1024;

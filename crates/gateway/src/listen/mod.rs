@@ -28,9 +28,10 @@ use stream::Stream;
 pub(crate) use tls::Certificates;
 
 use crate::config::{Limits, Preset};
+use crate::connection::{Connection, Door};
 use crate::gateway::{Shared, told};
 use crate::proxy::longest_silence;
-use crate::serve::{Connection, Door, answer};
+use crate::serve::answer;
 
 /// How long a connection of HTTP/2 may be without a request.
 const H2_IDLE: Duration = Duration::from_secs(75);

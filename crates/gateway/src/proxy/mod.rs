@@ -26,8 +26,8 @@ pub(crate) use health::watch;
 pub(crate) use upgrade::{Wish, wish};
 pub(crate) use upstream::{Failure, Outgoing, Upstream};
 
+use crate::connection::{Connection, InFlight};
 use crate::live::{Live, Rule};
-use crate::serve::{Connection, InFlight};
 
 /// Why a request that may pass was not answered by its upstream.
 #[derive(Debug, thiserror::Error)]

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 
 use super::Unserved;
 use super::headers::has_token;
-use crate::serve::Connection;
+use crate::connection::Connection;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 /// Per direction. A frame may be longer; it goes through in pieces.

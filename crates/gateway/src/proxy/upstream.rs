@@ -24,9 +24,9 @@ use super::body::{Upload, UploadFate};
 use super::connect::{self, Connected};
 use super::pool::{Lease, Pool};
 use crate::config::{HostHeader, Protocol, Target, Upstream as Spec};
+use crate::connection::Connection;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
-use crate::serve::Connection;
 
 /// How often a request is given to another connection.
 const MOST_ATTEMPTS: u32 = 3;
