@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::Timestamp;
 use crate::error::{Error, printable};
-use crate::json::{Document, Node};
+use crate::json::{Document, Node, Places};
 
 /// The members of a strict JSON object: of the payload of a token, or of any other document that
 /// [`crate::json::parse`] took.
@@ -54,6 +54,7 @@ impl<'c> From<Node<'c>> for Claim<'c> {
 
 struct Parsed {
     document: Document<'static>,
+    places: Places,
     values: OnceLock<Map<String, Value>>,
 }
 
@@ -63,18 +64,24 @@ const LAST_SECOND: i64 = 253_402_300_799;
 impl Claims {
     pub(crate) fn new(document: Document<'static>) -> Self {
         Self(Arc::new(Parsed {
+            places: Places::of(&document),
             document,
             values: OnceLock::new(),
         }))
     }
 
     fn node(&self, name: &str) -> Option<Node<'_>> {
-        self.0.document.member(name)
+        let Parsed {
+            document, places, ..
+        } = &*self.0;
+        places.find(document, name)
     }
 
     /// All claims as they stand, made of the document when somebody asks for it first.
     pub(crate) fn values(&self) -> &Map<String, Value> {
-        let Parsed { document, values } = &*self.0;
+        let Parsed {
+            document, values, ..
+        } = &*self.0;
         values.get_or_init(|| document.members().to_map())
     }
 

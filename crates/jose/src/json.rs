@@ -7,11 +7,13 @@
 //!
 //! This module knows nothing of tokens; it serves every document that comes from outside.
 
+mod places;
 mod read;
 mod tree;
 
 use serde_json::Value;
 
+pub(crate) use self::places::Places;
 pub(crate) use self::tree::{Document, Node};
 use crate::Claims;
 

@@ -123,21 +123,24 @@ impl fmt::Debug for Header {
 ///
 /// Only headers of tokens that were verified belong in it; what strangers write would fill it.
 #[derive(Default)]
-pub struct HeaderMemo(RwLock<Vec<(Box<str>, Arc<Header>)>>);
+pub struct HeaderMemo(RwLock<Vec<KnownHeader>>);
+
+/// A segment, and the header that it holds.
+type KnownHeader = (Box<[u8]>, Arc<Header>);
 
 /// Issuers write one header for each key, and have few keys at a time.
 const MAX_KNOWN_HEADERS: usize = 32;
 
 impl HeaderMemo {
-    fn get(&self, segment: &str) -> Option<Arc<Header>> {
+    fn get(&self, segment: &[u8]) -> Option<Arc<Header>> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut known = known.iter();
-        let (_, header) = known.find(|(text, _)| **text == *segment)?;
+        let (_, header) = known.find(|(known, _)| **known == *segment)?;
         Some(Arc::clone(header))
     }
 
     /// Keeps a header that is read from this segment; when there is no room, it starts anew.
-    pub(crate) fn keep(&self, segment: &str, header: &Arc<Header>) {
+    pub(crate) fn keep(&self, segment: &[u8], header: &Arc<Header>) {
         if self.get(segment).is_some() {
             return;
         }
@@ -166,12 +169,15 @@ pub struct Jws<'t> {
     decoded: Decoded,
 }
 
-/// What the three segments hold. Payload and signature share a buffer, because a token is taken
-/// apart for every request.
+/// What the three segments hold. Payload, signature and, where it has to outlive the token, its
+/// signing input share a buffer, because a token is taken apart for every request.
 pub(crate) struct Decoded {
     pub(crate) header: Arc<Header>,
+    /// Whether the header came from a memo.
+    was_known: bool,
     bytes: Vec<u8>,
     payload: Range<usize>,
+    signature: Range<usize>,
 }
 
 impl Decoded {
@@ -180,7 +186,20 @@ impl Decoded {
     }
 
     fn signature(&self) -> &[u8] {
-        self.bytes.get(self.payload.end..).unwrap_or_default()
+        self.bytes.get(self.signature.clone()).unwrap_or_default()
+    }
+
+    /// Nothing, unless it was made by [`Jws::into_decoded`].
+    pub(crate) fn signing_input(&self) -> &[u8] {
+        self.bytes.get(self.signature.end..).unwrap_or_default()
+    }
+
+    /// Lets `memo` know the header, unless it does.
+    pub(crate) fn remember_header(&self, memo: &HeaderMemo) {
+        let segment = self.signing_input().split(|byte| *byte == b'.').next();
+        if let Some(segment) = segment.filter(|_| !self.was_known) {
+            memo.keep(segment, &self.header);
+        }
     }
 }
 
@@ -204,8 +223,11 @@ impl<'t> Jws<'t> {
         if payload.contains('.') {
             return Err(Error::NotCompact);
         }
-        let mut bytes = Vec::with_capacity(token.len());
-        let header = if let Some(known) = memo.and_then(|memo| memo.get(header)) {
+        // With room for the signing input, should it be needed.
+        let mut bytes = Vec::with_capacity(2 * token.len());
+        let known = memo.and_then(|memo| memo.get(header.as_bytes()));
+        let was_known = known.is_some();
+        let header = if let Some(known) = known {
             known
         } else {
             decode(header, &mut bytes, Part::Header)?;
@@ -217,6 +239,8 @@ impl<'t> Jws<'t> {
         decode(signature, &mut bytes, Part::Signature)?;
         let decoded = Decoded {
             header,
+            was_known,
+            signature: payload.end..bytes.len(),
             bytes,
             payload,
         };
@@ -237,7 +261,8 @@ impl<'t> Jws<'t> {
     /// `kid`, and it must be allowed to verify this algorithm. Without a `kid`, up to
     /// [`MAX_CANDIDATES`] keys that could have made the signature are tried.
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<&[u8], Error> {
-        verify(&self.decoded, self.signing_input, keys, allowed)?;
+        let signing_input = self.signing_input.as_bytes();
+        verify(&self.decoded, signing_input, keys, allowed)?;
         Ok(self.decoded.payload())
     }
 
@@ -251,8 +276,14 @@ impl<'t> Jws<'t> {
         Ok(self.decoded.payload())
     }
 
-    pub(crate) fn into_parts(self) -> (&'t str, Decoded) {
-        (self.signing_input, self.decoded)
+    /// What it holds, with its signing input.
+    pub(crate) fn into_decoded(self) -> Decoded {
+        let Self {
+            signing_input,
+            mut decoded,
+        } = self;
+        decoded.bytes.extend_from_slice(signing_input.as_bytes());
+        decoded
     }
 }
 
@@ -271,7 +302,7 @@ fn decode(segment: &str, out: &mut Vec<u8>, part: Part) -> Result<(), Error> {
 /// The one place where the signature of a token is accepted that names its key.
 pub(crate) fn verify(
     token: &Decoded,
-    signing_input: &str,
+    signing_input: &[u8],
     keys: &KeySet,
     allowed: &[Algorithm],
 ) -> Result<(), Error> {
@@ -287,9 +318,9 @@ pub(crate) fn verify(
     if candidates > MAX_CANDIDATES {
         return Err(Error::AmbiguousKey { candidates });
     }
-    let (message, signature) = (signing_input.as_bytes(), token.signature());
+    let signature = token.signature();
     let mut keys = keys.candidates(header.kid(), algorithm);
-    if keys.any(|key| key.verify(algorithm, message, signature).is_ok()) {
+    if keys.any(|key| key.verify(algorithm, signing_input, signature).is_ok()) {
         Ok(())
     } else {
         Err(Error::BadSignature)
@@ -370,7 +401,7 @@ mod tests {
             let token = token(kid);
             let first = Jws::read(&token, Some(&memo)).unwrap();
             let segment = token.split('.').next().unwrap();
-            memo.keep(segment, &first.decoded.header);
+            memo.keep(segment.as_bytes(), &first.decoded.header);
             let again = Jws::read(&token, Some(&memo)).unwrap();
             assert!(Arc::ptr_eq(&first.decoded.header, &again.decoded.header));
             assert_eq!(again.decoded.payload(), b"{}");

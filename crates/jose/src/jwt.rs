@@ -18,7 +18,6 @@ use crate::{Algorithm, Claims, json};
 /// `T` says what the token is meant to become, so that an ID token and an access token cannot be
 /// passed for each other; the default is plain [`Claims`].
 pub struct Unverified<T = Claims> {
-    signing_input: Box<str>,
     decoded: Decoded,
     claims: OnceLock<Claims>,
     meant_to_be: PhantomData<fn() -> T>,
@@ -38,9 +37,7 @@ impl<T> Unverified<T> {
 
     /// Lets `memo` know the header of this token. Only for a token that was verified.
     pub fn remember_header(&self, memo: &HeaderMemo) {
-        if let Some((segment, _)) = self.signing_input.split_once('.') {
-            memo.keep(segment, &self.decoded.header);
-        }
+        self.decoded.remember_header(memo);
     }
 
     /// The header, which is as unverified as the rest.
@@ -62,7 +59,8 @@ impl<T> Unverified<T> {
     ///
     /// The token stays as it was, so that after [`Error::UnknownKey`] a newer key set can be tried.
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<Verified<Claims>, Error> {
-        jws::verify(&self.decoded, &self.signing_input, keys, allowed)?;
+        let signing_input = self.decoded.signing_input();
+        jws::verify(&self.decoded, signing_input, keys, allowed)?;
         Ok(Verified {
             header: Arc::clone(&self.decoded.header),
             value: self.claims()?.clone(),
@@ -85,10 +83,8 @@ impl<T> Unverified<T> {
 
 impl<T> From<Jws<'_>> for Unverified<T> {
     fn from(token: Jws<'_>) -> Self {
-        let (signing_input, decoded) = token.into_parts();
         Self {
-            signing_input: signing_input.into(),
-            decoded,
+            decoded: token.into_decoded(),
             claims: OnceLock::new(),
             meant_to_be: PhantomData,
         }

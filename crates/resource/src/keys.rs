@@ -16,6 +16,7 @@
 //!   keys that are held; only their age does, in the end.
 
 mod absent;
+mod copies;
 mod file;
 
 use std::fmt;
@@ -23,11 +24,13 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use absent::AbsentKeys;
+use copies::Copies;
+pub(crate) use copies::SharedKeys;
 use countersign_jose::{KeySet, SkippedKey, Timestamp};
 use countersign_oauth::text::printable;
 use countersign_oauth::{Error as OAuthError, FetchedKeys};
@@ -84,6 +87,9 @@ pub(crate) struct KeyCache {
     fresh_until: AtomicI64,
     /// … and of the monotonic clock.
     fresh_until_when: AtomicU64,
+    /// Whether the background task runs.
+    is_looked_after: Arc<AtomicBool>,
+    copies: Copies,
     state: Mutex<State>,
 }
 
@@ -190,6 +196,8 @@ impl KeyCache {
             withdrawals: AtomicU64::new(0),
             fresh_until: AtomicI64::new(i64::MIN),
             fresh_until_when: AtomicU64::new(0),
+            is_looked_after: Arc::default(),
+            copies: Copies::default(),
             state: Mutex::default(),
         }
     }
@@ -274,20 +282,19 @@ impl KeyCache {
         self: &Arc<Self>,
         name: Option<&str>,
         wanted: impl Fn(&KeySet) -> bool,
-    ) -> Result<Arc<KeySet>, Rejection> {
+    ) -> Result<Arc<SharedKeys>, Rejection> {
         let mut flight = {
-            // Asked without the lock, so that a request with a known key holds it for a moment only.
-            let is_fresh = self.is_fresh(self.clock.now());
-            let mut state = self.state();
-            self.keep_fresh(&mut state);
-            match &state.held {
-                Some(held) if is_fresh && wanted(&held.keys) => return Ok(Arc::clone(&held.keys)),
+            // A request with a known key takes no lock that another thread takes.
+            match self.copy() {
+                Some(keys) if wanted(&keys) => return Ok(keys),
                 _ => {}
             }
+            let mut state = self.state();
+            self.keep_fresh(&mut state);
             match self.usable(&state) {
                 Some(keys) if wanted(&keys) => {
                     self.refresh_when_due(&mut state);
-                    return Ok(keys);
+                    return Ok(self.make_copy(&state, keys));
                 }
                 Some(_) => state
                     .flight_under_way()
@@ -305,10 +312,25 @@ impl KeyCache {
 
         let state = self.state();
         match self.usable(&state) {
-            Some(keys) if wanted(&keys) => Ok(keys),
+            Some(keys) if wanted(&keys) => Ok(self.make_copy(&state, keys)),
             Some(_) => Err(Rejection::UnknownKey),
             None => Err(self.unavailable(&state)),
         }
+    }
+
+    /// The keys as this thread has them, unless there are others by now or it
+    /// is time to look after them.
+    fn copy(&self) -> Option<Arc<SharedKeys>> {
+        if !self.is_looked_after.load(Ordering::Acquire) || !self.is_fresh(self.clock.now()) {
+            return None;
+        }
+        self.copies.get(self.generation())
+    }
+
+    /// Keeps the keys for this thread. They are those of `state`, under whose
+    /// lock the generation changes.
+    fn make_copy(&self, _state: &State, keys: SharedKeys) -> Arc<SharedKeys> {
+        self.copies.put(self.generation(), keys)
     }
 
     pub(crate) fn status(&self) -> KeyStatus {
@@ -489,7 +511,8 @@ impl KeyCache {
         {
             let cache = Arc::downgrade(self);
             let clock = Arc::clone(&self.clock);
-            state.background = Some(tokio::spawn(refresh(cache, clock)));
+            let looks_after = LooksAfter::begin(&self.is_looked_after);
+            state.background = Some(tokio::spawn(refresh(cache, clock, looks_after)));
         }
     }
 
@@ -510,7 +533,23 @@ impl KeyCache {
     }
 }
 
-async fn refresh(cache: Weak<KeyCache>, clock: Arc<dyn Clock>) {
+/// Held by the background task; a runtime that ends drops it with the task.
+struct LooksAfter(Arc<AtomicBool>);
+
+impl LooksAfter {
+    fn begin(is_looked_after: &Arc<AtomicBool>) -> Self {
+        is_looked_after.store(true, Ordering::Release);
+        Self(Arc::clone(is_looked_after))
+    }
+}
+
+impl Drop for LooksAfter {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+async fn refresh(cache: Weak<KeyCache>, clock: Arc<dyn Clock>, _looks_after: LooksAfter) {
     loop {
         // Not kept over the sleep: the keys end with the validator.
         let Some(wait) = cache.upgrade().map(|cache| cache.look_after()) else {

@@ -52,6 +52,7 @@ mod profile;
 mod refused;
 mod rejection;
 pub mod state;
+mod striped;
 mod token;
 mod token_cache;
 mod trust;

@@ -20,6 +20,7 @@ use crate::binding::{Binding, BindingSettings};
 use crate::credentials::credentials;
 use crate::demands::with_evidence;
 use crate::introspection::{Introspector, is_jwt};
+use crate::striped::Striped;
 use crate::token_cache::{Digest, Junk, Known, TokenCache, VerifiedBy};
 use crate::trust::{Trust, Trusted};
 use crate::{
@@ -53,7 +54,7 @@ struct Inner {
     leeway: Duration,
     binding: Binding,
     cache: Option<TokenCache>,
-    headers: HeaderMemo,
+    headers: Striped<HeaderMemo>,
     introspector: Option<Arc<Introspector>>,
     balancer: Option<Balancer>,
     clock: Arc<dyn Clock>,
@@ -96,7 +97,7 @@ impl Validator {
         let binding = &self.inner.binding;
         binding.not_revoked(token, &verified, now).await?;
         let caller = as_bearer(verified)?;
-        self.meets(&caller, None, &self.inner.demands)?;
+        self.meets_at(now, &caller, None, &self.inner.demands)?;
         Ok(caller)
     }
 
@@ -122,8 +123,8 @@ impl Validator {
             let now = self.inner.clock.now();
             self.inner.binding.not_revoked(text, &person, now).await?;
             let caller = Caller::new(person, Presentation::LoadBalancer);
-            self.meets(&caller, request.source, &self.inner.demands)?;
-            self.meets(&caller, request.source, demands)?;
+            self.meets_at(now, &caller, request.source, &self.inner.demands)?;
+            self.meets_at(now, &caller, request.source, demands)?;
             return Ok(caller);
         }
         let found = credentials(request.headers, request.uri)?;
@@ -137,9 +138,8 @@ impl Validator {
             other => other,
         };
         let caller = Caller::new(token, presentation);
-        for demands in [&self.inner.demands, demands] {
-            demands.check(&caller, request.source, now, self.inner.leeway)?;
-        }
+        self.meets_at(now, &caller, request.source, &self.inner.demands)?;
+        self.meets_at(now, &caller, request.source, demands)?;
         // Last, so that a request that fails burns no proof.
         let next_nonce = binding.use_up(proven, now).await?;
         Ok(caller.with_next_nonce(next_nonce))
@@ -219,8 +219,8 @@ impl Validator {
     ) -> Result<(Arc<AccessToken>, VerifiedBy), (Rejection, Option<VerifiedBy>)> {
         let unread = |rejection| (rejection, None);
         let of_token = |error| unread(Rejection::of_token(error));
-        let token =
-            Unverified::<AccessToken>::parse_with(token, &self.inner.headers).map_err(of_token)?;
+        let headers = self.inner.headers.mine();
+        let token = Unverified::<AccessToken>::parse_with(token, headers).map_err(of_token)?;
         // Not yet believed, only good enough to choose the keys and to refuse
         // early; it is compared again among the verified claims.
         let issuer = token.unverified_issuer().map_err(of_token)?;
@@ -244,7 +244,7 @@ impl Validator {
         token
             .verify(&keys, &trusted.algorithms)
             .map_err(Rejection::of_token)
-            .inspect(|_| token.remember_header(&self.inner.headers))
+            .inspect(|_| token.remember_header(self.inner.headers.mine()))
             .and_then(|token| token.check(|_, claims| trusted.rules.check(claims, now)))
             .map(|token| (Arc::new(token.into_inner()), verified_by(withdrawals)))
             .map_err(|rejection| (rejection, Some(verified_by(generation))))
@@ -279,7 +279,17 @@ impl Validator {
         source: Option<IpAddr>,
         demands: &Demands,
     ) -> Result<(), Rejection> {
-        demands.check(caller, source, self.inner.clock.now(), self.inner.leeway)
+        self.meets_at(self.inner.clock.now(), caller, source, demands)
+    }
+
+    fn meets_at(
+        &self,
+        now: Timestamp,
+        caller: &Caller,
+        source: Option<IpAddr>,
+        demands: &Demands,
+    ) -> Result<(), Rejection> {
+        demands.check(caller, source, now, self.inner.leeway)
     }
 
     /// What the policy among `demands` says about this caller, rule by rule;
@@ -598,7 +608,7 @@ impl ValidatorBuilder {
                 leeway: self.leeway,
                 binding: Binding::new(self.binding, clock.now())?,
                 cache: (self.cache > 0).then(|| TokenCache::new(self.cache)),
-                headers: HeaderMemo::default(),
+                headers: Striped::default(),
                 clock,
             }),
         })

@@ -161,6 +161,25 @@ impl Document<'_> {
         })
     }
 
+    /// The names of the members of the object at the top, each with the place of its value.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, usize)> {
+        let Members(mut part) = self.members();
+        let all = self.items.len();
+        std::iter::from_fn(move || {
+            let (name, rest) = part.items.split_first()?;
+            let at = all - rest.len();
+            part.items = rest.get(1 + rest.first()?.inside()..)?;
+            Some((part.text(*name), at))
+        })
+    }
+
+    /// The value that begins at this place.
+    pub(super) fn value_at(&self, at: usize) -> Option<Node<'_>> {
+        let Members(part) = self.members();
+        let items = self.items.get(at..)?;
+        Some(Part { items, ..part }.split()?.0.node())
+    }
+
     /// The member of this name; the first, if there are several.
     pub(crate) fn member(&self, name: &str) -> Option<Node<'_>> {
         self.members().find(name)

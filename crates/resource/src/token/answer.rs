@@ -52,7 +52,7 @@ impl Rules {
                 .map_err(|_| Rejection::MalformedClaim(claim))?;
         }
         Ok(AccessToken {
-            issuer: std::sync::Arc::clone(&self.issuer),
+            issuer: Some(std::sync::Arc::clone(&self.issuer)),
             shape: &ANSWER,
             // What does not say when it was issued counts as old.
             issued_at: date(&claims, "iat")?.unwrap_or(Timestamp::UNIX_EPOCH),

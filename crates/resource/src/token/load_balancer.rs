@@ -25,7 +25,7 @@ impl AccessToken {
                 .map_err(|_| Rejection::MalformedClaim(claim))?;
         }
         Ok(Self {
-            issuer: Arc::clone(issuer),
+            issuer: Some(Arc::clone(issuer)),
             shape: &ANSWER_OF_BALANCER,
             issued_at: Timestamp::UNIX_EPOCH,
             expires_at,
