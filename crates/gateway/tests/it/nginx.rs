@@ -8,12 +8,15 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use countersign_jose::dpop::Proof;
-use countersign_jose::{Algorithm, SigningKey, Timestamp, crypto};
+use countersign_jose::{Algorithm, SigningKey, Timestamp, base64url, crypto};
+use rcgen::generate_simple_self_signed;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fixture::{Answer, Issuer, Running, connect, exchange, parse, start_in, token};
 use crate::stranger::{Stranger, blocks, fill, free, gateway};
+use crate::tls;
 use crate::upstream::{Bare, Upstream, read_head, say};
 
 const GUIDE: &str = include_str!("../../../../docs/gateway/nginx.md");
@@ -32,6 +35,9 @@ path = "/open/**"
 public = true
 "#;
 
+const CERTIFICATE: &str = "ssl_certificate     /etc/ssl/api.example.com.pem;";
+const KEY: &str = "ssl_certificate_key /etc/ssl/private/api.example.com.key;";
+
 struct Nginx {
     _process: Stranger,
     address: SocketAddr,
@@ -40,26 +46,28 @@ struct Nginx {
 
 impl Nginx {
     fn start(upstream: SocketAddr) -> Self {
+        let address = free();
+        let listen = format!("listen {address};");
+        let plain = [("listen 443 ssl;", &*listen), (CERTIFICATE, ""), (KEY, "")];
+        Self::start_with(upstream, address, &plain, |text| text + MORE)
+    }
+
+    /// The server of the guide with these changes, and its gateway with others.
+    fn start_with(
+        upstream: SocketAddr,
+        address: SocketAddr,
+        changes: &[(&str, &str)],
+        change: impl Fn(String) -> String,
+    ) -> Self {
         let directory = TempDir::new().unwrap();
         let home = directory.path().to_owned();
         let socket = home.join("nginx.sock");
         let socket = [("/run/countersign/nginx.sock", socket.to_str().unwrap())];
-        let gateway = start_in(&gateway(GUIDE, &socket, MORE), directory);
-        let address = free();
-        let listen = format!("listen {address};");
-        let server = fill(
-            &blocks(GUIDE, "nginx").remove(0),
-            &[
-                socket[0],
-                ("127.0.0.1:8080", &upstream.to_string()),
-                ("listen 443 ssl;", &listen),
-                ("ssl_certificate     /etc/ssl/api.example.com.pem;", ""),
-                (
-                    "ssl_certificate_key /etc/ssl/private/api.example.com.key;",
-                    "",
-                ),
-            ],
-        );
+        let gateway = start_in(&change(gateway(GUIDE, &socket, "")), directory);
+        let service = upstream.to_string();
+        let places = [socket[0], ("127.0.0.1:8080", &service)];
+        let server = fill(&blocks(GUIDE, "nginx").remove(0), &places);
+        let server = fill(&server, changes);
         // The socket is for its owner and group, and root's nginx would work as somebody else.
         let user = if rustix::process::getuid().is_root() {
             "user root;"
@@ -113,7 +121,7 @@ fn bearer() -> String {
     format!("Authorization: Bearer {}", token())
 }
 
-fn address(upstream: &Upstream) -> SocketAddr {
+fn address_of(upstream: &Upstream) -> SocketAddr {
     upstream
         .url()
         .strip_prefix("http://")
@@ -129,7 +137,7 @@ fn header<'s>(seen: &'s Value, name: &str) -> Option<&'s str> {
 #[test]
 fn what_passes_comes_with_who_calls_and_without_what_the_caller_said() {
     let upstream = Upstream::start();
-    let nginx = Nginx::start(address(&upstream));
+    let nginx = Nginx::start(address_of(&upstream));
     let forged = [
         &*bearer(),
         "X-Auth-Subject: eve",
@@ -175,7 +183,7 @@ fn what_passes_comes_with_who_calls_and_without_what_the_caller_said() {
 #[test]
 fn a_refusal_comes_to_the_caller_with_its_challenge() {
     let upstream = Upstream::start();
-    let nginx = Nginx::start(address(&upstream));
+    let nginx = Nginx::start(address_of(&upstream));
     let challenges = |answer: &Answer| -> Vec<String> {
         let lines = answer.head.lines();
         lines
@@ -212,7 +220,7 @@ fn a_refusal_comes_to_the_caller_with_its_challenge() {
 #[test]
 fn no_trick_gets_a_caller_without_a_token_past_nginx() {
     let upstream = Upstream::start();
-    let nginx = Nginx::start(address(&upstream));
+    let nginx = Nginx::start(address_of(&upstream));
     for header in [
         "X-Original-URI: /open/x",
         "X-Original-Uri: /open/x\r\nX-Original-Uri: /open/x",
@@ -302,7 +310,7 @@ fn no_trick_gets_a_caller_without_a_token_past_nginx() {
 #[test]
 fn a_proof_of_possession_is_for_the_address_of_the_caller() {
     let upstream = Upstream::start();
-    let nginx = Nginx::start(address(&upstream));
+    let nginx = Nginx::start(address_of(&upstream));
     let provider = crypto::aws_lc::provider();
     let key = SigningKey::generate(Algorithm::Es256, provider).unwrap();
     let token = Issuer::get().token(&json!({ "cnf": { "jkt": key.thumbprint() } }));
@@ -348,6 +356,56 @@ fn a_proof_of_possession_is_for_the_address_of_the_caller() {
         assert_eq!(wrong.status, 401, "{method} {address}");
         assert!(wrong.head.contains("invalid_dpop_proof"), "{wrong:?}");
     }
+}
+
+/// RFC 8705, section 3, as the guide says it at its end.
+#[test]
+fn a_token_that_is_bound_to_a_certificate_is_good_with_it_behind_nginx() {
+    let upstream = Upstream::start();
+    let directory = TempDir::new().unwrap();
+    let served = tls::certificate(directory.path(), "gateway.test");
+    let address = free();
+    let files = directory.path().display();
+    let listen = format!("listen {address} ssl;\nssl_verify_client optional_no_ca;");
+    let certificate = format!("ssl_certificate {files}/cert.pem;");
+    let key = format!("ssl_certificate_key {files}/key.pem;");
+    let last = "proxy_set_header        X-Original-Host   $host;";
+    let header = "proxy_set_header X-Client-Cert $ssl_client_escaped_cert;";
+    for words in [header, "ssl_verify_client optional_no_ca;"] {
+        assert!(GUIDE.contains(words), "{words}");
+    }
+    let changes = [
+        ("listen 443 ssl;", &*listen),
+        (CERTIFICATE, &certificate),
+        (KEY, &key),
+        (last, &format!("{last}\n{header}")),
+    ];
+    let _nginx = Nginx::start_with(address_of(&upstream), address, &changes, |text| {
+        let origin = (
+            "origin = \"https://api.example.com\"",
+            "origin = \"https://gateway.test\"",
+        );
+        let table = "[client_certificate]\nheader = \"X-Client-Cert\"\nform = \"escaped-pem\"\ntrust = [\"127.0.0.1\"]\n";
+        fill(&text, &[origin]) + table
+    });
+    let [own, other] = [(); 2].map(|()| {
+        let made = generate_simple_self_signed(["ada".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        (made.cert.der().clone(), key, made.cert.pem())
+    });
+    let digest = base64url::encode(&crypto::aws_lc::provider().sha256(&own.0));
+    let token = Issuer::get().token(&json!({ "cnf": { "x5t#S256": digest } }));
+    // What the caller says is overwritten, also by nothing.
+    let escaped = own.2.trim().replace('\n', "%0A").replace(' ', "%20");
+    let forged = format!("Authorization: Bearer {token}\r\nX-Client-Cert: {escaped}\r\n");
+    let status = |own| {
+        let client = tls::client_with(&served, &[b"http/1.1"], own);
+        let answer = tls::ask_with(address, &client, "/stock/7", &forged).unwrap();
+        answer.split(' ').nth(1).unwrap_or("none").to_owned()
+    };
+    assert_eq!(status(Some((own.0.clone(), own.1))), "200");
+    assert_eq!(status(Some((other.0, other.1))), "401");
+    assert_eq!(status(None), "401");
 }
 
 #[test]
@@ -396,7 +454,7 @@ fn nginx_keeps_its_connections_whatever_the_answer_is() {
     const REQUESTS: usize = 2_100;
 
     let upstream = Upstream::start();
-    let nginx = Nginx::start(address(&upstream));
+    let nginx = Nginx::start(address_of(&upstream));
     let before = nginx.connections();
     let bearer = bearer();
     thread::scope(|scope| {
@@ -435,7 +493,7 @@ fn nginx_keeps_its_connections_whatever_the_answer_is() {
 #[test]
 fn without_the_gateway_nothing_passes() {
     let upstream = Upstream::start();
-    let nginx = Nginx::start(address(&upstream));
+    let nginx = Nginx::start(address_of(&upstream));
     assert_eq!(nginx.send("GET /open/x", &[]).status, 200);
     let Nginx {
         _process,

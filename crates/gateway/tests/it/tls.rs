@@ -18,7 +18,7 @@ use crate::fixture::{Issuer, PATIENCE, ROUTES, config, connect, exchange, head, 
 use crate::upstream::{Bare, Upstream};
 
 /// Writes a certificate for the gateway's name and its key; gives the certificate.
-fn certificate(directory: &Path, name: &str) -> CertificateDer<'static> {
+pub(crate) fn certificate(directory: &Path, name: &str) -> CertificateDer<'static> {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed([name.to_owned()]).unwrap();
     std::fs::write(directory.join("cert.pem"), cert.pem()).unwrap();
@@ -37,7 +37,7 @@ fn client(trusted: &CertificateDer<'static>, alpn: &[&[u8]]) -> Arc<ClientConfig
 }
 
 /// A client that shows a certificate of its own.
-fn client_with(
+pub(crate) fn client_with(
     trusted: &CertificateDer<'static>,
     alpn: &[&[u8]],
     own: Option<(CertificateDer<'static>, PrivateKeyDer<'static>)>,
@@ -64,7 +64,7 @@ fn ask(address: SocketAddr, config: &Arc<ClientConfig>, target: &str) -> Result<
     ask_with(address, config, target, "")
 }
 
-fn ask_with(
+pub(crate) fn ask_with(
     address: SocketAddr,
     config: &Arc<ClientConfig>,
     target: &str,
