@@ -23,7 +23,7 @@ use url::{Url, form_urlencoded};
 use super::cookies::Ours;
 use super::page::{discreet, page};
 use super::provider::Trouble;
-use super::session::Session;
+use super::session::{Asked, Session};
 use super::{SignIn, redirect};
 use crate::config::{Access, Wanted};
 use crate::decide::find;
@@ -45,8 +45,7 @@ struct Attempt {
     kept: KeptAuthorization,
     /// Path and query to come back to.
     back: String,
-    acr: Vec<String>,
-    max_age: Option<u64>,
+    asked: Asked,
     until: i64,
 }
 
@@ -169,13 +168,13 @@ pub(super) struct SignedIn {
 }
 
 impl SignIn {
-    fn request(&self, acr: &[String], max_age: Option<Duration>) -> AuthorizationRequest {
+    fn request(&self, asked: &Asked) -> AuthorizationRequest {
         let wanted = &self.wanted;
         let mut request = AuthorizationRequest::new(wanted.scopes.clone());
         request.audience.clone_from(&wanted.audience);
         request.resource.extend(wanted.resource.clone());
-        request.acr_values = acr.to_vec();
-        request.max_age = max_age;
+        request.acr_values.clone_from(&asked.acr);
+        request.max_age = asked.max_age.map(Duration::from_secs);
         request
     }
 
@@ -214,7 +213,8 @@ impl SignIn {
     ) -> Result<Response<Download>, Failure> {
         let metadata = self.provider.metadata().await?;
         let client = self.provider.client(&metadata);
-        let request = self.request(&demanded.acr, demanded.max_age);
+        let asked = Asked::by(demanded);
+        let request = self.request(&asked);
         let provider = crypto::aws_lc::provider();
         let flow = request.start_code(&metadata, &client, &self.redirect_uri(origin), provider)?;
         let pending = self.provider.drive(flow).await?;
@@ -223,8 +223,7 @@ impl SignIn {
         let attempt = Attempt {
             kept,
             back,
-            acr: demanded.acr.clone(),
-            max_age: demanded.max_age.map(|age| age.as_secs()),
+            asked,
             until: (now + LIFE).as_secs(),
         };
         let sealed = self
@@ -284,8 +283,7 @@ impl SignIn {
 
         let metadata = self.provider.metadata().await?;
         let client = self.provider.client(&metadata);
-        let max_age = attempt.max_age.map(Duration::from_secs);
-        let pending = self.request(&attempt.acr, max_age).resume(
+        let pending = self.request(&attempt.asked).resume(
             &metadata,
             &client,
             &self.redirect_uri(origin),
@@ -303,7 +301,7 @@ impl SignIn {
             .await?;
         let caller = self.judge(live, &tokens.access_token).await?;
 
-        let session = Session::begin(tokens, &caller, attempt.acr, now).ok_or(Failure::NoSeal)?;
+        let session = Session::begin(tokens, &caller, attempt.asked, now).ok_or(Failure::NoSeal)?;
         let back = Some(attempt.back)
             .filter(|back| admits(live, back))
             .unwrap_or_else(|| "/".to_owned());

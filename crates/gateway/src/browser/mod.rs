@@ -34,7 +34,7 @@ use self::page::{discreet, page};
 use self::provider::Provider;
 use self::renewal::{Means, Outcome, Renewals};
 use self::seal::Seals;
-use self::session::Session;
+use self::session::{Asked, Session};
 use crate::config::{self, Access, Config};
 use crate::decide::find;
 use crate::live::{Live, Rule};
@@ -386,14 +386,16 @@ impl Visit<'_> {
         }
         let status = rejection.status();
         if let Some(session) = &self.session {
-            let acr: &[String] = match rejection {
-                Rejection::InsufficientUserAuthentication { acr_values, .. } => acr_values,
-                _ => &[],
+            let stronger = match rejection {
+                Rejection::InsufficientUserAuthentication { .. } => Some(Asked::by(wanted)),
+                _ => None,
             };
             if status == StatusCode::FORBIDDEN {
                 return Some(self.not_for_them("You are signed in, but this page is not for you."));
             }
-            if status == StatusCode::UNAUTHORIZED && session.would_be_in_vain(acr, now) {
+            if status == StatusCode::UNAUTHORIZED
+                && session.would_be_in_vain(stronger.as_ref(), now)
+            {
                 return Some(self.not_for_them(
                     "You have signed in, but not in the way that this page asks for.",
                 ));

@@ -62,16 +62,17 @@ impl Seals {
 }
 
 fn load(path: &Path) -> Result<[u8; 32], Problem> {
+    let name = path.display();
+    let make =
+        format!("make one: (umask 077; openssl rand 32 | basenc --base64url | tr -d = > {name})");
+    if !path.exists() {
+        return Err(Problem::new(format!("{name}, the key for cookies, is not there")).hint(make));
+    }
     let text = read_secret(path)?;
     let key = base64url::decode(&text)
         .ok()
         .and_then(|bytes| bytes.try_into().ok());
-    key.ok_or_else(|| {
-        Problem::new(format!("{} is no key for cookies", path.display())).hint(format!(
-            "make one: openssl rand 32 | basenc --base64url | tr -d = > {}",
-            path.display()
-        ))
-    })
+    key.ok_or_else(|| Problem::new(format!("{name} is no key for cookies")).hint(make))
 }
 
 fn one_time(key: &[u8; 32], salt: &[u8; SALT_LENGTH]) -> Option<LessSafeKey> {

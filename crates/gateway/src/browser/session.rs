@@ -12,7 +12,7 @@ use countersign_resource::state::{Issued, Key, SharedState, StateError};
 use serde::{Deserialize, Serialize};
 
 use super::renewal::{Fresh, renew_at};
-use crate::config::SignIn as Wanted;
+use crate::config::{SignIn as Wanted, Wanted as Demanded};
 
 /// Whoever has just signed in and is still refused would be refused again.
 const JUST_NOW: i64 = 10;
@@ -34,9 +34,25 @@ pub(super) struct Session {
     subject: String,
     began: i64,
     seen: i64,
-    /// How the person was asked to sign in.
-    #[serde(default)]
-    asked_acr: Vec<String>,
+    asked: Asked,
+}
+
+/// How a person was asked to sign in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) acr: Vec<String>,
+    /// In seconds.
+    pub(super) max_age: Option<u64>,
+}
+
+impl Asked {
+    /// As a route wants it.
+    pub(super) fn by(wanted: &Demanded) -> Self {
+        Self {
+            acr: wanted.acr.clone(),
+            max_age: wanted.max_age.map(|age| age.as_secs()),
+        }
+    }
 }
 
 /// A session whose token is to be renewed.
@@ -49,7 +65,7 @@ impl Session {
     pub(super) fn begin(
         tokens: TokenResponse,
         caller: &Caller,
-        asked_acr: Vec<String>,
+        asked: Asked,
         now: Timestamp,
     ) -> Option<Self> {
         let mut id = [0; 16];
@@ -63,7 +79,7 @@ impl Session {
             subject: caller.subject().to_owned(),
             began: now.as_secs(),
             seen: now.as_secs(),
-            asked_acr,
+            asked,
         })
     }
 
@@ -117,11 +133,15 @@ impl Session {
         self.refresh_token.as_ref()
     }
 
-    /// Whether to sign in once more would change nothing about a refusal that wants one of these
-    /// classes.
-    pub(super) fn would_be_in_vain(&self, acr: &[String], now: Timestamp) -> bool {
-        now.as_secs().saturating_sub(self.began) < JUST_NOW
-            || (!acr.is_empty() && self.asked_acr == acr)
+    /// Whether to sign in once more would change nothing about a refusal: one that wants a stronger or
+    /// more recent sign-in like this, or one for another reason.
+    pub(super) fn would_be_in_vain(&self, stronger: Option<&Asked>, now: Timestamp) -> bool {
+        let just_now = now.as_secs().saturating_sub(self.began) < JUST_NOW;
+        match stronger {
+            None => just_now,
+            // An age that is wanted is exceeded sooner or later; a class stays what it is.
+            Some(asked) => *asked == self.asked && (just_now || asked.max_age.is_none()),
+        }
     }
 
     fn key(&self) -> Key {
@@ -201,7 +221,7 @@ cookie_key_file = "cookie.key"
             subject: "ada".to_owned(),
             began,
             seen,
-            asked_acr: Vec::new(),
+            asked: Asked::default(),
         }
     }
 
@@ -249,13 +269,23 @@ cookie_key_file = "cookie.key"
     #[test]
     fn who_has_just_signed_in_or_was_asked_the_same_is_not_asked_again() {
         let mut session = session(1_000, 1_000);
-        let mfa = ["mfa".to_owned()];
-        assert!(session.would_be_in_vain(&[], at(1_009)));
-        assert!(!session.would_be_in_vain(&[], at(1_010)));
-        assert!(!session.would_be_in_vain(&mfa, at(2_000)));
-        session.asked_acr = mfa.to_vec();
-        assert!(session.would_be_in_vain(&mfa, at(2_000)));
-        assert!(!session.would_be_in_vain(&["hsm".to_owned()], at(2_000)));
+        let asked = |acr: &[&str], max_age| Asked {
+            acr: acr.iter().map(ToString::to_string).collect(),
+            max_age,
+        };
+        assert!(session.would_be_in_vain(None, at(1_009)));
+        assert!(!session.would_be_in_vain(None, at(1_010)));
+        // Another way of signing in may help at once.
+        let mfa = asked(&["mfa"], None);
+        assert!(!session.would_be_in_vain(Some(&mfa), at(1_001)));
+        session.asked = mfa.clone();
+        assert!(session.would_be_in_vain(Some(&mfa), at(2_000)));
+        assert!(!session.would_be_in_vain(Some(&asked(&["hsm"], None)), at(1_001)));
+        // The same way, after some time, is what an age wants.
+        let recent = asked(&["mfa"], Some(300));
+        session.asked = recent.clone();
+        assert!(session.would_be_in_vain(Some(&recent), at(1_009)));
+        assert!(!session.would_be_in_vain(Some(&recent), at(1_400)));
     }
 
     #[test]
