@@ -14,8 +14,7 @@ use countersign_jose::crypto::aws_lc;
 use countersign_jose::{Algorithm, KeySet, SigningKey};
 use countersign_resource::{FetchFuture, FetchKeys, FetchedKeys, Validator};
 use jsonwebtoken::{DecodingKey, Validation};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::{TimeVal, TimeValLike as _};
+use nix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -125,20 +124,15 @@ impl Scene {
     /// Bare, validator, remembered and the other library: microseconds, each the median of rounds
     /// that took turns.
     fn figures(&self, round: Duration) -> Result<[f64; 4], Failure> {
-        let (message, signature) = self.token.rsplit_once('.').ok_or("no token")?;
-        let signature = base64url::decode(signature)?;
-        let bare_key = self.bare_key()?;
+        let bare = self.bare()?;
         let other = Other::new(&self.key, self.algorithm)?;
         let mut rounds: [Vec<f64>; 4] = Default::default();
         for _ in 0..ROUNDS {
-            let bare = timed(round, || {
-                let verified = bare_key.verify_sig(message.as_bytes(), black_box(&signature));
-                verified.map_err(|_| "the signature is not good".into())
-            })?;
+            let bare = timed(round, processor_time, || bare.check())?;
             let tokens = std::slice::from_ref(&self.token);
             let verified = self.repeat(&self.plain, tokens, round, processor_time)?;
             let remembered = self.repeat(&self.remembering, tokens, round, processor_time)?;
-            let decoded = timed(round, || other.decode(&self.token))?;
+            let decoded = timed(round, processor_time, || other.decode(&self.token))?;
             for (figures, figure) in rounds.iter_mut().zip([bare, verified, remembered, decoded]) {
                 figures.push(figure);
             }
@@ -173,25 +167,50 @@ impl Scene {
         if count <= CALLERS {
             return Err("not all tokens are remembered".into());
         }
-        let mut rounds: [Vec<f64>; 5] = Default::default();
+        let bare = self.bare()?;
+        let mut rounds: [Vec<f64>; 7] = Default::default();
         for _ in 0..ROUNDS {
             let used = self.repeat(all, &tokens, round, processor_time)?;
             let alone = self.repeat(all, &tokens, round, wall_clock)?;
             let together = on_two_threads(all, &tokens, round)?;
             let verified = self.repeat(&self.plain, &tokens, round, wall_clock)?;
             let verified_together = on_two_threads(&self.plain, &tokens, round)?;
-            for (figures, figure) in
-                rounds
-                    .iter_mut()
-                    .zip([used, alone, together, verified, verified_together])
-            {
-                figures.push(figure);
+            let check = || bare.check();
+            let checked = timed(round, wall_clock, check)?;
+            let checked_together = both(
+                || timed(round, wall_clock, check),
+                || timed(round, wall_clock, check),
+            )?;
+            let figures = [
+                used,
+                alone,
+                together,
+                verified,
+                verified_together,
+                checked,
+                checked_together,
+            ];
+            for (rounds, figure) in rounds.iter_mut().zip(figures) {
+                rounds.push(figure);
             }
         }
-        let [used, alone, together, verified, verified_together] = rounds.map(median);
+        let [
+            used,
+            alone,
+            together,
+            verified,
+            verified_together,
+            checked,
+            checked_together,
+        ] = rounds.map(median);
         println!(
             "  {CALLERS} callers in turn, remembered: {alone:.2} us on one thread, {together:.2} us \
              a token on two"
+        );
+        println!(
+            "  the bare signature check on two threads: {:.2} times one, which is what this machine \
+             has to give",
+            checked / checked_together
         );
         #[expect(clippy::cast_precision_loss, reason = "small numbers")]
         let each = bytes as f64 / count as f64;
@@ -219,6 +238,15 @@ impl Scene {
         ])
     }
 
+    fn bare(&self) -> Result<Bare<'_>, Failure> {
+        let (message, signature) = self.token.rsplit_once('.').ok_or("no token")?;
+        Ok(Bare {
+            key: self.bare_key()?,
+            message,
+            signature: base64url::decode(signature)?,
+        })
+    }
+
     fn bare_key(&self) -> Result<ParsedPublicKey, Failure> {
         let jwk = self.key.public_jwk();
         let member = |name: &str| -> Result<Vec<u8>, Failure> {
@@ -242,14 +270,28 @@ impl Scene {
     }
 }
 
+/// A signature, and nothing around it.
+struct Bare<'t> {
+    key: ParsedPublicKey,
+    message: &'t str,
+    signature: Vec<u8>,
+}
+
+impl Bare<'_> {
+    fn check(&self) -> Result<(), Failure> {
+        let (message, signature) = (self.message.as_bytes(), black_box(&self.signature));
+        let verified = self.key.verify_sig(message, signature);
+        verified.map_err(|_| "the signature is not good".into())
+    }
+}
+
 /// Where the time comes from.
 type Clock = fn() -> Result<Duration, Failure>;
 
-/// The time of the processor that this thread has used: what other programs do does not count.
+/// The time of the processor that this thread has used: what other programs do does not count. To the
+/// nanosecond, where `getrusage` counts in ticks that are longer than some rounds.
 fn processor_time() -> Result<Duration, Failure> {
-    let usage = getrusage(UsageWho::RUSAGE_THREAD)?;
-    let spent = |time: TimeVal| Duration::from_micros(time.num_microseconds().unsigned_abs());
-    Ok(spent(usage.user_time()) + spent(usage.system_time()))
+    Ok(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?.into())
 }
 
 fn wall_clock() -> Result<Duration, Failure> {
@@ -294,27 +336,38 @@ fn on_two_threads(
         let runtime = Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(validate(validator, tokens, round, wall_clock))
     };
-    let each = std::thread::scope(|scope| {
-        let other = scope.spawn(|| run(second));
-        let one = run(first);
+    both(|| run(first), || run(second))
+}
+
+/// Two rounds on two threads at once: microseconds for one call, when each says how many for its own.
+fn both(
+    one: impl FnOnce() -> Result<f64, Failure>,
+    other: impl FnOnce() -> Result<f64, Failure> + Send,
+) -> Result<f64, Failure> {
+    let [one, other] = std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
         let other = other.join().map_err(|_| "a thread failed")?;
         Ok::<_, Failure>([one?, other?])
     })?;
-    // Each thread does one token in its time; together they do the sum of both rates.
-    let [one, other] = each;
+    // Each thread does one in its time; together they do the sum of both rates.
     Ok(1.0 / (1.0 / one + 1.0 / other))
 }
 
 /// Microseconds for one call.
-fn timed(round: Duration, mut call: impl FnMut() -> Result<(), Failure>) -> Result<f64, Failure> {
-    let began = processor_time()?;
+fn timed(
+    round: Duration,
+    clock: Clock,
+    mut call: impl FnMut() -> Result<(), Failure>,
+) -> Result<f64, Failure> {
+    let began = clock()?;
     let mut count = 0_u32;
     loop {
         for _ in 0..16 {
             call()?;
         }
         count += 16;
-        let took = processor_time()?.saturating_sub(began);
+        let took = clock()?.saturating_sub(began);
         if took >= round {
             return Ok(took.as_secs_f64() * 1e6 / f64::from(count));
         }
