@@ -66,6 +66,13 @@ impl App {
                 "if the next renewal is refused: {}",
                 self.command("login")
             )),
+            // Another place would not remove it from this one.
+            ClientError::NotRemoved(_) => {
+                return text.hint(format!(
+                    "when it can be written again: {}",
+                    self.command("logout")
+                ));
+            }
             _ => text,
         };
         match error.code() {

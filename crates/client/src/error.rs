@@ -172,6 +172,9 @@ pub enum Error {
     /// refresh token again.
     #[error("the session was renewed at the server, and could not be kept here")]
     NotKept(#[source] StoreError),
+    /// A logout has revoked the tokens of the session, and could not remove it from this computer.
+    #[error("the session is revoked at the server, and could not be removed here")]
+    NotRemoved(#[source] StoreError),
     /// Another process held the lock of the session for too long.
     #[error("another process has been busy with this session for {} s", .waited.as_secs())]
     LockTimeout {
@@ -209,7 +212,9 @@ impl Error {
             Self::Exchange(source) => source.code(),
             Self::Token(source) => source.code(),
             Self::ForeignToken { .. } => "foreign_token",
-            Self::Storage(source) | Self::NotKept(source) => source.code(),
+            Self::Storage(source) | Self::NotKept(source) | Self::NotRemoved(source) => {
+                source.code()
+            }
             Self::LockTimeout { .. } => "lock_timeout",
             Self::NotRenewed(_) => "not_renewed",
         }
@@ -222,7 +227,9 @@ impl Error {
         match self {
             Self::Exchange(source) => source.hints(),
             Self::Token(source) => source.hints(),
-            Self::Storage(source) | Self::NotKept(source) => source.hints(),
+            Self::Storage(source) | Self::NotKept(source) | Self::NotRemoved(source) => {
+                source.hints()
+            }
             Self::AnotherWay(closed) => closed.error.hints(),
             // The provider's own remedy is better than any that fits them all.
             Self::Explained(explained) => vec![explained.remedy().to_owned()],
@@ -274,7 +281,10 @@ impl Error {
             }
             Self::Exchange(source) => exchange_category(source),
             Self::Listener(_) | Self::Token(_) | Self::ForeignToken { .. } => ExitCategory::Failure,
-            Self::Storage(_) | Self::NotKept(_) | Self::LockTimeout { .. } => ExitCategory::Storage,
+            Self::Storage(_)
+            | Self::NotKept(_)
+            | Self::NotRemoved(_)
+            | Self::LockTimeout { .. } => ExitCategory::Storage,
             Self::NotRenewed(_) => ExitCategory::Unreachable,
         }
     }
@@ -307,7 +317,7 @@ impl Error {
             Self::Explained(explained) => explained.error().is_retryable(),
             Self::NotGiven(refused) => refused.error().is_retryable(),
             Self::Exchange(source) => source.is_retryable(),
-            Self::Storage(source) => source.is_retryable(),
+            Self::Storage(source) | Self::NotRemoved(source) => source.is_retryable(),
             _ => false,
         }
     }

@@ -37,6 +37,12 @@ pub enum Revocation {
     },
 }
 
+impl Revocation {
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Revoked | Self::NoToken)
+    }
+}
+
 /// The page on which a browser ends its session at the server. The person is asked there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -78,8 +84,7 @@ pub struct LogoutReport {
 impl LogoutReport {
     /// Whether nothing is left that could still be used.
     pub fn is_complete(&self) -> bool {
-        let gone = |r: &Revocation| matches!(r, Revocation::Revoked | Revocation::NoToken);
-        gone(&self.refresh_token) && gone(&self.access_token) && self.left_behind.is_none()
+        self.refresh_token.is_gone() && self.access_token.is_gone() && self.left_behind.is_none()
     }
 }
 
@@ -89,7 +94,8 @@ impl LogoutReport {
 /// The refresh token goes first: with it, whoever has it could get new access tokens.
 ///
 /// # Errors
-/// [`Error::Storage`] when the session could not be removed from this computer, and only then.
+/// [`Error::NotRemoved`] when everything was revoked and the session could not be removed from this
+/// computer, [`Error::Storage`] when it could not be removed and may live on at the server as well.
 pub fn logout(
     context: &Context,
     session: &SessionName,
@@ -117,17 +123,25 @@ pub fn logout(
         .as_ref()
         .zip(provider)
         .map(|(kept, provider)| revoke(&hurried, kept, provider));
-    // What was got with the session first: whoever is stopped in between can log out again. But one
-    // that cannot be removed must not keep the other.
-    let forgotten = derived::forget(context, session);
-    let removed = context.store().remove(session).map_err(Error::Storage)?;
-    forgotten?;
     let (mut refresh_token, access_token) =
         revoked.unwrap_or((Revocation::NoToken, Revocation::NoToken));
     if let (Some(error), Some(true)) = (locked_away, kept.as_ref().map(Session::has_refresh_token))
     {
         refresh_token = failed(&error);
     }
+    let is_revoked = kept.is_some() && refresh_token.is_gone() && access_token.is_gone();
+    let not_removed = |why| {
+        if is_revoked {
+            Error::NotRemoved(why)
+        } else {
+            Error::Storage(why)
+        }
+    };
+    // What was got with the session first: whoever is stopped in between can log out again. But one
+    // that cannot be removed must not keep the other.
+    let forgotten = derived::forget(context, session);
+    let removed = context.store().remove(session).map_err(not_removed)?;
+    forgotten?;
     Ok(LogoutReport {
         removed: removed.existed,
         refresh_token,

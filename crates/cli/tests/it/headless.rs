@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use countersign_testkit::{Desktop, Endpoint, Finished, Program};
+use countersign_testkit::{Desktop, Endpoint, Finished, Program, Reply};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -218,7 +218,12 @@ fn with_a_home_that_is_read_only() {
     desk.note("A token that is fresh needs nothing written.");
     let program = in_a_namespace(&desk, prepare, "token");
     place(&mut desk, "token", program, 0);
-    desk.note("A logout cannot remove what it cannot write.");
+    desk.note("A logout cannot remove what it cannot write, and says what it did all the same.");
+    let program = in_a_namespace(&desk, prepare, "logout");
+    place(&mut desk, "logout", program, 9);
+    assert_eq!(desk.provider.requests(Endpoint::Revocation).len(), 2);
+    desk.note("Nor does it say so where the server could not be asked.");
+    desk.provider.always(Endpoint::Revocation, Reply::new(503));
     let program = in_a_namespace(&desk, prepare, "logout");
     place(&mut desk, "logout", program, 9);
     desk.check("headless-read-only");
