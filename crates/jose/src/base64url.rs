@@ -57,6 +57,42 @@ mod tests {
         }
     }
 
+    /// Long texts are decoded many characters at once, and their ends one by one.
+    #[test]
+    fn a_wrong_character_is_found_wherever_it_stands() {
+        let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        for length in [1, 2, 3, 11, 12, 23, 24, 25, 47, 48, 49, 64, 95, 96, 97, 130] {
+            let text = encode(&vec![0b1010_0101; length]);
+            for place in 0..text.len() {
+                let (before, rest) = text.split_at(place);
+                for byte in (0..=0x7f).filter(|byte| !is_ours(*byte)) {
+                    let wrong = [before, &rest[1..]].join(std::str::from_utf8(&[byte]).unwrap());
+                    assert_eq!(decode(&wrong), Err(InvalidBase64Url), "{wrong:?}");
+                }
+                let wrong = [before, &rest[1..]].join("\u{e9}");
+                assert_eq!(decode(&wrong), Err(InvalidBase64Url), "{wrong:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bits_beyond_the_last_byte_are_refused_at_any_length() {
+        for length in 0..200 {
+            let bytes = vec![0xff; length];
+            let text = encode(&bytes);
+            assert_eq!(decode(&text).as_ref(), Ok(&bytes));
+            let Some(rest) = text.get(..text.len().saturating_sub(1)) else {
+                continue;
+            };
+            let spellings = (0..=0x7f_u8).map(|last| format!("{rest}{}", char::from(last)));
+            let read: Vec<Vec<u8>> = spellings.filter_map(|text| decode(&text).ok()).collect();
+            let mut different = read.clone();
+            different.sort();
+            different.dedup();
+            assert_eq!(read.len(), different.len(), "{length}");
+        }
+    }
+
     proptest! {
         #[test]
         fn bytes_survive_the_round_trip(bytes: Vec<u8>) {
