@@ -3,7 +3,7 @@
 use countersign_jose::{Algorithm, KeySet, Unverified, crypto};
 use serde_json::json;
 
-use crate::fixture::{Issuer, token, usual};
+use crate::fixture::{Issuer, ROUTES, head, start, token, usual};
 use crate::upstream::Upstream;
 
 #[test]
@@ -27,6 +27,35 @@ fn the_assertion_is_for_this_upstream_and_verifies_with_the_published_keys() {
     let iat = claims.required_numeric_date("iat").unwrap();
     let exp = claims.required_numeric_date("exp").unwrap();
     assert!(exp.since(iat).as_secs() <= 60);
+}
+
+/// A token that is remembered, and upstreams that take turns: none gets what was made for another.
+#[test]
+fn each_upstream_and_each_caller_has_assertions_of_its_own() {
+    let upstream = Upstream::start();
+    let other = format!(
+        "[[upstream]]\nname = \"other\"\naddress = \"{}\"\n{}",
+        upstream.url(),
+        "[[route]]\npath = \"/other\"\nscopes = [\"stock:read\"]\nupstream = \"other\"\n"
+    );
+    let running = start(&(head(&upstream.url(), "") + ROUTES + &other));
+    let keys = running.admin("/.well-known/jwks.json").body;
+    let keys = KeySet::from_json(keys.as_bytes(), crypto::aws_lc::provider()).unwrap();
+    let callers = ["ada", "grace"].map(|sub| (sub, Issuer::get().token(&json!({ "sub": sub }))));
+    for _ in 0..3 {
+        for ((sub, token), (target, audience)) in callers
+            .iter()
+            .flat_map(|caller| [("/stock/7", "stock"), ("/other", "other")].map(|to| (caller, to)))
+        {
+            let seen = running.get(target, &[&format!("Authorization: Bearer {token}")]);
+            let seen = seen.json();
+            let assertion = seen["headers"]["x-countersign-identity"][0].as_str();
+            let assertion: Unverified = Unverified::parse(assertion.unwrap()).unwrap();
+            let claims = assertion.verify(&keys, &[Algorithm::Es256]).unwrap();
+            assert_eq!(claims.str("aud").unwrap(), Some(audience));
+            assert_eq!(claims.str("sub").unwrap(), Some(*sub));
+        }
+    }
 }
 
 #[test]
