@@ -5,6 +5,7 @@
 //   rotate   whether a refresh token is used once (default true)
 //   resource a resource indicator that gets JWT access tokens
 //   par      whether authorization requests have to be pushed (RFC 9126)
+//   acr      the classes there are: who asks for one of them reaches it, and others a password
 //   dpop     whether tokens are bound to a key, and proofs need a nonce (RFC 9449)
 
 import './webcrypto.mjs';
@@ -61,6 +62,7 @@ const provider = new Provider(issuer, {
       jwk('ed25519', {}, { kid: 'ed', alg: 'EdDSA', use: 'sig' }),
     ],
   },
+  acrValues: options.acr ?? [],
   cookies: { keys: ['only for this test'] },
   enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'PS256', 'EdDSA'] },
   scopes: ['openid', 'profile', 'email', 'offline_access'],
@@ -96,6 +98,19 @@ const provider = new Provider(issuer, {
     Session: 86400,
   },
 });
+
+// The pages for development know no second factor. Whoever signs in there has all of them at hand.
+if (options.acr) {
+  const finished = provider.interactionFinished.bind(provider);
+  provider.interactionFinished = async (request, response, result, how) => {
+    if (result.login) {
+      const { params } = await provider.interactionDetails(request, response);
+      const [wanted] = (params.acr_values ?? '').split(' ');
+      result.login.acr = options.acr.includes(wanted) ? wanted : 'pwd';
+    }
+    return finished(request, response, result, how);
+  };
+}
 
 // What the server itself thinks went wrong: the test prints it when it fails.
 for (const event of [
