@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use countersign_testkit::{Browser, Database, Endpoint, Key, Provider, Reply, Signature};
+use countersign_testkit::{
+    Browser, ClientAuthentication, Database, Endpoint, Key, Provider, Reply, Signature,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::Url;

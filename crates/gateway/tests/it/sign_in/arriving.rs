@@ -237,3 +237,32 @@ fn while_the_authorization_server_is_away_people_are_told_and_it_is_not_stormed(
     assert!(asked() <= once + 3, "{} then {}", once, asked());
     assert_eq!(site.running.get("/app/", &[]).status, 401);
 }
+
+#[test]
+fn a_client_with_a_secret_proves_itself_and_pushes_its_request_where_the_server_wants_that() {
+    for authentication in [
+        ClientAuthentication::SecretBasic("a secret".to_owned()),
+        ClientAuthentication::SecretPost("a secret".to_owned()),
+    ] {
+        let (provider, upstream) = (provider(&json!({})), Upstream::start());
+        provider.demand_authentication(authentication);
+        provider.demand_par();
+        let directory = keys('a');
+        let secret = directory.path().join("secret");
+        std::fs::write(&secret, "a secret\n").unwrap();
+        std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+        let more = "secret_file = \"secret\"";
+        let running = start_in(&text(&provider, &upstream.url(), more), directory);
+        let site = Site {
+            provider,
+            upstream,
+            running,
+        };
+        let mut ada = Visitor::default();
+        let away = ada.open(&site.running, "/app/");
+        assert!(location(&away).contains("request_uri="), "{away:?}");
+        assert!(!location(&away).contains("state="), "{away:?}");
+        assert_eq!(ada.sign_in(&site, "/app/").status, 303);
+        assert_eq!(ada.open(&site.running, "/app/").status, 200);
+    }
+}
