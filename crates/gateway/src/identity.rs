@@ -8,13 +8,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::hash::Hash;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_jose::{Algorithm, SigningKey, Timestamp, crypto};
-use countersign_resource::{AccessToken, Caller};
+use countersign_resource::Caller;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -223,16 +222,6 @@ pub(crate) struct Signer {
     key: SigningKey,
     /// By what they say: the same again needs no other signature.
     kept: Mutex<HashMap<Vec<u8>, Kept>>,
-    /// By where the verified token lies, so that one that is remembered need not be read again.
-    recent: Mutex<HashMap<usize, Recent>>,
-}
-
-/// What was last made of one token. The token is held, so that no other one can lie in its place.
-#[derive(Debug)]
-struct Recent {
-    _token: Caller,
-    audience: String,
-    kept: Kept,
 }
 
 #[derive(Debug, Clone)]
@@ -287,7 +276,6 @@ impl Signer {
         Ok(Self {
             key,
             kept: Mutex::default(),
-            recent: Mutex::default(),
         })
     }
 
@@ -305,43 +293,12 @@ impl Signer {
         identity: &Identity,
         now: Timestamp,
     ) -> Option<HeaderValue> {
-        let place = std::ptr::from_ref::<AccessToken>(caller).addr();
-        let recent = |recent: &Recent| {
-            let is_good = recent.audience == audience && now < recent.kept.fresh_until;
-            is_good.then(|| recent.kept.value.clone())
-        };
-        if let Some(value) = locked(&self.recent).get(&place).and_then(recent) {
-            return Some(value);
-        }
-        let kept = self.by_content(caller, issuer, audience, identity, now)?;
-        let value = kept.value.clone();
-        let mut recent = locked(&self.recent);
-        make_room(&mut recent, |recent| now < recent.kept.fresh_until);
-        recent.insert(
-            place,
-            Recent {
-                _token: caller.clone(),
-                audience: audience.to_owned(),
-                kept,
-            },
-        );
-        Some(value)
-    }
-
-    fn by_content(
-        &self,
-        caller: &Caller,
-        issuer: &str,
-        audience: &str,
-        identity: &Identity,
-        now: Timestamp,
-    ) -> Option<Kept> {
         let auth_time = caller.auth_time().map(Timestamp::as_secs);
         let key = key(audience, caller, auth_time);
         {
-            let kept = locked(&self.kept);
+            let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(kept) = kept.get(&key).filter(|kept| now < kept.fresh_until) {
-                return Some(kept.clone());
+                return Some(kept.value.clone());
             }
         }
         let scope = caller.scopes().collect::<Vec<_>>().join(" ");
@@ -365,28 +322,21 @@ impl Signer {
         let token = self.key.sign(ASSERTION_TYPE, &claims).ok()?;
         let mut value = HeaderValue::from_str(&token).ok()?;
         value.set_sensitive(true);
-        let made = Kept {
-            value,
-            fresh_until: now + until.since(now) / 2,
-        };
-        let mut kept = locked(&self.kept);
-        make_room(&mut kept, |kept| now < kept.fresh_until);
-        kept.insert(key, made.clone());
-        Some(made)
-    }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Drops what is no longer fresh when there is too much, and everything if that is not enough.
-fn make_room<K: Eq + Hash, V>(map: &mut HashMap<K, V>, is_fresh: impl Fn(&V) -> bool) {
-    if map.len() >= KEPT_ASSERTIONS {
-        map.retain(|_, value| is_fresh(value));
-        if map.len() >= KEPT_ASSERTIONS {
-            map.clear();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_ASSERTIONS {
+            kept.retain(|_, kept| now < kept.fresh_until);
+            if kept.len() >= KEPT_ASSERTIONS {
+                kept.clear();
+            }
         }
+        kept.insert(
+            key,
+            Kept {
+                value: value.clone(),
+                fresh_until: now + until.since(now) / 2,
+            },
+        );
+        Some(value)
     }
 }
 
