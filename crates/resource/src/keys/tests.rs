@@ -323,6 +323,30 @@ async fn keys_are_refreshed_without_any_request_and_no_longer_than_there_is_a_va
 }
 
 /// Nobody sends requests to a service that says it is not ready.
+#[test]
+fn a_runtime_that_ended_is_followed_by_another_that_looks_after_the_keys() {
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    };
+    let scene = Scene::new();
+    runtime().block_on(async {
+        for _ in 0..3 {
+            assert_eq!(scene.try_known().await, "ok");
+        }
+    });
+    assert_eq!(scene.issuer.fetches(), 1);
+    runtime().block_on(async {
+        // The keys are as fresh as before, so this has no other reason to look.
+        assert_eq!(scene.try_known().await, "ok");
+        scene.settle().await;
+        assert_eq!(scene.issuer.fetches(), 1);
+        scene.clock.advance(HOUR);
+        scene.settle().await;
+        assert_eq!(scene.issuer.fetches(), 2);
+    });
+}
+
 #[tokio::test]
 async fn missing_keys_are_asked_for_again_without_any_request() {
     let scene = Scene::new();
