@@ -142,8 +142,9 @@ impl Balancer {
         let Some(value) = values.next() else {
             return Ok(None);
         };
-        let trusted = |source| self.networks.iter().any(|network| network.contains(source));
-        if !self.networks.is_empty() && !request.source.is_some_and(trusted) {
+        let trusted = |sender| self.networks.iter().any(|network| network.contains(sender));
+        let sender = request.peer.or(request.source);
+        if !self.networks.is_empty() && !sender.is_some_and(trusted) {
             return Ok(None);
         }
         if values.next().is_some() {

@@ -429,8 +429,14 @@ fn found(headers: &[(&'static str, &str)], source: Option<&str>) -> String {
     }
     let (method, uri) = (Method::GET, Uri::from_static("/"));
     let request = Presented::new(&method, &uri, &map);
-    let request = request.source(source.map(|source| source.parse().unwrap()));
-    match balancer.find(&request) {
+    found_in(
+        &balancer,
+        &request.source(source.map(|source| source.parse().unwrap())),
+    )
+}
+
+fn found_in(balancer: &Balancer, request: &Presented<'_>) -> String {
+    match balancer.find(request) {
         Ok(found) => found.unwrap_or("nothing").to_owned(),
         Err(rejection) => rejection.code().to_owned(),
     }
@@ -452,6 +458,26 @@ async fn only_the_signed_header_counts_once_and_from_the_right_place() {
         ("x-amzn-oidc-accesstoken", "eyJ.e30.AA"),
     ];
     assert_eq!(found(&unsigned, inside), "nothing");
+}
+
+/// The header is the word of whoever hands the request over, and not of the address that is said to
+/// have sent it.
+#[tokio::test]
+async fn a_load_balancer_is_known_by_its_connection() {
+    let balancer = LoadBalancer::aws(ISSUER, CLIENT)
+        .signer(ARN)
+        .from_network("10.0.0.0/8".parse().unwrap());
+    let clock = Arc::new(FakeClock::default());
+    let balancer = balancer.build(Duration::ZERO, clock).unwrap();
+    let mut map = HeaderMap::new();
+    map.append("x-amzn-oidc-data", HeaderValue::from_static("a.b.c"));
+    let (method, uri) = (Method::GET, Uri::from_static("/"));
+    let (inside, outside) = ("10.1.2.3".parse().ok(), "11.1.2.3".parse().ok());
+    let request = || Presented::new(&method, &uri, &map);
+    let by_balancer = request().source(outside).peer(inside);
+    assert_eq!(found_in(&balancer, &by_balancer), "a.b.c");
+    let by_another = request().source(inside).peer(outside);
+    assert_eq!(found_in(&balancer, &by_another), "nothing");
 }
 
 #[test]
