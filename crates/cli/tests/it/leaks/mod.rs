@@ -247,7 +247,8 @@ fn nobody_gets_a_core_dump() {
     let arguments = "proxy --until-stdin-ends https://localhost:9/v1";
     for signal in [Signal::QUIT, Signal::ABORT, Signal::TRAP, Signal::SYS] {
         let mut child = crash(
-            &format!("exec \"$1\" {arguments}"),
+            // Tests that run in the background have QUIT ignored, and would pass that on.
+            &format!("exec env --default-signal=QUIT \"$1\" {arguments}"),
             "canary-ready-made-0f3a",
         );
         let mut address = String::new();
