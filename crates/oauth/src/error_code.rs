@@ -6,6 +6,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::text::printable;
 
+/// A code that nobody knows, in the characters that one may have (RFC 6749, section 5.2), so that it is
+/// written in a header as it was read from one.
+fn of_its_own_making(name: &str) -> String {
+    let ascii: String = name.chars().filter(char::is_ascii).collect();
+    let mut code = printable(&ascii);
+    // What was too long has been cut, and marked as such.
+    code.truncate(code.trim_end_matches(['…', ' ']).len());
+    code
+}
+
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// An `error` value as a server sends it, in the spelling of the specifications.
@@ -25,7 +35,7 @@ macro_rules! error_codes {
             pub fn from_name(name: &str) -> Self {
                 match name {
                     $($name => Self::$variant,)*
-                    other => Self::Other(printable(other)),
+                    other => Self::Other(of_its_own_making(other)),
                 }
             }
 

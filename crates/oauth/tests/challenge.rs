@@ -225,3 +225,20 @@ proptest! {
         prop_assert_eq!(BearerChallenge::find([written.as_str()]), Some(challenge));
     }
 }
+
+/// Found by fuzzing: a code that loses a letter when it is written must not lose a space when it is
+/// read again.
+#[test]
+fn a_code_of_the_servers_own_making_is_written_as_it_was_read() {
+    let long = "x".repeat(299) + "  y";
+    for code in ["own Κ", "own Κ code", "own\tcode\tΚ", "Κ", long.as_str()] {
+        let read = ErrorCode::from_name(code);
+        let challenge = BearerChallenge {
+            error: Some(read.clone()),
+            ..BearerChallenge::default()
+        };
+        let written = challenge.header_value();
+        let again = BearerChallenge::find([written.as_str()]).unwrap();
+        assert_eq!(again.error, Some(read), "{code:?}");
+    }
+}
