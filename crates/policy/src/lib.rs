@@ -58,5 +58,6 @@ mod shown;
 pub use decision::{Decision, Explanation, Mend, RuleReport};
 pub use error::PolicyError;
 pub use evidence::{Claims, Evidence, Fact};
+pub use network::{InvalidNetwork, Network};
 pub use policy::{MAX_POLICY_LEN, MAX_RULES, Policy, PolicyBuilder};
 pub use rule::{ClaimTest, Effect, MAX_VALUES, Path, Rule, Scalar};

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::PolicyError;
 use crate::condition::{Condition, Test};
-use crate::network::Network;
+use crate::network::InvalidNetwork;
 
 /// The most values that one condition may list.
 pub const MAX_VALUES: usize = 1000;
@@ -219,7 +219,7 @@ impl Rule {
         if let Some(networks) = &self.from {
             let networks = checked(rule, "from", networks)?;
             let parse = |text: &String| {
-                Network::parse(text).ok_or_else(|| PolicyError::Network {
+                text.parse().map_err(|InvalidNetwork| PolicyError::Network {
                     rule: rule.to_owned(),
                     text: text.clone(),
                 })

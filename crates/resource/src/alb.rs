@@ -25,7 +25,7 @@ use countersign_jose::{Algorithm, Timestamp};
 use countersign_oauth::text::printable;
 use url::Url;
 
-use crate::network::Network;
+use crate::Network;
 use crate::{AccessToken, Clock, Error, Presented, Rejection};
 use arn::LoadBalancerArn;
 use header::SignedHeader;

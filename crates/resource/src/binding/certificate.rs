@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use countersign_jose::{base64url, constant_time_eq, crypto};
 use http::HeaderName;
 
-use crate::network::Network;
+use crate::Network;
 use crate::{Error, Presented, Rejection};
 
 /// The longest header that is read; honest certificates are a few kilobytes.
