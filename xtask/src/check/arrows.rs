@@ -99,6 +99,18 @@ const HOUSE: &[Room] = &[
                   carry the issuer whose tokens it judges",
     },
     Room {
+        package: "countersign-pamd",
+        floor: 3,
+        may_use: &[
+            "countersign-client",
+            "countersign-jose",
+            "countersign-oauth",
+            "countersign-policy",
+        ],
+        because: "the daemon is a client of the authorization server like any other, and neither \
+                  serves tokens nor stands in front of an API",
+    },
+    Room {
         package: "countersign-demo",
         floor: 4,
         may_use: &["countersign-jose", "countersign-resource"],

@@ -1,0 +1,90 @@
+//! What a login left behind, and how it is kept up.
+//!
+//! Not responsible for when a grant is renewed, nor for what becomes of a login whose grant is gone:
+//! that is `session`.
+
+use std::fmt;
+use std::time::Duration;
+
+use countersign_client::{Secret, Timestamp};
+
+use crate::Reference;
+
+/// That a person may be in an account, by verified claims and a rule, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// `iss`.
+    pub issuer: String,
+    /// `sub`.
+    pub subject: String,
+    /// What the person is called, fit for a terminal.
+    pub name: String,
+    /// The local account.
+    pub account: String,
+    /// The rule that allowed it.
+    pub rule: String,
+    /// The service of PAM, such as `sshd`.
+    pub service: String,
+    /// Where the person came from, as the service says; empty for a local one. Rules that ask for a
+    /// network are judged by it again at each renewal.
+    pub rhost: String,
+    /// What the person was shown.
+    pub reference: Reference,
+    /// When the person was let in.
+    pub granted_at: Timestamp,
+    /// The longest that a session may last from then on.
+    pub max_session: Duration,
+    /// When the access token ends, as far as the server says.
+    pub access_expires: Option<Timestamp>,
+    /// With what it is renewed. Without one it lasts as long as `max_session` allows, and cannot be
+    /// renewed.
+    pub refresh: Option<RefreshToken>,
+}
+
+impl Grant {
+    /// When it ends, whatever is renewed.
+    pub fn ends_at(&self) -> Timestamp {
+        self.granted_at + self.max_session
+    }
+}
+
+/// A refresh token. It is held in memory alone: no file, no frame of the module, no log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RefreshToken(pub(crate) Secret);
+
+impl RefreshToken {
+    /// Takes it as the server gave it.
+    pub fn new(token: Secret) -> Self {
+        Self(token)
+    }
+}
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("****")
+    }
+}
+
+/// Renews grants. Implemented over the worker, and by a script in tests.
+pub trait Renewer: Send + Sync {
+    /// Asks the authorization server for a new token, and judges the claims that come with it as if the
+    /// person had just signed in. Ends within ten seconds.
+    fn renew(&self, grant: &Grant) -> Renewed;
+}
+
+/// What became of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewed {
+    /// It goes on, perhaps under another rule, with the token for the next time.
+    Still(Box<Grant>),
+    /// It is over: the server refuses, or the policy does now. For the person and the journal.
+    Withdrawn {
+        /// Why, in a clause without a full stop.
+        why: String,
+    },
+    /// Nobody can say: the server is away, or answers what is no answer.
+    Unreachable {
+        /// Why, for the journal.
+        why: String,
+    },
+}

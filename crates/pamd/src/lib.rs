@@ -1,0 +1,36 @@
+//! The daemon behind `pam_countersign.so`: it signs people in to a host by their single sign-on, lands
+//! them in the account that the policy allows, and ends their sessions when access ends.
+//!
+//! Two processes of one program. The supervisor is root, answers the module over a Unix socket and
+//! decides; it never speaks with the network. The worker has no privileges, speaks with the
+//! authorization server, and decides nothing.
+//!
+//! The rooms:
+//!
+//! - `config`: `/etc/countersign/pam.toml`, read and checked as a whole; `rules`: which person may use
+//!   which account, on `countersign-policy`.
+//! - `conversation`: what one login says and waits for, as a value without socket or clock; `prompt`: the
+//!   texts, at most 80 columns wide.
+//! - `server`: the socket that the module connects to, and who may.
+//! - `worker`: the other process, and the frames between the two; `flows`: the device grant and the
+//!   pasted code, run there.
+//! - `session`: logins that are under way: renewed on schedule, warned, and ended with every process
+//!   that they started. It knows the rest through [`Renewer`], and is known through [`Sessions`].
+//! - `audit`: what happened, for syslog and the journal, with the reference that the person saw.
+//!
+//! Not here: anything that runs inside of sshd (`countersign-pam`), the frames between module and daemon
+//! (`countersign-pam-wire`), the protocol itself (`countersign-oauth`).
+
+mod audit;
+mod clock;
+mod grant;
+mod login;
+mod process;
+mod reference;
+
+pub use audit::{Audit, Event, Outcome};
+pub use clock::{Clock, SystemClock};
+pub use grant::{Grant, RefreshToken, Renewed, Renewer};
+pub use login::{Answer, Login, Opened, Sessions, Verdict};
+pub use process::Process;
+pub use reference::Reference;
