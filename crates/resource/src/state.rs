@@ -41,7 +41,8 @@ pub type StateFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StateError>>
 ///
 /// The time is handed in with every question. An implementation may remember
 /// for longer than it was asked to, and never for less: a record that ended by
-/// the asker's clock may be forgotten, no other may. Every future ends by
+/// the asker's clock may be forgotten, no other may; only of grants the
+/// opposite is true. Every future ends by
 /// itself in bounded time, because a request waits for it.
 pub trait SharedState: Send + Sync + 'static {
     /// Claims `key` until `expires`. Of any number of simultaneous claims, on
@@ -94,6 +95,46 @@ pub trait SharedState: Send + Sync + 'static {
         issued_at: Option<Timestamp>,
         now: Timestamp,
     ) -> StateFuture<'a, bool>;
+
+    /// Counts one attempt under `key`, in a window that ends at `until`; it is
+    /// the first attempt of a window that says when. Of any number of
+    /// simultaneous attempts in it, on any number of replicas, exactly `limit`
+    /// are [`Attempt::Allowed`]; none is in a window that has ended already.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Full`], [`StateError::Unavailable`]; it may have been
+    /// counted then.
+    fn attempt<'a>(
+        &'a self,
+        key: &'a Key,
+        limit: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> StateFuture<'a, Attempt>;
+
+    /// Forgets the attempts under `key`: the next one begins a window.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Unavailable`].
+    fn forgive<'a>(&'a self, key: &'a Key) -> StateFuture<'a, ()>;
+
+    /// Notes that whatever bears `key` may pass until `until`. Of two dates the
+    /// later one is kept. A grant alone may be forgotten before its time.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Full`], [`StateError::Unavailable`].
+    fn grant<'a>(&'a self, key: &'a Key, until: Timestamp, now: Timestamp) -> StateFuture<'a, ()>;
+
+    /// Whether `key` is granted. Never by a grant that has ended: here the time
+    /// of the asker counts to the second.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Unavailable`].
+    fn granted<'a>(&'a self, key: &'a Key, now: Timestamp) -> StateFuture<'a, bool>;
 
     /// The answer of [`denied`](Self::denied) where it is known without asking
     /// anybody, which spares the usual request a future. `None` by default:
@@ -184,6 +225,18 @@ pub enum Advance {
     Moved,
     /// It already stood there or further, and stands there still.
     Behind,
+}
+
+/// The answer to an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// It was counted, and is within the limit.
+    Allowed,
+    /// There were too many in this window.
+    Exhausted {
+        /// When the window ends.
+        until: Timestamp,
+    },
 }
 
 /// Which of the things that bear a key are denied.

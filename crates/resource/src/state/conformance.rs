@@ -9,7 +9,7 @@ use std::time::Duration;
 use countersign_jose::{Timestamp, crypto};
 use tokio::task::JoinSet;
 
-use super::{Advance, Claim, Issued, Key, SharedState};
+use super::{Advance, Attempt, Claim, Issued, Key, SharedState};
 
 /// How many tasks do the same thing at the same time.
 const PARALLEL: usize = 64;
@@ -36,6 +36,9 @@ pub async fn check(state: &Arc<dyn SharedState>, other: &Arc<dyn SharedState>, n
     suite.one_of_many_moves_to_the_same_place().await;
     suite.a_denial_reaches_the_other_replica().await;
     suite.a_denial_is_only_ever_widened().await;
+    suite.attempts_are_counted_in_a_window().await;
+    suite.of_many_attempts_the_limit_is_allowed().await;
+    suite.a_grant_lasts_until_its_end_and_no_longer().await;
 }
 
 struct Suite<'a> {
@@ -176,6 +179,69 @@ impl Suite<'_> {
         self.deny(&key, Issued::Whenever, 60).await;
         self.deny(&key, Issued::UpTo(self.later(5)), 60).await;
         assert!(self.denied(self.other, &key, at(1_000)).await);
+    }
+
+    async fn attempts_are_counted_in_a_window(&self) {
+        let key = self.key("attempts");
+        let attempt = async |state: &Arc<dyn SharedState>, limit, until, now| {
+            let (until, now) = (self.later(until), self.later(now));
+            let attempt = state.attempt(&key, limit, until, now).await;
+            attempt.expect("answered")
+        };
+        let is_exhausted = |attempt| match attempt {
+            // Remembered to the second, and never shorter.
+            Attempt::Exhausted { until } => until >= self.later(100) && until <= self.later(102),
+            Attempt::Allowed => false,
+        };
+        assert_eq!(attempt(self.state, 2, 100, 0).await, Attempt::Allowed);
+        // The first one says when the window ends.
+        assert_eq!(attempt(self.other, 2, 900, 50).await, Attempt::Allowed);
+        assert!(is_exhausted(attempt(self.state, 2, 900, 60).await));
+        assert!(is_exhausted(attempt(self.other, 2, 900, 99).await));
+        // A new window, which is the longer one.
+        assert_eq!(attempt(self.other, 1, 900, 102).await, Attempt::Allowed);
+        assert_ne!(attempt(self.state, 1, 990, 890).await, Attempt::Allowed);
+
+        self.other.forgive(&key).await.expect("answered");
+        assert_eq!(attempt(self.state, 1, 100, 0).await, Attempt::Allowed);
+        assert!(is_exhausted(attempt(self.state, 1, 100, 0).await));
+        self.state.forgive(&key).await.expect("answered");
+        // Nothing is tried in no time, nor within a limit of none.
+        assert_ne!(attempt(self.state, 1, 5, 5).await, Attempt::Allowed);
+        assert_ne!(attempt(self.state, 0, 100, 0).await, Attempt::Allowed);
+        let unknown = self.state.forgive(&self.key("never tried")).await;
+        unknown.expect("there is nothing to forgive");
+    }
+
+    async fn of_many_attempts_the_limit_is_allowed(&self) {
+        for round in 0..8 {
+            let key = self.key(&format!("attempt {round}"));
+            let (now, until) = (self.now, self.later(120));
+            let allowed = self
+                .together(move |state| async move {
+                    let attempt = state.attempt(&key, 5, until, now).await;
+                    attempt.expect("answered") == Attempt::Allowed
+                })
+                .await;
+            assert_eq!(allowed, 5, "of {PARALLEL} attempts exactly five");
+        }
+    }
+
+    async fn a_grant_lasts_until_its_end_and_no_longer(&self) {
+        let key = self.key("grant");
+        let granted = async |state: &Arc<dyn SharedState>, secs| {
+            let granted = state.granted(&key, self.later(secs)).await;
+            granted.expect("answered")
+        };
+        assert!(!granted(self.state, 0).await);
+        for (secs, end) in [(60, 60), (120, 120), (30, 120)] {
+            let done = self.state.grant(&key, self.later(secs), self.now).await;
+            done.expect("a grant is kept");
+            assert!(granted(self.other, end - 1).await, "{secs}");
+            assert!(!granted(self.other, end).await, "{secs}");
+        }
+        assert_eq!(self.claim(self.state, &key, 120).await, Claim::First);
+        assert!(!self.denied(self.state, &key, None).await);
     }
 
     /// How many of [`PARALLEL`] tasks, half of them on each replica, succeed.

@@ -1,7 +1,7 @@
 //! The memory of a replica that has no other: bounded, in shards, gone with the
 //! process.
 //!
-//! Claims, denials and counters have a bound each, so that a flood of proofs
+//! Each kind of record has a bound of its own, so that a flood of proofs
 //! cannot keep a revocation out. Nothing is dropped before its time: what is
 //! full says so. A record whose time has come may be dropped, and from then on
 //! every claim that would end no later counts as made before, because it may
@@ -17,7 +17,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use countersign_jose::Timestamp;
 
-use super::{Advance, Claim, Issued, Key, SharedState, StateError, StateFuture};
+use super::{Advance, Attempt, Claim, Issued, Key, SharedState, StateError, StateFuture};
 
 /// Requests on two cores seldom meet in one of so many.
 const SHARDS: usize = 16;
@@ -26,19 +26,23 @@ const SHARDS: usize = 16;
 const DEFAULT_CLAIMS: usize = 250_000;
 const DEFAULT_DENIALS: usize = 100_000;
 const DEFAULT_COUNTERS: usize = 100_000;
+/// Of attempts and of grants: each is of a person who is known already.
+const MAX_OF_PEOPLE: usize = 100_000;
 
 /// A [`SharedState`] for one process.
 pub struct MemoryState {
     since: Timestamp,
     claims: Table<Timestamp>,
     denials: Table<Denial>,
+    attempts: Table<Attempts>,
+    grants: Table<Timestamp>,
     counters: RwLock<BTreeMap<Key, u64>>,
     max_counters: usize,
 }
 
 impl MemoryState {
     /// An empty memory that remembers from `now` on, with room for 250,000
-    /// claims and 100,000 each of denials and counters.
+    /// claims and 100,000 records of each other kind.
     pub fn new(now: Timestamp) -> Self {
         Self::with_room_for(now, DEFAULT_CLAIMS, DEFAULT_DENIALS, DEFAULT_COUNTERS)
     }
@@ -49,6 +53,8 @@ impl MemoryState {
             since: now,
             claims: Table::new(claims),
             denials: Table::new(denials),
+            attempts: Table::new(MAX_OF_PEOPLE),
+            grants: Table::new(MAX_OF_PEOPLE),
             counters: RwLock::default(),
             max_counters: counters,
         }
@@ -109,6 +115,64 @@ impl MemoryState {
         })
     }
 
+    fn attempt_now(
+        &self,
+        key: &Key,
+        limit: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Attempt, StateError> {
+        if limit == 0 || until <= now {
+            return Ok(Attempt::Exhausted { until });
+        }
+        self.attempts.update(key, now, |shard, room| {
+            let first = Attempts { count: 1, until };
+            match shard.kept.entry(*key) {
+                Entry::Occupied(mut occupied) => {
+                    let kept = occupied.get_mut();
+                    if kept.count == 0 || kept.until <= now {
+                        *kept = first;
+                    } else if kept.count < limit {
+                        kept.count += 1;
+                    } else {
+                        return Ok(Attempt::Exhausted { until: kept.until });
+                    }
+                }
+                Entry::Vacant(vacant) => {
+                    room.take()?;
+                    vacant.insert(first);
+                    shard.ends.push(Reverse((until, *key)));
+                }
+            }
+            Ok(Attempt::Allowed)
+        })
+    }
+
+    /// The record stays until its time has come: one that was taken out would
+    /// leave its place in the order of ends behind, as often as it is made.
+    fn forgive_now(&self, key: &Key) {
+        if let Some(kept) = write(self.attempts.shard(key)).kept.get_mut(key) {
+            kept.count = 0;
+        }
+    }
+
+    fn grant_now(&self, key: &Key, until: Timestamp, now: Timestamp) -> Result<(), StateError> {
+        self.grants.update(key, now, |shard, room| {
+            match shard.kept.entry(*key) {
+                Entry::Occupied(mut occupied) => {
+                    let kept = occupied.get_mut();
+                    *kept = until.max(*kept);
+                }
+                Entry::Vacant(vacant) => {
+                    room.take()?;
+                    vacant.insert(until);
+                    shard.ends.push(Reverse((until, *key)));
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn is_denied(&self, keys: &[Key], issued_at: Option<Timestamp>, now: Timestamp) -> bool {
         if self.denials.is_empty() {
             return false;
@@ -154,6 +218,30 @@ impl SharedState for MemoryState {
         Box::pin(ready(Ok(self.is_denied(keys, issued_at, now))))
     }
 
+    fn attempt<'a>(
+        &'a self,
+        key: &'a Key,
+        limit: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> StateFuture<'a, Attempt> {
+        Box::pin(ready(self.attempt_now(key, limit, until, now)))
+    }
+
+    fn forgive<'a>(&'a self, key: &'a Key) -> StateFuture<'a, ()> {
+        self.forgive_now(key);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn grant<'a>(&'a self, key: &'a Key, until: Timestamp, now: Timestamp) -> StateFuture<'a, ()> {
+        Box::pin(ready(self.grant_now(key, until, now)))
+    }
+
+    fn granted<'a>(&'a self, key: &'a Key, now: Timestamp) -> StateFuture<'a, bool> {
+        let granted = self.grants.get(key).is_some_and(|until| now < until);
+        Box::pin(ready(Ok(granted)))
+    }
+
     fn denied_now(
         &self,
         keys: &[Key],
@@ -195,6 +283,13 @@ impl Denial {
     }
 }
 
+/// How often something was tried, and until when that counts.
+#[derive(Clone, Copy)]
+struct Attempts {
+    count: u32,
+    until: Timestamp,
+}
+
 /// A record that ends.
 trait Ends: Copy {
     fn end(self) -> Timestamp;
@@ -203,6 +298,12 @@ trait Ends: Copy {
 impl Ends for Timestamp {
     fn end(self) -> Timestamp {
         self
+    }
+}
+
+impl Ends for Attempts {
+    fn end(self) -> Timestamp {
+        self.until
     }
 }
 

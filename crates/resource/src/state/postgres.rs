@@ -19,7 +19,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, NoTls, Statement};
 
 use super::remote::{Connection, Dialer, Failure, Link, Remote, Wire, unavailable};
-use super::{Advance, Claim, Issued, Key, SharedState, StateError, StateFuture};
+use super::{Advance, Attempt, Claim, Issued, Key, SharedState, StateError, StateFuture};
 use crate::Error;
 
 /// How much longer a record stays than it was asked to.
@@ -43,12 +43,20 @@ const SCHEMA: &str = "\
     CREATE TABLE IF NOT EXISTS countersign_denials (
         namespace text NOT NULL, digest bytea NOT NULL, issued bigint, expires bigint NOT NULL,
         PRIMARY KEY (namespace, digest));
+    CREATE TABLE IF NOT EXISTS countersign_attempts (
+        namespace text NOT NULL, digest bytea NOT NULL, count bigint NOT NULL,
+        expires bigint NOT NULL, PRIMARY KEY (namespace, digest));
+    CREATE TABLE IF NOT EXISTS countersign_grants (
+        namespace text NOT NULL, digest bytea NOT NULL, expires bigint NOT NULL,
+        PRIMARY KEY (namespace, digest));
     COMMIT;";
 
 const HAS_TABLES: &str = "\
     SELECT to_regclass('countersign_claims') IS NOT NULL
        AND to_regclass('countersign_counters') IS NOT NULL
        AND to_regclass('countersign_denials') IS NOT NULL
+       AND to_regclass('countersign_attempts') IS NOT NULL
+       AND to_regclass('countersign_grants') IS NOT NULL
        AND NOT pg_is_in_recovery()";
 
 const CLAIM: &str = "\
@@ -77,10 +85,31 @@ const DENIED: &str = "\
         WHERE kept.expires > $4
           AND (kept.issued IS NULL OR $3::bigint IS NULL OR $3::bigint <= kept.issued))";
 
+// Counts to one more than the limit and no further, so that one answer says
+// whether this one was within it, and when the window ends.
+const ATTEMPT: &str = "\
+    INSERT INTO countersign_attempts AS kept (namespace, digest, count, expires)
+    VALUES ($1, $2, 1, $3)
+    ON CONFLICT (namespace, digest) DO UPDATE SET
+        count = CASE WHEN kept.expires <= $4 THEN 1 ELSE least(kept.count, $5) + 1 END,
+        expires = CASE WHEN kept.expires <= $4 THEN EXCLUDED.expires ELSE kept.expires END
+    RETURNING count, expires";
+const FORGIVE: &str = "DELETE FROM countersign_attempts WHERE namespace = $1 AND digest = $2";
+
+const GRANT: &str = "\
+    INSERT INTO countersign_grants AS kept (namespace, digest, expires) VALUES ($1, $2, $3)
+    ON CONFLICT (namespace, digest) DO UPDATE SET
+        expires = greatest(kept.expires, EXCLUDED.expires)";
+const GRANTED: &str = "\
+    SELECT EXISTS (SELECT FROM countersign_grants
+                   WHERE namespace = $1 AND digest = $2 AND expires > $3)";
+
 const SWEEP: &str = "\
     DELETE FROM countersign_claims WHERE ctid = ANY (ARRAY (
         SELECT ctid FROM countersign_claims WHERE expires < $1 LIMIT 10000))";
 const SWEEP_DENIALS: &str = "DELETE FROM countersign_denials WHERE expires < $1";
+const SWEEP_ATTEMPTS: &str = "DELETE FROM countersign_attempts WHERE expires < $1";
+const SWEEP_GRANTS: &str = "DELETE FROM countersign_grants WHERE expires < $1";
 
 /// A [`SharedState`] in `PostgreSQL` 12 or newer.
 ///
@@ -104,6 +133,10 @@ struct Session {
     advance: Statement,
     deny: Statement,
     denied: Statement,
+    attempt: Statement,
+    forgive: Statement,
+    grant: Statement,
+    granted: Statement,
     alive: Arc<AtomicBool>,
 }
 
@@ -209,6 +242,10 @@ impl PostgresState {
             advance: client.prepare(ADVANCE).await?,
             deny: client.prepare(DENY).await?,
             denied: client.prepare(DENIED).await?,
+            attempt: client.prepare(ATTEMPT).await?,
+            forgive: client.prepare(FORGIVE).await?,
+            grant: client.prepare(GRANT).await?,
+            granted: client.prepare(GRANTED).await?,
             client,
             alive,
         })))
@@ -230,8 +267,9 @@ impl PostgresState {
         let before = (now - MARGIN).as_secs();
         tokio::spawn(async move {
             // What fails now is tried again in a minute.
-            let _ = session.client.execute(SWEEP, &[&before]).await;
-            let _ = session.client.execute(SWEEP_DENIALS, &[&before]).await;
+            for sweep in [SWEEP, SWEEP_DENIALS, SWEEP_ATTEMPTS, SWEEP_GRANTS] {
+                let _ = session.client.execute(sweep, &[&before]).await;
+            }
         });
     }
 }
@@ -326,6 +364,86 @@ impl SharedState for PostgresState {
                 let parameters: [&(dyn ToSql + Sync); 4] =
                     [&namespaces, &digests, &issued_at, &now.as_secs()];
                 let row = session.client.query_one(&session.denied, &parameters).await;
+                row.and_then(|row| row.try_get(0)).map_err(failure)
+            };
+            self.link.ask(|| self.connect(), ask).await
+        })
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        key: &'a Key,
+        limit: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> StateFuture<'a, Attempt> {
+        Box::pin(async move {
+            if limit == 0 || until <= now {
+                return Ok(Attempt::Exhausted { until });
+            }
+            let limit = i64::from(limit);
+            let ask = |line: Line| async move {
+                let session = line.0;
+                let parameters: [&(dyn ToSql + Sync); 5] = [
+                    &key.namespace(),
+                    &key.digest().as_slice(),
+                    &(until.as_secs() + 1),
+                    &now.as_secs(),
+                    &limit,
+                ];
+                let row = session
+                    .client
+                    .query_one(&session.attempt, &parameters)
+                    .await;
+                let row = row.map_err(failure)?;
+                self.sweep_when_due(session, now);
+                let count: i64 = row.try_get(0).map_err(failure)?;
+                let ends: i64 = row.try_get(1).map_err(failure)?;
+                Ok((count, ends))
+            };
+            let (count, ends) = self.link.ask(|| self.connect(), ask).await?;
+            Ok(if count <= limit {
+                Attempt::Allowed
+            } else {
+                Attempt::Exhausted {
+                    until: Timestamp::from_secs(ends),
+                }
+            })
+        })
+    }
+
+    fn forgive<'a>(&'a self, key: &'a Key) -> StateFuture<'a, ()> {
+        Box::pin(async move {
+            let parameters: [&(dyn ToSql + Sync); 2] = [&key.namespace(), &key.digest().as_slice()];
+            self.execute(|session| &session.forgive, &parameters)
+                .await?;
+            Ok(())
+        })
+    }
+
+    fn grant<'a>(&'a self, key: &'a Key, until: Timestamp, _now: Timestamp) -> StateFuture<'a, ()> {
+        Box::pin(async move {
+            let parameters: [&(dyn ToSql + Sync); 3] = [
+                &key.namespace(),
+                &key.digest().as_slice(),
+                // Whole seconds, never longer.
+                &until.as_secs(),
+            ];
+            self.execute(|session| &session.grant, &parameters).await?;
+            Ok(())
+        })
+    }
+
+    fn granted<'a>(&'a self, key: &'a Key, now: Timestamp) -> StateFuture<'a, bool> {
+        Box::pin(async move {
+            let ask = |line: Line| async move {
+                let session = &line.0;
+                let parameters: [&(dyn ToSql + Sync); 3] =
+                    [&key.namespace(), &key.digest().as_slice(), &now.as_secs()];
+                let row = session
+                    .client
+                    .query_one(&session.granted, &parameters)
+                    .await;
                 row.and_then(|row| row.try_get(0)).map_err(failure)
             };
             self.link.ask(|| self.connect(), ask).await

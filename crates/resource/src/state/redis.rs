@@ -23,7 +23,7 @@ use redis::{
 };
 
 use super::remote::{Connection, Dialer, Failure, Link, Remote, unavailable};
-use super::{Advance, Claim, Issued, Key, SharedState, StateError, StateFuture};
+use super::{Advance, Attempt, Claim, Issued, Key, SharedState, StateError, StateFuture};
 use crate::{Clock, Error, SystemClock};
 
 /// How much longer a record stays than it was asked to.
@@ -49,6 +49,8 @@ pub struct RedisState {
 struct Scripts {
     advance: Script,
     deny: Script,
+    attempt: Script,
+    grant: Script,
 }
 
 #[derive(Clone)]
@@ -101,6 +103,23 @@ impl RedisState {
                      local time = ARGV[2] \
                      if left > tonumber(time) then time = left end \
                      redis.call('SET', KEYS[1], new, 'PX', time)",
+                ),
+                // Answers with when the window ends, if there were too many.
+                attempt: Script::new(
+                    "local kept = redis.call('HMGET', KEYS[1], 'count', 'until') \
+                     local limit, ends, now = ARGV[1], ARGV[2], ARGV[3] \
+                     if not kept[1] or tonumber(kept[2]) <= tonumber(now) then \
+                         redis.call('HSET', KEYS[1], 'count', 1, 'until', ends) \
+                         redis.call('PEXPIRE', KEYS[1], ARGV[4]) \
+                         return false end \
+                     if tonumber(kept[1]) >= tonumber(limit) then return kept[2] end \
+                     redis.call('HINCRBY', KEYS[1], 'count', 1) \
+                     return false",
+                ),
+                grant: Script::new(
+                    "local kept = redis.call('GET', KEYS[1]) \
+                     if kept and tonumber(kept) >= tonumber(ARGV[1]) then return end \
+                     redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])",
                 ),
             },
         })
@@ -307,6 +326,73 @@ impl SharedState for RedisState {
                 }
             }
             Ok(false)
+        })
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        key: &'a Key,
+        limit: u32,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> StateFuture<'a, Attempt> {
+        Box::pin(async move {
+            if limit == 0 || until <= now {
+                return Ok(Attempt::Exhausted { until });
+            }
+            let arguments = [
+                limit.to_string(),
+                // A fraction of a second longer, never shorter.
+                (until.as_secs() + 1).to_string(),
+                now.as_secs().to_string(),
+                millis(until, now).to_string(),
+            ];
+            let [limit, ends, now, time] = &arguments;
+            let arguments = [limit.as_str(), ends, now, time];
+            let key = name("attempts", key);
+            let ends: Option<String> = self.run(&self.scripts.attempt, key, &arguments).await?;
+            let Some(ends) = ends else {
+                return Ok(Attempt::Allowed);
+            };
+            let ends = ends
+                .parse()
+                .map_err(|_| unavailable("a record is not one of ours"))?;
+            Ok(Attempt::Exhausted {
+                until: Timestamp::from_secs(ends),
+            })
+        })
+    }
+
+    fn forgive<'a>(&'a self, key: &'a Key) -> StateFuture<'a, ()> {
+        Box::pin(async move {
+            let mut command = redis::cmd("DEL");
+            command.arg(name("attempts", key));
+            self.ask(command).await
+        })
+    }
+
+    fn grant<'a>(&'a self, key: &'a Key, until: Timestamp, now: Timestamp) -> StateFuture<'a, ()> {
+        Box::pin(async move {
+            let time = millis(until, now).to_string();
+            // Whole seconds, never longer.
+            let until = until.as_secs().to_string();
+            self.run(&self.scripts.grant, name("grant", key), &[&until, &time])
+                .await
+        })
+    }
+
+    fn granted<'a>(&'a self, key: &'a Key, now: Timestamp) -> StateFuture<'a, bool> {
+        Box::pin(async move {
+            let mut command = redis::cmd("GET");
+            command.arg(name("grant", key));
+            let until: Option<String> = self.ask(command).await?;
+            let Some(until) = until else {
+                return Ok(false);
+            };
+            let until: i64 = until
+                .parse()
+                .map_err(|_| unavailable("a record is not one of ours"))?;
+            Ok(now < Timestamp::from_secs(until))
         })
     }
 

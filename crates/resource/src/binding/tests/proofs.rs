@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::state::{
-    Advance, Claim, Issued, Key, MemoryState, SharedState, StateError, StateFuture,
+    Advance, Attempt, Claim, Issued, Key, MemoryState, SharedState, StateError, StateFuture,
 };
 
 /// A good proof for `Sent::new` with this token, to be spoiled.
@@ -482,6 +482,28 @@ impl SharedState for Away {
         _: Option<Timestamp>,
         _: Timestamp,
     ) -> StateFuture<'a, bool> {
+        away()
+    }
+
+    fn attempt<'a>(
+        &'a self,
+        _: &'a Key,
+        _: u32,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> StateFuture<'a, Attempt> {
+        away()
+    }
+
+    fn forgive<'a>(&'a self, _: &'a Key) -> StateFuture<'a, ()> {
+        away()
+    }
+
+    fn grant<'a>(&'a self, _: &'a Key, _: Timestamp, _: Timestamp) -> StateFuture<'a, ()> {
+        away()
+    }
+
+    fn granted<'a>(&'a self, _: &'a Key, _: Timestamp) -> StateFuture<'a, bool> {
         away()
     }
 }
