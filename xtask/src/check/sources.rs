@@ -51,9 +51,10 @@ const FILE_RULES: &[Rule] = &[
     rule("rustix::fs", FILES),
 ];
 
-const FLOORS: [&str; 5] = [
+const FLOORS: [&str; 6] = [
     "countersign-jose",
     "countersign-otp",
+    "countersign-pam-wire",
     "countersign-policy",
     "countersign-oauth",
     "countersign-store",
