@@ -46,6 +46,7 @@ mod issuer_keys;
 mod keys;
 mod layer;
 mod metadata;
+pub mod otp;
 mod presented;
 mod profile;
 mod refused;

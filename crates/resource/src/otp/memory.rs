@@ -1,0 +1,83 @@
+//! A registry that is gone with the process: for tests, and for whoever fills
+//! one from somewhere else at every start.
+
+use std::future::ready;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::device::{Device, DeviceId, Devices, DevicesError, DevicesFuture, MAX_DEVICES};
+use super::{Method, Person};
+use crate::Timestamp;
+
+/// A [`Devices`] in memory.
+#[derive(Debug, Default)]
+pub struct MemoryDevices(Mutex<Vec<Device>>);
+
+impl MemoryDevices {
+    /// Without a device.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn devices(&self) -> MutexGuard<'_, Vec<Device>> {
+        // Each change is a single step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add_now(&self, new: Vec<Device>) -> Result<(), DevicesError> {
+        let mut devices = self.devices();
+        let mut after = devices.clone();
+        for device in new {
+            let is_taken = |other: &&Device| other.public_id == device.public_id;
+            if let Some(public_id) = &device.public_id
+                && after.iter().any(|other| is_taken(&other))
+            {
+                return Err(DevicesError::Taken(public_id.clone()));
+            }
+            let owned = after.iter().filter(|it| it.owner() == device.owner());
+            if owned.count() >= MAX_DEVICES {
+                return Err(DevicesError::TooMany);
+            }
+            after.push(device);
+        }
+        *devices = after;
+        Ok(())
+    }
+}
+
+impl Devices for MemoryDevices {
+    fn of<'a>(&'a self, who: Person<'a>) -> DevicesFuture<'a, Vec<Device>> {
+        let mut found = self.devices().clone();
+        found.retain(|device| device.owner() == who);
+        Box::pin(ready(Ok(found)))
+    }
+
+    fn all(&self) -> DevicesFuture<'_, Vec<Device>> {
+        let mut all = self.devices().clone();
+        all.sort_by(|a, b| (&a.issuer, &a.subject).cmp(&(&b.issuer, &b.subject)));
+        Box::pin(ready(Ok(all)))
+    }
+
+    fn add(&self, devices: Vec<Device>) -> DevicesFuture<'_, ()> {
+        Box::pin(ready(self.add_now(devices)))
+    }
+
+    fn remove<'a>(&'a self, id: &'a DeviceId) -> DevicesFuture<'a, bool> {
+        let mut devices = self.devices();
+        let before = devices.len();
+        devices.retain(|device| device.id != *id);
+        Box::pin(ready(Ok(devices.len() < before)))
+    }
+
+    fn used<'a>(&'a self, id: &'a DeviceId, at: Timestamp) -> DevicesFuture<'a, ()> {
+        if let Some(device) = self.devices().iter_mut().find(|it| it.id == *id) {
+            device.last_used_at = device.last_used_at.max(Some(at));
+        }
+        Box::pin(ready(Ok(())))
+    }
+}
+
+/// The methods that a person's devices are for, the best first.
+pub(super) fn methods(devices: &[Device]) -> Vec<Method> {
+    let has = |method: &Method| devices.iter().any(|it| it.kind.method() == *method);
+    Method::ALL.into_iter().filter(has).collect()
+}
