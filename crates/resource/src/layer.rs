@@ -12,7 +12,7 @@ use http::{HeaderName, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{Demands, Presented, Rejection, Validator};
+use crate::{Demands, Presented, Rejection, Validator, grpc};
 
 type RejectionHook = Arc<dyn Fn(&Rejection) + Send + Sync>;
 
@@ -20,7 +20,8 @@ type RejectionHook = Arc<dyn Fn(&Rejection) + Send + Sync>;
 /// [`Caller`](crate::Caller) in their extensions.
 ///
 /// Works with any service over `http` types whose response body has a
-/// `Default`, which stands for "empty": axum, hyper, tonic.
+/// `Default`, which stands for "empty": axum, hyper, tonic. A call by gRPC that is refused gets the same
+/// answer as other requests and a `grpc-status` with it.
 #[derive(Clone)]
 pub struct ValidatorLayer {
     validator: Validator,
@@ -124,7 +125,12 @@ where
                     if let Some(hook) = &layer.on_rejection {
                         hook(&rejection);
                     }
-                    Ok(rejection.response(layer.validator.advice()))
+                    let advice = layer.validator.advice();
+                    Ok(if grpc::is_call(&head.headers) {
+                        rejection.grpc_response(advice)
+                    } else {
+                        rejection.response(advice)
+                    })
                 }
             }
         })

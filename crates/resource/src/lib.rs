@@ -25,7 +25,7 @@
 //! signed in. A token that comes again costs a digest instead of a signature.
 //!
 //! With the feature `axum`, `Caller` is an argument of handlers; see
-//! `examples/axum.rs`.
+//! `examples/axum.rs`. Services over tonic need no feature; see `examples/tonic.rs`.
 //!
 //! Not responsible for how a client gets its token, nor for what a caller may do
 //! beyond what is demanded.
@@ -40,6 +40,7 @@ mod clock;
 mod credentials;
 mod demands;
 mod error;
+mod grpc;
 mod http_client;
 mod introspection;
 mod issuer_keys;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::Response;
 
-use crate::{Advice, Rejection};
+use crate::{Advice, Rejection, grpc};
 
 /// A [`Rejection`] with the answer to it, for handlers that ask for more than their route.
 #[derive(Debug, Clone)]
@@ -29,6 +29,13 @@ impl Refused {
     /// The answer, with an empty body.
     pub fn response<B: Default>(self) -> Response<B> {
         self.response.map(|()| B::default())
+    }
+
+    /// The answer for a caller by gRPC; see [`Rejection::grpc_response`]. With tonic,
+    /// `Status::from_header_map` makes a status of its headers, challenge included.
+    pub fn grpc_response<B: Default>(mut self) -> Response<B> {
+        grpc::tell(&mut self.response, &self.rejection);
+        self.response()
     }
 }
 

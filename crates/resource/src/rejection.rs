@@ -14,7 +14,7 @@ use countersign_oauth::{ErrorCode, ScopeSet};
 use http::header::{CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
-use crate::{Advice, Error};
+use crate::{Advice, Error, grpc};
 
 /// Why a request was refused.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -293,7 +293,7 @@ impl Rejection {
 
     /// What the caller is told, as a sentence for the client's developer.
     /// Nothing, when no credentials were sent (RFC 6750, section 3.1).
-    fn told(&self) -> Option<(ErrorCode, &'static str)> {
+    pub(crate) fn told(&self) -> Option<(ErrorCode, &'static str)> {
         use ErrorCode::{
             InsufficientScope, InsufficientUserAuthentication, InvalidDpopProof, InvalidRequest,
             InvalidToken, UseDpopNonce,
@@ -436,6 +436,15 @@ impl Rejection {
             }
             _ => {}
         }
+        response
+    }
+
+    /// As [`response`](Self::response), for a caller by gRPC: the same status and the same headers, and
+    /// `grpc-status` and `grpc-message`, which such a caller reads first.
+    /// [`ValidatorLayer`](crate::ValidatorLayer) answers so where the request is a call by gRPC.
+    pub fn grpc_response<B: Default>(&self, advice: &Advice) -> Response<B> {
+        let mut response = self.response(advice);
+        grpc::tell(&mut response, self);
         response
     }
 }
