@@ -31,6 +31,7 @@ use crate::proxy::{
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) const DPOP: HeaderName = HeaderName::from_static("dpop");
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// Answers a request.
 pub(crate) async fn answer(
@@ -204,6 +205,9 @@ impl Exchange<'_> {
         match proxy::forward(passing, self.live, rule, self.connection, in_flight).await {
             Ok(mut answer) => {
                 rule.counts.count_passed();
+                if let Some(nonce) = caller.as_ref().and_then(next_nonce) {
+                    answer.headers_mut().insert(DPOP_NONCE, nonce);
+                }
                 if let Some(visit) = visit {
                     visit.cleanse(answer.headers_mut());
                 }
@@ -562,6 +566,14 @@ pub(crate) fn host(parts: &Parts) -> Result<HeaderValue, Unsound> {
     } else {
         Err(unsound("host_malformed"))
     }
+}
+
+/// A nonce for the caller's next proof of possession (RFC 9449, section 8.2), when the one at hand is
+/// getting old.
+pub(crate) fn next_nonce(caller: &Caller) -> Option<HeaderValue> {
+    caller
+        .next_nonce()
+        .and_then(|nonce| HeaderValue::from_str(nonce).ok())
 }
 
 /// An answer of ours without a body.

@@ -1,7 +1,9 @@
 //! The question of Envoy by gRPC: `envoy.service.auth.v3.Authorization/Check`.
 //!
-//! The numbers of the fields are those of Envoy's published interface. Not responsible for the decision,
-//! nor for other methods of the service, of which there are none.
+//! The numbers of the fields are those of Envoy's published interface: `external_auth.proto` and
+//! `attribute_context.proto` of `envoy/service/auth/v3`, `base.proto` and `address.proto` of
+//! `envoy/config/core/v3`, `envoy/type/v3/http_status.proto`, and `google/rpc/status.proto`. Not
+//! responsible for the decision, nor for other methods of the service, of which there are none.
 
 use std::net::IpAddr;
 
@@ -15,10 +17,10 @@ use tokio::time::timeout;
 
 use super::asked::Subject;
 use super::wire::{Malformed, Message, fields, nested};
-use super::{Change, DPOP_NONCE, Judged, join_challenges, judge};
+use super::{Change, Judged, join_challenges, judge};
 use crate::config::ForwardAuth;
 use crate::proxy::Download;
-use crate::serve::{Exchange, REQUEST_ID, Unsound, unsound};
+use crate::serve::{DPOP_NONCE, Exchange, REQUEST_ID, Unsound, unsound};
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -27,7 +29,8 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// A head with everything that Envoy knows about it. Bodies have no place in the question.
 const LONGEST: usize = 1024 * 1024;
 
-/// `append_action` of a header: it takes the place of what is there.
+/// `append_action` of a `HeaderValueOption`: `OVERWRITE_IF_EXISTS_OR_ADD`. An Envoy that does not know the
+/// field yet overwrites anyhow, as long as `append` is not there.
 const OVERWRITE: u64 = 2;
 /// `code` of `google.rpc.Status`.
 const PERMISSION_DENIED: u64 = 7;

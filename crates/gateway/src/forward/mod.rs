@@ -29,10 +29,11 @@ use crate::identity;
 use crate::live::Rule;
 use crate::proxy::Download;
 use crate::route::{PathProblem, canonical};
-use crate::serve::{DPOP, Exchange, REQUEST_ID, Scene, Unsound, bare, unsound};
+use crate::serve::{
+    DPOP, DPOP_NONCE, Exchange, REQUEST_ID, Scene, Unsound, bare, next_nonce, unsound,
+};
 use asked::Subject;
 
-const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// How Envoy is told by HTTP which headers must not go on.
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
@@ -233,9 +234,7 @@ fn change(
             None => &forward.audience,
         };
         exchange.identify(&mut change.set, caller, rule, audience)?;
-        change.nonce = caller
-            .next_nonce()
-            .and_then(|nonce| HeaderValue::from_str(nonce).ok());
+        change.nonce = next_nonce(caller);
     }
     let token = parts.headers.get(AUTHORIZATION);
     let mut token = match token.filter(|_| rule.route.pass.token) {

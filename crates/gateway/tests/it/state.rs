@@ -9,11 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use countersign_gateway::{Revoked, revoke};
 use countersign_jose::dpop::Proof;
 use countersign_jose::{Algorithm, SigningKey, Timestamp, crypto};
+use countersign_resource::{Clock, Demands, DpopPolicy, Presented, Rejection, Validator};
 use countersign_testkit::Database;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::fixture::{Answer, Issuer, PATIENCE, ROUTES, Running, config, head, start_in};
+use crate::fixture::{AUDIENCE, Answer, Issuer, PATIENCE, ROUTES, Running, config, head, start_in};
 use crate::upstream::Upstream;
 
 const PASSWORD: &str = "a password";
@@ -53,21 +54,22 @@ struct Holder {
 impl Holder {
     fn new() -> Self {
         let key = SigningKey::generate(Algorithm::Es256, crypto::aws_lc::provider()).unwrap();
-        let token = Issuer::get().token(&json!({ "cnf": { "jkt": key.thumbprint() } }));
+        let claims = json!({
+            "cnf": { "jkt": key.thumbprint() }, "iat": (now() - NONCE_AGE).as_secs(),
+        });
+        let token = Issuer::get().token(&claims);
         Self { key, token }
     }
 
     /// The header lines of one request.
     fn headers(&self, nonce: Option<&str>) -> [String; 2] {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let proof = Proof {
             htm: "GET",
             htu: URL,
             access_token: Some(&self.token),
             nonce,
         };
-        let now = Timestamp::from_secs(now.as_secs().try_into().unwrap());
-        let proof = proof.sign(&self.key, now).unwrap();
+        let proof = proof.sign(&self.key, now()).unwrap();
         [
             format!("Authorization: DPoP {}", self.token),
             format!("DPoP: {proof}"),
@@ -80,6 +82,69 @@ impl Holder {
         assert_eq!(answer.status, 401, "{answer:?}");
         answer.header("dpop-nonce").unwrap().to_owned()
     }
+
+    /// A nonce of an age, made by a validator with the same key and a clock that is so late.
+    async fn nonce_of_age(&self, age: Duration) -> String {
+        let policy = DpopPolicy::new().require_nonce().nonce_key([0; 32]);
+        let validator = Validator::builder(Issuer::get().url())
+            .audience(AUDIENCE)
+            .dpop(policy.origin(URL).unwrap())
+            .clock(Late(age))
+            .build()
+            .unwrap();
+        let mut request = http::Request::get("/stock/7");
+        for line in self.headers(None) {
+            let (name, value) = line.split_once(": ").unwrap();
+            request = request.header(name, value);
+        }
+        let head = request.body(()).unwrap().into_parts().0;
+        let (presented, demands) = (Presented::head(&head), Demands::none());
+        match validator.check(&presented, &demands).await {
+            Err(Rejection::ProofNonce { nonce }) => nonce,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_secs(now.as_secs().try_into().unwrap())
+}
+
+/// How long a nonce is good.
+const NONCE_AGE: Duration = Duration::from_secs(300);
+
+/// The clock of the machine, and so much behind it.
+struct Late(Duration);
+
+impl Clock for Late {
+    fn now(&self) -> Timestamp {
+        now() - self.0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+/// RFC 9449, section 8.2. The database has been there all the time, so that an old nonce is good.
+#[tokio::test]
+async fn an_answer_of_an_upstream_brings_the_next_nonce_before_the_last_is_too_old() {
+    let (upstream, database) = (Upstream::start(), Database::postgres(PASSWORD, None));
+    let replica = replica(&upstream, &state(&database, "postgres", OF_POSTGRES));
+    let holder = Holder::new();
+    let send = |nonce: &str| {
+        let headers = holder.headers(Some(nonce));
+        replica.get("/stock/7", &headers.each_ref().map(String::as_str))
+    };
+    let (young, old) = (NONCE_AGE / 3, NONCE_AGE * 2 / 3);
+    let answer = send(&holder.nonce_of_age(young).await);
+    assert_eq!((answer.status, answer.header("dpop-nonce")), (200, None));
+    let answer = send(&holder.nonce_of_age(old).await);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let next = answer.header("dpop-nonce").expect("the next nonce");
+    let answer = send(next);
+    assert_eq!((answer.status, answer.header("dpop-nonce")), (200, None));
 }
 
 fn one_proof_passes_once(replicas: &[Running; 2]) {
