@@ -156,15 +156,33 @@ impl Balancer {
             .map_err(|_| Rejection::MalformedToken(countersign_jose::Error::NotCompact))
     }
 
-    /// The person in the header, once everything in it has been checked.
-    pub(crate) async fn verify(&self, text: &str) -> Result<Arc<AccessToken>, Rejection> {
-        let header = SignedHeader::parse(text)?;
-        let signer = self.compare(&header, self.clock.now())?;
+    /// The person in the header, once everything in it has been checked, and the number of the key
+    /// that has signed it; of the key as well where it has not.
+    pub(crate) async fn verify(
+        &self,
+        text: &str,
+    ) -> Result<(Arc<AccessToken>, u64), (Rejection, Option<u64>)> {
+        let unread = |rejection| (rejection, None);
+        let header = SignedHeader::parse(text).map_err(unread)?;
+        let signer = self.compare(&header, self.clock.now()).map_err(unread)?;
         // Nothing is sent before this line.
-        let key = self.keys.get(&signer.place(), header.kid()).await?;
+        let key = self.keys.get(&signer.place(), header.kid()).await;
+        let key = key.map_err(unread)?;
         key.verify(Algorithm::Es256, header.signing_input(), header.signature())
-            .map_err(Rejection::of_token)?;
-        header.into_token(&self.issuer).map(Arc::new)
+            .map_err(Rejection::of_token)
+            .and_then(|()| header.into_token(&self.issuer))
+            .map(|person| (Arc::new(person), key.number()))
+            .map_err(|rejection| (rejection, Some(key.number())))
+    }
+
+    /// Whether this person, who was verified before, has not ended since.
+    pub(crate) fn is_current(&self, person: &AccessToken) -> bool {
+        person.expires_at() > self.clock.now() - self.leeway
+    }
+
+    /// Whether the key of this number is still trusted.
+    pub(crate) fn has_key(&self, number: u64) -> bool {
+        self.keys.has(number)
     }
 
     /// Everything that can be checked without a key.

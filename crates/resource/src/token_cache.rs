@@ -1,5 +1,7 @@
 //! Tokens that have been verified, so that the next request with the same one costs a digest.
 //!
+//! The signed headers of load balancers are remembered beside them.
+//!
 //! The key is the SHA-256 digest of the token as it was sent, to the byte, so nothing but that very
 //! token meets its entry, and no token is kept. An entry says which keys verified it; whoever asks
 //! compares that with the keys of the moment, and compares the time with `exp`. What is demanded
@@ -57,13 +59,19 @@ impl Hash for Digest {
     }
 }
 
-/// By which keys something was verified: those of one issuer, in one state.
+/// By which keys something was verified. What one kind of keys has vouched for says nothing where
+/// another kind is asked: a header of a load balancer is no token, nor the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct VerifiedBy {
-    /// The place of the issuer among those that are trusted.
-    pub(crate) trusted: usize,
-    /// For a good token, the keys that have not been withdrawn since; for a bad one, all keys.
-    pub(crate) keys: u64,
+pub(crate) enum VerifiedBy {
+    /// Those of one issuer, in one state.
+    Issuer {
+        /// The place of the issuer among those that are trusted.
+        trusted: usize,
+        /// For a good token, the keys that have not been withdrawn since; for a bad one, all keys.
+        keys: u64,
+    },
+    /// This key of a load balancer.
+    LoadBalancer { key: u64 },
 }
 
 /// What is remembered of a token.

@@ -119,7 +119,7 @@ impl Validator {
             if request.headers.contains_key(AUTHORIZATION) {
                 return Err(Rejection::SeveralCredentials);
             }
-            let person = balancer.verify(text).await?;
+            let person = self.person(balancer, text).await?;
             let now = self.inner.clock.now();
             self.inner.binding.not_revoked(text, &person, now).await?;
             let caller = Caller::new(person, Presentation::LoadBalancer);
@@ -197,17 +197,19 @@ impl Validator {
         digest: &Digest,
     ) -> Option<Result<Arc<AccessToken>, Rejection>> {
         match cache.get(digest)? {
-            Known::Good(token, by) => {
-                let trusted = self.inner.trusted.get(by.trusted)?;
+            Known::Good(token, VerifiedBy::Issuer { trusted, keys }) => {
+                let trusted = self.inner.trusted.get(trusted)?;
                 let now = self.inner.clock.now();
                 let is_good =
-                    trusted.rules.is_current(&token, now) && trusted.keys.vouches(by.keys, now);
+                    trusted.rules.is_current(&token, now) && trusted.keys.vouches(keys, now);
                 is_good.then_some(Ok(token))
             }
-            Known::Bad(junk, by) => {
-                let trusted = self.inner.trusted.get(by.trusted)?;
-                (trusted.keys.generation() == by.keys).then(|| Err(junk.into()))
+            Known::Bad(junk, VerifiedBy::Issuer { trusted, keys }) => {
+                let trusted = self.inner.trusted.get(trusted)?;
+                (trusted.keys.generation() == keys).then(|| Err(junk.into()))
             }
+            Known::Good(_, VerifiedBy::LoadBalancer { .. })
+            | Known::Bad(_, VerifiedBy::LoadBalancer { .. }) => None,
         }
     }
 
@@ -232,7 +234,7 @@ impl Validator {
         // Asked before the keys are: when they change in between, what they
         // verify is not kept for longer than until the next request.
         let (withdrawals, generation) = (trusted.keys.withdrawals(), trusted.keys.generation());
-        let verified_by = |keys| VerifiedBy {
+        let verified_by = |keys| VerifiedBy::Issuer {
             trusted: place,
             keys,
         };
@@ -625,6 +627,8 @@ impl fmt::Debug for ValidatorBuilder {
             .finish_non_exhaustive()
     }
 }
+
+mod load_balancer;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 //! few requests, and a key that really is new gets its turn.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -62,9 +63,33 @@ pub(super) struct AlbKeys {
 /// A key is known by its place as well: two regions may use a name twice.
 type Name = (String, KeyId);
 
+/// A key that was fetched. The next fetch of the same name gives it another number, also when the key is
+/// the same one, so that what this one has verified can be told from all else.
+#[derive(Debug)]
+pub(super) struct NumberedKey {
+    key: VerifyingKey,
+    number: u64,
+}
+
+impl NumberedKey {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Deref for NumberedKey {
+    type Target = VerifyingKey;
+
+    fn deref(&self) -> &VerifyingKey {
+        &self.key
+    }
+}
+
 #[derive(Default)]
 struct State {
-    keys: HashMap<Name, (Arc<VerifyingKey>, Duration)>,
+    keys: HashMap<Name, (Arc<NumberedKey>, Duration)>,
+    /// How many keys have been fetched.
+    fetched: u64,
     absent: HashMap<Name, Duration>,
     flights: HashMap<Name, watch::Receiver<Option<Outcome>>>,
     spent: u32,
@@ -72,7 +97,7 @@ struct State {
     since: Duration,
 }
 
-type Outcome = Result<Arc<VerifyingKey>, Rejection>;
+type Outcome = Result<Arc<NumberedKey>, Rejection>;
 
 impl AlbKeys {
     pub(super) fn new(fetcher: Box<dyn FetchPem>, clock: Arc<dyn Clock>) -> Self {
@@ -111,6 +136,14 @@ impl AlbKeys {
             Ok(Some(outcome)) => outcome,
             _ => Err(unavailable(REFILL)),
         }
+    }
+
+    /// Whether the key of this number is here and within its life.
+    pub(super) fn has(&self, number: u64) -> bool {
+        let now = self.clock.monotonic();
+        let state = self.state();
+        let mut keys = state.keys.values();
+        keys.any(|(key, fetched)| key.number == number && now < fetched.saturating_add(LIFE))
     }
 
     fn start(
@@ -153,7 +186,9 @@ impl AlbKeys {
             }
             return Err(Rejection::UnknownKey);
         };
-        let key = Arc::new(key);
+        state.fetched += 1;
+        let number = state.fetched;
+        let key = Arc::new(NumberedKey { key, number });
         state.make_room(now);
         state.keys.insert(name, (Arc::clone(&key), now));
         Ok(key)

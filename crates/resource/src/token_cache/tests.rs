@@ -212,7 +212,7 @@ async fn verified(scene: &Scene, changes: &Value) -> Arc<AccessToken> {
     Arc::new((*scene.validator.validate(&token).await.unwrap()).clone())
 }
 
-const BY: VerifiedBy = VerifiedBy {
+const BY: VerifiedBy = VerifiedBy::Issuer {
     trusted: 0,
     keys: 0,
 };
