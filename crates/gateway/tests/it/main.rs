@@ -14,6 +14,7 @@ mod upstream;
 
 mod caddy;
 mod envoy;
+mod envoy_itself;
 mod forward;
 mod identity;
 mod limits;
