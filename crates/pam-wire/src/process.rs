@@ -23,9 +23,11 @@ impl fmt::Display for Process {
 /// What `/proc/<pid>/stat` says, as far as it is used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Stat {
+pub struct Stat<'a> {
     /// The process itself.
     pub process: Process,
+    /// The name of its program, which may be any bytes, at most 15 as a rule.
+    pub name: &'a [u8],
     /// Its state: `R`, `S`, …, and `Z` for one that has ended and was not yet asked for.
     pub state: char,
     /// The number of its parent; 0 for none.
@@ -46,16 +48,17 @@ impl fmt::Display for BadStat {
 
 impl std::error::Error for BadStat {}
 
-impl Stat {
+impl<'a> Stat<'a> {
     /// Reads the content of `/proc/<pid>/stat` (proc(5)).
     ///
     /// The name of the program stands there in parentheses and may be anything, `) S 1` included, so
     /// what follows is counted from the last closing one.
-    pub fn parse(content: &[u8]) -> Result<Self, BadStat> {
+    pub fn parse(content: &'a [u8]) -> Result<Self, BadStat> {
         let open = content.iter().position(|byte| *byte == b'(');
         let close = content.iter().rposition(|byte| *byte == b')');
         let (open, close) = open.zip(close).ok_or(BadStat)?;
         let pid = content.get(..open).ok_or(BadStat)?.strip_suffix(b" ");
+        let name = content.get(open + 1..close).ok_or(BadStat)?;
         let rest = content.get(close + 1..).ok_or(BadStat)?;
         let rest = std::str::from_utf8(rest).map_err(|_| BadStat)?;
         // The third field is the first one behind the name.
@@ -73,6 +76,7 @@ impl Stat {
                 pid: number(pid)?,
                 start_time,
             },
+            name,
             state,
             parent,
             session,
@@ -111,6 +115,7 @@ mod tests {
                     pid: 4711,
                     start_time: 8_912_345,
                 },
+                name: name.as_bytes(),
                 state: 'S',
                 parent: 4700,
                 session: 4650,
