@@ -217,14 +217,7 @@ impl HttpResponse {
     /// `Retry-After` in seconds (RFC 9110, section 10.2.3). The form with a date is not read: it
     /// would make a wait depend on two clocks agreeing.
     pub fn retry_after(&self) -> Option<Duration> {
-        let value = self.header("retry-after")?.trim();
-        if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
-            return None;
-        }
-        // More digits than fit are a very long time.
-        Some(Duration::from_secs(
-            value.parse().unwrap_or(u64::from(u32::MAX)),
-        ))
+        seconds_to_wait(self.header("retry-after")?)
     }
 
     /// Whether the body is a web page: by its media type, or by its first character if the media
@@ -294,6 +287,18 @@ impl fmt::Debug for HttpResponse {
             .field("body_len", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The value of a `Retry-After` in seconds (RFC 9110, section 10.2.3).
+pub(crate) fn seconds_to_wait(value: &str) -> Option<Duration> {
+    let value = value.trim();
+    if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // More digits than fit are a very long time.
+    Some(Duration::from_secs(
+        value.parse().unwrap_or(u64::from(u32::MAX)),
+    ))
 }
 
 /// `location` up to its query or fragment, in which codes and tokens travel.

@@ -28,6 +28,7 @@
 //! | ask whether a token is good | [`IntrospectionFlow`] → [`Introspection`] | RFC 7662 |
 //! | know a provider's ways beforehand | [`preset::Preset`] | their documentation |
 //! | read and write `WWW-Authenticate` | [`challenge`] | RFC 9110, RFC 6750 |
+//! | read what an API asks of a person | [`StepUp`], [`OtpDemand`] → [`OtpAnswers`] | RFC 9470, RFC 8941 |
 //!
 //! # A driver
 //!
@@ -207,7 +208,10 @@ pub use refresh::RefreshFlow;
 pub use revocation::{RevocationFlow, TokenTypeHint};
 pub use scope::{InvalidScope, ScopeSet};
 pub use secret::Secret;
-pub use step_up::{StepUp, UnreadableStepUp, missing_scope};
+pub use step_up::{
+    NotOtp, OtpAnswers, OtpChallenge, OtpDemand, OtpError, OtpFailed, OtpHeard, OtpMethod,
+    OtpPassword, OtpRefused, StepUp, UnreadableStepUp, missing_scope, wants_dpop_nonce,
+};
 pub use target::{InvalidResource, Target};
 pub use token::{TokenResponse, TokenType};
 pub use token_exchange::{

@@ -1,7 +1,12 @@
 //! What an API wants of a person whose token is good and whose sign-in is not enough for this request
-//! (RFC 9470, section 3), or of a token whose scope is not (RFC 6750, section 3.1).
+//! (RFC 9470, section 3), or of a token whose scope is not (RFC 6750, section 3.1); and the one-time
+//! passwords that it may want instead, or as well.
 //!
 //! Not responsible for: signing anybody in, nor for deciding what is enough.
+
+mod answers;
+mod otp;
+mod password;
 
 use std::fmt;
 use std::time::Duration;
@@ -11,6 +16,10 @@ use countersign_jose::Timestamp;
 use crate::challenge::{self, BearerChallenge};
 use crate::text::printable;
 use crate::{ErrorCode, ScopeSet};
+
+pub use self::answers::{OtpAnswers, OtpFailed, OtpHeard};
+pub use self::otp::{OtpChallenge, OtpDemand, OtpError, OtpMethod, OtpRefused};
+pub use self::password::{NotOtp, OtpPassword};
 
 /// The status that carries the challenge (RFC 9470, section 3).
 const UNAUTHORIZED: u16 = 401;
@@ -60,7 +69,9 @@ impl StepUp {
     }
 
     /// What an API's answer asks for, by its status and the values of its `WWW-Authenticate` fields;
-    /// `None` for every other answer.
+    /// `None` for every other answer, also for one that asks for a one-time password alone
+    /// ([`OtpDemand`]). Where it asks for both, the sign-in comes first: the challenge for a password
+    /// belongs to the token that was sent.
     ///
     /// # Errors
     /// When it asks for something that cannot be read. Nothing is guessed: a demand that is read too
@@ -73,8 +84,8 @@ impl StepUp {
             return Ok(None);
         }
         match with_error(www_authenticate, &ErrorCode::InsufficientUserAuthentication) {
-            Some(challenge) => Self::of(&challenge).map(Some),
-            None => Ok(None),
+            Some(challenge) if !asks_for_otp_alone(&challenge) => Self::of(&challenge).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -145,18 +156,40 @@ pub fn missing_scope<'a>(
     challenge.scope.filter(|scope| !scope.is_empty())
 }
 
-/// The first challenge with this error, of the two schemes that know it (RFC 9449, section 7.1).
+/// Whether an API wants a proof with its own nonce (RFC 9449, section 9): the request is worth another
+/// try with the one that came along.
+pub fn wants_dpop_nonce<'a>(
+    status: u16,
+    www_authenticate: impl IntoIterator<Item = &'a str>,
+) -> bool {
+    status == UNAUTHORIZED && with_error(www_authenticate, &ErrorCode::UseDpopNonce).is_some()
+}
+
+/// Whether nothing is said of a sign-in.
+fn asks_for_otp_alone(challenge: &BearerChallenge) -> bool {
+    otp::is_about_otp(challenge)
+        && challenge.extra("acr_values").is_none()
+        && challenge.extra("max_age").is_none()
+}
+
+/// The first challenge with this error.
 fn with_error<'a>(
     values: impl IntoIterator<Item = &'a str>,
     error: &ErrorCode,
 ) -> Option<BearerChallenge> {
+    challenges(values).find(|challenge| challenge.error.as_ref() == Some(error))
+}
+
+/// The challenges of the two schemes that know these errors (RFC 9449, section 7.1).
+fn challenges<'a>(
+    values: impl IntoIterator<Item = &'a str>,
+) -> impl Iterator<Item = BearerChallenge> {
     values
         .into_iter()
         .filter_map(|value| challenge::parse(value).ok())
         .flatten()
         .filter(|challenge| challenge.is("Bearer") || challenge.is("DPoP"))
         .map(BearerChallenge::from)
-        .find(|challenge| challenge.error.as_ref() == Some(error))
 }
 
 fn classes<'a>(words: impl Iterator<Item = &'a str>) -> Result<Vec<String>, UnreadableStepUp> {
