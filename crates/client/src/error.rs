@@ -128,7 +128,8 @@ pub enum Error {
     /// The server gives no token for another API, or does not exchange one. The session goes on.
     #[error(transparent)]
     NotGiven(Box<NotGiven>),
-    /// Nobody could sign in as an API asks for it, or who did has not come as far. The session is as it was.
+    /// Nobody could sign in as an API asks for it, or who did has not come as far; or a request was not
+    /// confirmed as it asks for it. The session is as it was.
     #[error(transparent)]
     NotSteppedUp(#[from] Box<NotSteppedUp>),
     /// All the ports that the browser may come back to are in use by other programs.
@@ -269,7 +270,7 @@ impl Error {
             Self::WayClosed { obstacle, .. } => closed_category(obstacle.is_of_the_place()),
             Self::AnotherWay(closed) => closed.error.exit_category(),
             Self::OtherPerson(_) => ExitCategory::Denied,
-            Self::NotSteppedUp(_) => ExitCategory::StepUp,
+            Self::NotSteppedUp(failed) => failed.exit_category(),
             Self::Explained(explained) => explained.error().exit_category(),
             // Signing in again would change nothing: the session is good.
             Self::NotGiven(refused) => match refused.error().exit_category() {

@@ -18,6 +18,28 @@
 //! # }
 //! ```
 //!
+//! An API may ask for more than a token: for its own nonce in the proof, for another sign-in, or for a
+//! one-time password that confirms this one request (`docs/step-up.md`). A program that sends a request
+//! goes on until the API is content. `send` is the program's own, and follows no redirects:
+//!
+//! ```no_run
+//! use countersign_client::{CallNext, OtpTerminal};
+//! # use countersign_client::{Error, Secret, TokenSource};
+//! # struct Response { status: u16, headers: std::collections::BTreeMap<String, String> }
+//! # fn send(method: &str, url: &url::Url, fields: &[(&str, Secret)]) -> Response { unimplemented!() }
+//! # fn delete(tokens: &TokenSource, url: &url::Url) -> Result<Response, Error> {
+//! let mut call = tokens.call("DELETE", url);
+//! loop {
+//!     let response = send("DELETE", url, &call.headers()?);
+//!     match call.heard(response.status, &response.headers, &mut OtpTerminal)? {
+//!         CallNext::Again => {}
+//!         // `SignIn` is among them, for those who go on with `Login::step_up`.
+//!         _ => return Ok(response),
+//!     }
+//! }
+//! # }
+//! ```
+//!
 //! The pieces, for those who need more than that:
 //!
 //! - [`Context`]: where files live, how requests are sent, what the time is. Cheap to make: nothing
@@ -29,6 +51,8 @@
 //! - [`Target`] and [`OtherToken`]: a token for another API from the same login; [`Exchange`]: one token for
 //!   another.
 //! - [`StepUp`]: what an API may answer to a token that is good: [`Login::step_up`] signs the person in again.
+//! - [`Call`]: one request, sent again as the API asks for it, with a one-time password too; [`OtpPrompt`] asks
+//!   the person, [`OtpTerminal`] at a terminal.
 //! - [`Session`]: what is kept, and what can be said about it without a network.
 //! - [`Accounts`]: several people signed in under one name, and which of them is meant.
 //! - [`logout`] and [`userinfo`]: the end, and the live question who this is.
@@ -91,9 +115,10 @@ pub use countersign_jose::Timestamp;
 pub use countersign_oauth::preset;
 pub use countersign_oauth::text::printable;
 pub use countersign_oauth::{
-    EndpointOverrides, HeaderValue, HttpRequest, HttpResponse, InvalidScope, Method, Refusal,
-    ScopeSet, Secret, ShownToken, StepUp, Target, TokenType, TokenTypeId, TransportError,
-    UnreadableStepUp, missing_scope,
+    EndpointOverrides, HeaderValue, HttpRequest, HttpResponse, InvalidScope, Method, NotOtp,
+    OtpChallenge, OtpDemand, OtpError, OtpFailed, OtpHeard, OtpMethod, OtpPassword, OtpRefused,
+    Refusal, ScopeSet, Secret, ShownToken, StepUp, Target, TokenType, TokenTypeId, TransportError,
+    UnreadableStepUp, missing_scope, wants_dpop_nonce,
 };
 pub use countersign_store::{
     AskPassphrase, InvalidKey as InvalidSessionName, Key as SessionName, PassphraseFor,
@@ -120,6 +145,9 @@ pub use redirect::Redirect;
 pub use session::{Identity, Session, SessionSecrets};
 pub use sign_in::SignIn;
 pub use source::{Authorization, TokenSource};
+pub use step_up::{
+    Call, CallNext, Confirmation, OtpPrompt, OtpQuestion, OtpReply, OtpSlip, OtpTerminal,
+};
 pub use transport::{Forwarder, HttpOptions, HttpTransport, Incoming, Outgoing, Transport};
 pub use trust::Trust;
 pub use userinfo::userinfo;

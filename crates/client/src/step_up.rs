@@ -1,9 +1,14 @@
 //! A login that an API asked for: the same person, for the same things, but more surely or more recently
-//! (RFC 9470, section 4).
+//! (RFC 9470, section 4). And below, in rooms of their own, the one-time password that it may ask for, and
+//! the request that goes out again for either.
 //!
 //! Not responsible for what an API wants ([`StepUp`]), nor for sending the request to it again: whoever
 //! sent it knows whether that can be done. Once is enough. An API that asks a second time is not content
 //! with what the authorization server gives, and will not be with a third sign-in either.
+
+mod call;
+mod confirmation;
+mod terminal;
 
 use std::time::Duration;
 
@@ -15,6 +20,10 @@ use crate::run::{self, Occasion};
 use crate::{
     Error, Identity, Login, LoginRequired, Prompt, Session, SignIn, Timestamp, TokenSource,
 };
+
+pub use self::call::{Call, CallNext};
+pub use self::confirmation::{Confirmation, OtpPrompt, OtpQuestion, OtpReply, OtpSlip};
+pub use self::terminal::OtpTerminal;
 
 impl Identity {
     /// Whether the person signed in as `wanted` asks for it, as far as the ID token says.

@@ -6,9 +6,9 @@ use std::fmt;
 
 use countersign_oauth::preset::Meaning;
 use countersign_oauth::text::printable;
-use countersign_oauth::{Refusal, StepUp};
+use countersign_oauth::{OtpError, OtpFailed, Refusal, StepUp};
 
-use super::Error;
+use super::{Error, ExitCategory};
 use crate::SignIn;
 
 /// A way to sign in that turned out to be closed, and those that may be open.
@@ -173,7 +173,7 @@ impl std::error::Error for NotGiven {
     }
 }
 
-/// Why nobody signed in as an API asks for it.
+/// Why nobody signed in as an API asks for it, or confirmed a request as it does.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NotSteppedUp {
@@ -186,24 +186,64 @@ pub enum NotSteppedUp {
         /// What the new sign-in is instead.
         error: Error,
     },
+    /// The API got no one-time password that it takes.
+    Otp(OtpFailed),
+    /// Nobody typed a one-time password: there is nobody to ask, or they would not say.
+    NothingTyped,
+    /// The person stopped it instead of typing a one-time password.
+    Stopped,
 }
 
 impl NotSteppedUp {
-    pub(super) fn code(&self) -> &'static str {
+    /// A stable name of the kind of error, for scripts and for searching.
+    pub fn code(&self) -> &'static str {
         match self {
             Self::NoPerson => "step_up_no_person",
             Self::NotReached { .. } => "step_up_not_reached",
+            Self::Otp(failed) => failed.code(),
+            Self::NothingTyped => "otp_not_typed",
+            Self::Stopped => "cancelled",
         }
     }
 
     /// What to do instead.
-    pub(super) fn instead(&self) -> &'static str {
+    pub fn instead(&self) -> &'static str {
+        const AGAIN: &str = "send the request once more";
         match self {
             Self::NoPerson => "sign in as a person, under another profile",
             Self::NotReached { .. } => {
                 "how people sign in is set up at the authorization server: ask who runs it"
             }
+            Self::Otp(OtpFailed::Refused(refused)) => of_refusal(&refused.error),
+            Self::Otp(OtpFailed::TooOften(error)) => of_refusal(error),
+            Self::Otp(OtpFailed::Ignored | OtpFailed::Unreadable(_)) => {
+                "ask who runs the API, and mention `otp_challenge`"
+            }
+            Self::NothingTyped | Self::Stopped | Self::Otp(_) => AGAIN,
         }
+    }
+
+    /// What the command line exits with.
+    pub fn exit_category(&self) -> ExitCategory {
+        match self {
+            Self::Otp(OtpFailed::TimedOut) => ExitCategory::TimedOut,
+            Self::Stopped => ExitCategory::Interrupted,
+            _ => ExitCategory::StepUp,
+        }
+    }
+}
+
+/// What helps against it.
+fn of_refusal(error: &OtpError) -> &'static str {
+    match error {
+        OtpError::Wrong | OtpError::Replayed | OtpError::Expired => {
+            "take the key or the authenticator that is registered with this API, and try again"
+        }
+        OtpError::NoDevice => {
+            "ask who runs the API to register a Yubikey or an authenticator for you"
+        }
+        OtpError::Locked | OtpError::Unavailable => "try again later",
+        _ => "ask who runs the API",
     }
 }
 
@@ -214,6 +254,9 @@ impl fmt::Display for NotSteppedUp {
                 f.write_str("this client signed in as itself, and the API asks for a person")
             }
             Self::NotReached { wanted, .. } => write!(f, "what came of it is not {wanted}"),
+            Self::Otp(failed) => failed.fmt(f),
+            Self::NothingTyped => f.write_str("nobody typed a one-time password"),
+            Self::Stopped => f.write_str("the request was stopped"),
         }
     }
 }
@@ -221,8 +264,9 @@ impl fmt::Display for NotSteppedUp {
 impl std::error::Error for NotSteppedUp {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NoPerson => None,
             Self::NotReached { error, .. } => Some(error),
+            Self::Otp(OtpFailed::Unreadable(error)) => Some(error),
+            _ => None,
         }
     }
 }
