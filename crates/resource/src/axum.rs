@@ -1,7 +1,8 @@
 //! axum: the caller as an argument of a handler, and answers as its return value.
 //!
 //! Not responsible for letting anybody in: that is the layer's. A handler that takes a [`Caller`]
-//! on a route without the layer is never reached.
+//! on a route without the layer is never reached, nor is one that takes a [`Confirmed`] on a route
+//! that asks for no password.
 
 use std::convert::Infallible;
 
@@ -11,6 +12,7 @@ use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
 
+use crate::step_up::Confirmed;
 use crate::{Caller, Refused, ResourceMetadata};
 
 /// A handler asks for a caller, and its route has no [`ValidatorLayer`](crate::ValidatorLayer): a
@@ -40,6 +42,27 @@ impl<S: Sync> OptionalFromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
         Ok(Self::from_extensions(&parts.extensions).cloned())
+    }
+}
+
+/// A handler asks for a confirmed request, and its route has no
+/// [`StepUpLayer`](crate::step_up::StepUpLayer): a mistake of the API, which answers 500.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nothing on this route asks for a one-time password")]
+pub struct NoStepUp;
+
+impl IntoResponse for NoStepUp {
+    fn into_response(self) -> Response {
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Confirmed {
+    type Rejection = NoStepUp;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NoStepUp> {
+        let confirmed = Self::from_extensions(&parts.extensions);
+        confirmed.cloned().ok_or(NoStepUp)
     }
 }
 

@@ -89,6 +89,10 @@ pub enum Error {
     #[error("there are no random values")]
     Random(#[source] Box<dyn StdError + Send + Sync>),
 
+    /// A one-time password cannot be asked for like this.
+    #[error("a one-time password cannot be asked for: {0}")]
+    StepUp(String),
+
     /// More than one issuer is to be asked about opaque tokens, and they do not
     /// say whose they are.
     #[error("two issuers cannot both be asked about tokens")]
@@ -136,6 +140,7 @@ impl Error {
             Self::Origin(_) => "invalid_origin",
             Self::CertificateHeader(_) => "certificate_header_unusable",
             Self::Random(_) => "no_random_values",
+            Self::StepUp(_) => "step_up_unusable",
             Self::IntrospectionTwice => "introspection_twice",
             Self::IntrospectionEndpoint => "introspection_endpoint_unusable",
             Self::ClientKey(_) => "client_key_unusable",

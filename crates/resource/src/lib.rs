@@ -24,6 +24,9 @@
 //! token is a value, [`Demands`]: scopes, a policy, how and when the person
 //! signed in. A token that comes again costs a digest instead of a signature.
 //!
+//! Where a token is not enough, [`step_up`] asks a person for a one-time password
+//! that is bound to the request.
+//!
 //! With the feature `axum`, `Caller` is an argument of handlers; see
 //! `examples/axum.rs`. Services over tonic need no feature; see `examples/tonic.rs`.
 //!
@@ -53,6 +56,7 @@ mod profile;
 mod refused;
 mod rejection;
 pub mod state;
+pub mod step_up;
 mod striped;
 mod token;
 mod token_cache;
@@ -65,7 +69,7 @@ mod testing;
 pub use advice::Advice;
 pub use alb::LoadBalancer;
 #[cfg(feature = "axum")]
-pub use axum::NoValidator;
+pub use axum::{NoStepUp, NoValidator};
 pub use binding::{CertificateForm, CertificateHeader, DpopPolicy, Revocation};
 pub use caller::{Caller, Presentation};
 pub use clock::{Clock, SystemClock};

@@ -14,6 +14,7 @@ use countersign_oauth::{ErrorCode, ScopeSet};
 use http::header::{CONTENT_LENGTH, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 
+use crate::step_up::StepUpRefusal;
 use crate::{Advice, Error, grpc};
 
 /// Why a request was refused.
@@ -199,6 +200,10 @@ pub enum Rejection {
         max_age: Option<Duration>,
     },
 
+    /// The request has to be confirmed by a one-time password, and is not.
+    #[error("{0}")]
+    StepUp(Box<StepUpRefusal>),
+
     /// A policy refuses this caller, and no other token of theirs would change that.
     #[error("the policy refuses it{}", by(rule.as_deref()))]
     Denied {
@@ -272,6 +277,7 @@ impl Rejection {
             Self::IssuerUnavailable { .. } => "issuer_unavailable",
             Self::Denied { .. } => "denied",
             Self::InsufficientUserAuthentication { .. } => "insufficient_user_authentication",
+            Self::StepUp(refusal) => refusal.code(),
             Self::InsufficientScope { .. } => "insufficient_scope",
         }
     }
@@ -287,6 +293,7 @@ impl Rejection {
             | Self::StateUnavailable { .. }
             | Self::IssuerUnavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyProofs { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::StepUp(refusal) => refusal.status(),
             _ => StatusCode::UNAUTHORIZED,
         }
     }
@@ -305,6 +312,7 @@ impl Rejection {
             | Self::IssuerUnavailable { .. }
             | Self::TooManyProofs { .. }
             | Self::Denied { .. } => return None,
+            Self::StepUp(refusal) => return refusal.told(),
             Self::SeveralCredentials => (InvalidRequest, "more than one credential was sent"),
             Self::MalformedCredentials => (InvalidRequest, "the authorization header is malformed"),
             Self::MalformedToken(_) => (InvalidToken, "the token is malformed"),
@@ -344,13 +352,16 @@ impl Rejection {
     /// offered; none when credentials are not what is wrong.
     pub fn challenges(&self, advice: &Advice) -> Vec<String> {
         // A challenge asks for other credentials.
-        let is_moot = matches!(self, Self::Denied { .. });
-        if is_moot
-            || matches!(
+        let is_moot = match self {
+            Self::Denied { .. } => true,
+            // Says what a person cannot mend, and why.
+            Self::StepUp(refusal) => refusal.told().is_none(),
+            _ => matches!(
                 self.status(),
                 StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-            )
-        {
+            ),
+        };
+        if is_moot {
             return Vec::new();
         }
         let mut challenge = BearerChallenge {
@@ -375,6 +386,11 @@ impl Rejection {
                 }
             }
             Self::InsufficientScope { required, .. } => challenge.scope = Some(required.clone()),
+            Self::StepUp(refusal) => {
+                for (name, value) in refusal.parameters() {
+                    extra(&name, value);
+                }
+            }
             _ => {}
         }
         if let Some(url) = advice.metadata_url() {
@@ -382,6 +398,11 @@ impl Rejection {
             challenge.extra.push(("resource_metadata".to_owned(), url));
         }
         let bearer = challenge.header_value();
+        // It goes back with the token that it was made for, under the scheme of that one.
+        if let Self::StepUp(refusal) = self {
+            let parameters = bearer.strip_prefix("Bearer").unwrap_or_default();
+            return vec![format!("{}{parameters}", refusal.scheme())];
+        }
         let algorithms = advice.offers_dpop();
         if algorithms.is_none() && !self.is_of_proof() {
             return vec![bearer];
@@ -426,8 +447,12 @@ impl Rejection {
             | Self::StateUnavailable { retry_after }
             | Self::IssuerUnavailable { retry_after, .. }
             | Self::TooManyProofs { retry_after } => {
-                let rounded_up = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-                headers.insert(RETRY_AFTER, rounded_up.into());
+                headers.insert(RETRY_AFTER, in_whole_seconds(*retry_after).into());
+            }
+            Self::StepUp(refusal) => {
+                if let Some(retry_after) = refusal.retry_after() {
+                    headers.insert(RETRY_AFTER, in_whole_seconds(retry_after).into());
+                }
             }
             Self::ProofNonce { nonce } => {
                 if let Ok(nonce) = nonce.try_into() {
@@ -446,6 +471,17 @@ impl Rejection {
         let mut response = self.response(advice);
         grpc::tell(&mut response, self);
         response
+    }
+}
+
+/// Rounded up, as nobody should come back too early.
+fn in_whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+impl From<StepUpRefusal> for Rejection {
+    fn from(refusal: StepUpRefusal) -> Self {
+        Self::StepUp(Box::new(refusal))
     }
 }
 
