@@ -8,19 +8,8 @@ use std::net::IpAddr;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use super::subject::Subject;
 use crate::serve::{Unsound, host, unsound};
-
-/// A request that another proxy has.
-#[derive(Debug)]
-pub(super) struct Subject {
-    pub(super) method: Method,
-    /// Path and query as the caller wrote them.
-    pub(super) target: String,
-    pub(super) host: HeaderValue,
-    /// The caller's headers, without those that the proxy has put in to ask.
-    pub(super) headers: HeaderMap,
-    pub(super) client: Option<IpAddr>,
-}
 
 /// The headers that say it.
 #[derive(Debug)]

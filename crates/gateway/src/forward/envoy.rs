@@ -1,11 +1,9 @@
 //! The question of Envoy by gRPC: `envoy.service.auth.v3.Authorization/Check`.
 //!
-//! The numbers of the fields are those of Envoy's published interface: `external_auth.proto` and
-//! `attribute_context.proto` of `envoy/service/auth/v3`, `base.proto` and `address.proto` of
-//! `envoy/config/core/v3`, `envoy/type/v3/http_status.proto`, and `google/rpc/status.proto`. Not
-//! responsible for the decision, nor for other methods of the service, of which there are none.
-
-use std::net::IpAddr;
+//! Here stands the call, and the `CheckResponse` that ends it: its fields have the numbers of
+//! `envoy/service/auth/v3/external_auth.proto`, those of a header `envoy/config/core/v3/base.proto`, and
+//! those of a status `envoy/type/v3/http_status.proto` and `google/rpc/status.proto`. Not responsible for
+//! the decision, nor for other methods of the service, of which there are none.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -15,12 +13,12 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use super::asked::Subject;
-use super::wire::{Malformed, Message, fields, nested};
+use super::check_request::question;
+use super::wire::Message;
 use super::{Change, Judged, join_challenges, judge};
 use crate::config::ForwardAuth;
 use crate::proxy::Download;
-use crate::serve::{DPOP_NONCE, Exchange, REQUEST_ID, Unsound, unsound};
+use crate::serve::{DPOP_NONCE, Exchange, REQUEST_ID, unsound};
 
 const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
@@ -72,7 +70,7 @@ pub(super) async fn call(
     };
     let subject = match question(&message) {
         Ok(subject) => subject,
-        Err(unsound) => return unread(exchange, parts, unsound.code, End::InvalidArgument),
+        Err(problem) => return unread(exchange, parts, problem.code(), End::InvalidArgument),
     };
     let answered = match judge(exchange, forward, subject).await {
         Judged::Pass(change) => allowed(&change, exchange.id),
@@ -90,96 +88,6 @@ fn unread(
     // Only the record of it is wanted.
     let _ = exchange.refuse_unsound(parts, None, unsound(code));
     answer(end, None)
-}
-
-/// The request in a `CheckRequest`.
-fn question(body: &[u8]) -> Result<Subject, Unsound> {
-    let malformed = |_: Malformed| unsound("grpc_malformed");
-    // A flag for compression, which nobody agreed on, and the length.
-    let message = match body.split_at_checked(5) {
-        Some(([0, length @ ..], message))
-            if <[u8; 4]>::try_from(length)
-                .is_ok_and(|length| u32::from_be_bytes(length) as usize == message.len()) =>
-        {
-            message
-        }
-        _ => return Err(unsound("grpc_malformed")),
-    };
-    let attributes = nested(message, 1).map_err(malformed)?;
-    let http = nested(nested(attributes, 4).map_err(malformed)?, 2).map_err(malformed)?;
-    let (mut method, mut target, mut host) = (None, None, None);
-    let mut headers = HeaderMap::new();
-    fields(http, |field, value| {
-        let place = match field {
-            2 => &mut method,
-            4 => &mut target,
-            5 => &mut host,
-            // `headers`, a map, and `header_map`, a list, for an Envoy that was told to send it.
-            3 => return header(&mut headers, value.bytes()?),
-            13 => {
-                return fields(value.bytes()?, |field, value| match field {
-                    1 => header(&mut headers, value.bytes()?),
-                    _ => Ok(()),
-                });
-            }
-            _ => return Ok(()),
-        };
-        match place.replace(value.text()?) {
-            None => Ok(()),
-            Some(_) => Err(Malformed),
-        }
-    })
-    .map_err(malformed)?;
-    let missing = || unsound("forward_missing");
-    let host = host.filter(|host| !host.is_empty()).ok_or_else(missing)?;
-    Ok(Subject {
-        method: Method::from_bytes(method.ok_or_else(missing)?.as_bytes())
-            .map_err(|_| unsound("forward_malformed"))?,
-        target: target.ok_or_else(missing)?.to_owned(),
-        host: HeaderValue::from_str(host).map_err(|_| unsound("forward_malformed"))?,
-        headers,
-        client: source(attributes).map_err(malformed)?,
-    })
-}
-
-/// A header: an entry of a map, or a `HeaderValue` with its bytes. Pseudo-headers are said elsewhere.
-fn header(headers: &mut HeaderMap, entry: &[u8]) -> Result<(), Malformed> {
-    let (mut name, mut value) = (None, None);
-    fields(entry, |field, bytes| {
-        let place = match field {
-            1 => &mut name,
-            2 | 3 => &mut value,
-            _ => return Ok(()),
-        };
-        match place.replace(bytes.bytes()?) {
-            None => Ok(()),
-            Some(_) => Err(Malformed),
-        }
-    })?;
-    let name = name.ok_or(Malformed)?;
-    if name.starts_with(b":") {
-        return Ok(());
-    }
-    let name = HeaderName::from_bytes(name).map_err(|_| Malformed)?;
-    let value = HeaderValue::from_bytes(value.unwrap_or_default()).map_err(|_| Malformed)?;
-    headers.append(name, value);
-    Ok(())
-}
-
-/// Where the request came from: the socket address of the `source`, when it has one.
-fn source(attributes: &[u8]) -> Result<Option<IpAddr>, Malformed> {
-    let address = nested(nested(nested(attributes, 1)?, 1)?, 1)?;
-    let mut text = None;
-    fields(address, |field, value| {
-        if field == 2 {
-            text = Some(value.text()?);
-        }
-        Ok(())
-    })?;
-    // A pipe has a name and no address.
-    Ok(text
-        .and_then(|text| text.parse::<IpAddr>().ok())
-        .map(|address| address.to_canonical()))
 }
 
 /// A `CheckResponse` that lets the request pass.

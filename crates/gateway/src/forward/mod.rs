@@ -12,7 +12,9 @@
 //! request, which is never seen here.
 
 mod asked;
+mod check_request;
 mod envoy;
+mod subject;
 mod wire;
 
 use std::borrow::Cow;
@@ -32,7 +34,7 @@ use crate::route::{PathProblem, canonical};
 use crate::serve::{
     DPOP, DPOP_NONCE, Exchange, REQUEST_ID, Scene, Unsound, bare, next_nonce, unsound,
 };
-use asked::Subject;
+use subject::Subject;
 
 /// How Envoy is told by HTTP which headers must not go on.
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
