@@ -308,6 +308,7 @@ pub(super) struct Route {
     #[serde(default)]
     pub(super) websocket: bool,
     pub(super) max_body: Option<Bytes>,
+    pub(super) body_rate: Option<Bytes>,
     pub(super) total_time: Option<Span>,
 }
 
@@ -330,6 +331,8 @@ pub(super) struct Limits {
     pub(super) headers: Option<usize>,
     pub(super) body: Option<Bytes>,
     pub(super) body_idle_time: Option<Span>,
+    /// Bytes in a second.
+    pub(super) body_rate: Option<Bytes>,
     pub(super) streams: Option<u32>,
     pub(super) leeway: Option<Span>,
     pub(super) token_cache: Option<Bytes>,

@@ -341,6 +341,7 @@ pub(crate) struct Route {
     /// Whether people at a browser are sent to sign in.
     pub(crate) sign_in: bool,
     pub(crate) max_body: Option<u64>,
+    pub(crate) body_rate: Option<u64>,
     pub(crate) total_time: Option<Duration>,
     /// Where the rule stands in the file.
     pub(crate) line: usize,
@@ -395,6 +396,8 @@ pub(crate) struct Limits {
     pub(crate) headers: usize,
     pub(crate) body: u64,
     pub(crate) body_idle_time: Duration,
+    /// How many bytes of a body have to come in a second, on the whole; any for 0.
+    pub(crate) body_rate: u64,
     pub(crate) streams: u32,
     /// How far the clocks of issuers may be from ours.
     pub(crate) leeway: Duration,

@@ -17,6 +17,7 @@ use http::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
+use super::pace::Pace;
 use super::pool::Lease;
 use crate::connection::InFlight;
 
@@ -27,6 +28,8 @@ pub(crate) enum BodyProblem {
     TooLong,
     /// Nothing came for too long.
     Idle,
+    /// It went on coming, but too little of it for its time.
+    Slow,
     /// All of it together took too long.
     Time,
     /// The other side broke off, or sent what is no body.
@@ -38,6 +41,7 @@ impl fmt::Display for BodyProblem {
         f.write_str(match self {
             Self::TooLong => "the body is too long",
             Self::Idle => "the body stopped coming",
+            Self::Slow => "the body came too slowly",
             Self::Time => "the body took too long",
             Self::Broken => "the body broke off",
         })
@@ -51,7 +55,7 @@ impl StdError for BodyProblem {}
 struct Silence {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    since: Option<Instant>,
 }
 
 impl Silence {
@@ -59,22 +63,26 @@ impl Silence {
         Self {
             limit,
             sleep: None,
-            waiting: false,
+            since: None,
         }
     }
 
-    fn broken(&mut self) {
-        self.waiting = false;
+    /// Says how long it lasted.
+    fn broken(&mut self) -> Duration {
+        let since = self.since.take();
+        since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = self.limit;
+    /// Waits for the limit of all silences, or for one of this silence when that is shorter.
+    fn poll_too_long(&mut self, cx: &mut Context<'_>, most: Duration) -> Poll<()> {
+        let limit = self.limit.min(most);
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !self.waiting {
-            sleep.as_mut().reset(Instant::now() + limit);
-            self.waiting = true;
+        if self.since.is_none() {
+            let now = Instant::now();
+            sleep.as_mut().reset(now + limit);
+            self.since = Some(now);
         }
         sleep.as_mut().poll(cx)
     }
@@ -92,6 +100,7 @@ pub(crate) struct UploadStream {
     inner: Incoming,
     left: u64,
     silence: Silence,
+    pace: Pace,
     fate: UploadFate,
 }
 
@@ -116,6 +125,7 @@ impl UploadFate {
             BodyProblem::TooLong => 1,
             BodyProblem::Idle | BodyProblem::Time => 2,
             BodyProblem::Broken => 3,
+            BodyProblem::Slow => 4,
         };
         self.0.problem.store(code, Relaxed);
     }
@@ -125,17 +135,27 @@ impl UploadFate {
             1 => Some(BodyProblem::TooLong),
             2 => Some(BodyProblem::Idle),
             3 => Some(BodyProblem::Broken),
+            4 => Some(BodyProblem::Slow),
             _ => None,
         }
     }
 }
 
 impl Upload {
-    pub(crate) fn new(inner: Incoming, most: u64, silence: Duration, fate: &UploadFate) -> Self {
+    /// At most so many bytes, each after a silence of that length at most, and so many a second at
+    /// least when that time is over.
+    pub(crate) fn new(
+        inner: Incoming,
+        most: u64,
+        silence: Duration,
+        rate: u64,
+        fate: &UploadFate,
+    ) -> Self {
         Self::Stream(UploadStream {
             inner,
             left: most,
             silence: Silence::new(silence),
+            pace: Pace::new(rate, silence),
             fate: fate.clone(),
         })
     }
@@ -150,14 +170,20 @@ impl UploadStream {
         loop {
             let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Pending => {
-                    ready!(self.silence.poll_too_long(cx));
-                    return Poll::Ready(Err(BodyProblem::Idle));
+                    let left = self.pace.left();
+                    ready!(self.silence.poll_too_long(cx, left));
+                    return Poll::Ready(Err(if left < self.silence.limit {
+                        BodyProblem::Slow
+                    } else {
+                        BodyProblem::Idle
+                    }));
                 }
                 Poll::Ready(None) => return Poll::Ready(Ok(None)),
                 Poll::Ready(Some(Err(_))) => return Poll::Ready(Err(BodyProblem::Broken)),
                 Poll::Ready(Some(Ok(frame))) => frame,
             };
-            self.silence.broken();
+            let waited = self.silence.broken();
+            self.pace.came(0, waited);
             // Trailers would be headers that nobody has looked at.
             let Ok(data) = frame.into_data() else {
                 continue;
@@ -167,6 +193,7 @@ impl UploadStream {
                 return Poll::Ready(Err(BodyProblem::TooLong));
             };
             self.left = left;
+            self.pace.came(length, Duration::ZERO);
             self.fate.0.pieces.fetch_add(1, Relaxed);
             return Poll::Ready(Ok(Some(Frame::data(data))));
         }
@@ -269,7 +296,7 @@ impl DownloadStream {
         }
         match Pin::new(&mut self.inner).poll_frame(cx) {
             Poll::Pending => {
-                ready!(self.silence.poll_too_long(cx));
+                ready!(self.silence.poll_too_long(cx, Duration::MAX));
                 Poll::Ready(Some(Err(BodyProblem::Idle)))
             }
             Poll::Ready(frame) => {

@@ -7,6 +7,7 @@ mod body;
 mod connect;
 mod headers;
 mod health;
+mod pace;
 mod pool;
 mod upgrade;
 mod upstream;
@@ -14,8 +15,9 @@ mod upstream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
@@ -26,6 +28,7 @@ pub(crate) use health::watch;
 pub(crate) use upgrade::{Wish, wish};
 pub(crate) use upstream::{Failure, Outgoing, Upstream};
 
+use crate::config::{Protocol, Upstream as UpstreamSpec};
 use crate::connection::{Connection, InFlight};
 use crate::live::{Live, Rule};
 
@@ -35,7 +38,7 @@ pub(crate) enum Unserved {
     /// The upstream's doing.
     #[error(transparent)]
     Upstream(#[from] Failure),
-    /// The caller's: the body was too long, stopped coming, or broke off.
+    /// The caller's: the body was too long, too slow, stopped coming, or broke off.
     #[error("{0}")]
     Body(BodyProblem),
     /// All of it took longer than the route allows.
@@ -53,6 +56,7 @@ impl Unserved {
             Self::Upstream(failure) => failure.code(),
             Self::Body(BodyProblem::TooLong) => "body_too_long",
             Self::Body(BodyProblem::Idle | BodyProblem::Time) => "body_idle",
+            Self::Body(BodyProblem::Slow) => "body_slow",
             Self::Body(BodyProblem::Broken) => "body_broken",
             Self::Time => "total_time",
             Self::Switched => "upstream_switched",
@@ -64,7 +68,9 @@ impl Unserved {
         match self {
             Self::Upstream(failure) => failure.status(),
             Self::Body(BodyProblem::TooLong) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyProblem::Idle | BodyProblem::Time) => StatusCode::REQUEST_TIMEOUT,
+            Self::Body(BodyProblem::Idle | BodyProblem::Slow | BodyProblem::Time) => {
+                StatusCode::REQUEST_TIMEOUT
+            }
             Self::Body(BodyProblem::Broken) => StatusCode::BAD_REQUEST,
             Self::Time => StatusCode::GATEWAY_TIMEOUT,
             Self::Switched => StatusCode::BAD_GATEWAY,
@@ -122,8 +128,13 @@ async fn forward_in_time(
         Upload::Empty
     } else {
         let most = rule.route.max_body.unwrap_or(limits.body);
+        let rate = if is_call(&parts.headers, upstream.spec()) {
+            0
+        } else {
+            rule.route.body_rate.unwrap_or(limits.body_rate)
+        };
         let fate = fate.insert(UploadFate::default());
-        Upload::new(body, most, limits.body_idle_time, fate)
+        Upload::new(body, most, limits.body_idle_time, rate, fate)
     };
     let mut request = Request::new(upload);
     *request.method_mut() = parts.method;
@@ -158,6 +169,14 @@ async fn forward_in_time(
     headers::strip_answer(answer.headers_mut());
     let silence = upstream.spec().idle_time;
     Ok(answer.map(|body| Download::stream(body, silence, deadline, lease, in_flight)))
+}
+
+/// Whether the body is the caller's side of a call by gRPC, which may say little for a long time. Only
+/// where the upstream speaks what gRPC needs: the header alone is the caller's word.
+fn is_call(headers: &HeaderMap, upstream: &UpstreamSpec) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    upstream.protocol == Protocol::Http2
+        && kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }
 
 /// The target for the upstream: the path that was matched, and the query as it came.

@@ -14,6 +14,7 @@ const SHORT: &str = r#"
 [limits]
 head_time = "500ms"
 body_idle_time = "500ms"
+body_rate = "4"
 connections = 50
 "#;
 
@@ -81,6 +82,43 @@ fn a_slow_body_that_moves_is_not_ended() {
     stream
         .write_all(b"POST /open/x HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\nContent-Length: 20\r\n\r\n")
         .unwrap();
+    for _ in 0..20 {
+        thread::sleep(Duration::from_millis(50));
+        stream.write_all(b"x").unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+/// One byte before each silence would be too long is no body that moves.
+#[test]
+fn a_body_that_is_too_slow_is_answered_with_408_however_it_is_cut() {
+    let upstream = Upstream::start();
+    let routes = r#"
+[[route]]
+path = "/patient/**"
+public = true
+upstream = "stock"
+body_rate = "1"
+"#;
+    let limits = SHORT.replace("body_rate = \"4\"", "body_rate = \"1KiB\"");
+    let running = start(&(head(&upstream.url(), "") + ROUTES + routes + &limits));
+    for (framing, piece) in [
+        ("Content-Length: 1000", "x"),
+        ("Transfer-Encoding: chunked", "1\r\nx\r\n"),
+    ] {
+        let first = format!("POST /open/x HTTP/1.1\r\nHost: gateway.test\r\n{framing}\r\n\r\n");
+        let (answer, took) = dribble(running.address, &first, piece);
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(took < PATIENCE / 2, "{framing} was kept for {took:?}");
+    }
+    let metrics = running.admin("/metrics").body;
+    assert!(metrics.contains("code=\"body_slow\"} 2"), "{metrics}");
+    // As fast as its route asks for.
+    let mut stream = connect(running.address);
+    let head = "POST /patient/x HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\nContent-Length: 20\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
     for _ in 0..20 {
         thread::sleep(Duration::from_millis(50));
         stream.write_all(b"x").unwrap();

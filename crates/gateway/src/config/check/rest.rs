@@ -71,6 +71,7 @@ impl Check<'_> {
             headers: limits.headers.unwrap_or(100).clamp(1, 1000),
             body: limits.body.map_or(10 << 20, |bytes| bytes.0),
             body_idle_time: time(limits.body_idle_time, seconds(30)),
+            body_rate: limits.body_rate.map_or(256, |bytes| bytes.0),
             streams: limits.streams.unwrap_or(100).clamp(1, 1000),
             token_cache: limits.token_cache.map_or(16 << 20, |bytes| {
                 usize::try_from(bytes.0).unwrap_or(usize::MAX)

@@ -35,15 +35,17 @@ impl Check<'_> {
                     .at(&span, "the route has no upstream, and no other proxy asks")
                     .hint("add upstream = \"…\" to it, or [[forward_auth]] to the file"));
             }
-            let is_limited =
-                route.websocket || route.max_body.is_some() || route.total_time.is_some();
+            let is_limited = route.websocket
+                || route.max_body.is_some()
+                || route.body_rate.is_some()
+                || route.total_time.is_some();
             if route.upstream.is_none() && is_limited {
                 return Err(self
                     .at(
                         &span,
                         "the route has no upstream, so the proxy that asks has its bodies and its time",
                     )
-                    .hint("take out websocket, max_body and total_time"));
+                    .hint("take out websocket, max_body, body_rate and total_time"));
             }
             table
                 .add(checked.len(), &route.pattern, &route.methods)
@@ -153,6 +155,7 @@ impl Check<'_> {
             websocket: route.websocket,
             sign_in: route.sign_in,
             max_body: route.max_body.map(|bytes| bytes.0),
+            body_rate: route.body_rate.map(|bytes| bytes.0),
             total_time: route.total_time.map(|time| time.0),
             line: line_of(self.text, span.start),
         })
