@@ -21,11 +21,14 @@ const NEEDED: &[(&str, &str)] = &[
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("ip", "iproute2"),
     ("keyctl", "keyutils"),
+    ("/usr/include/security/pam_appl.h", "libpam0g-dev"),
+    ("/usr/share/doc/libpam-wrapper", "libpam-wrapper"),
     ("/usr/sbin/nginx", "nginx"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("oathtool", "oathtool"),
     ("oidc-agent", "oidc-agent-cli"),
+    ("pamtester", "pamtester"),
     ("/usr/lib/postgresql", "postgresql"),
     ("redis-server", "redis-server"),
     ("script", "bsdutils"),
@@ -37,12 +40,26 @@ const NEEDED: &[(&str, &str)] = &[
         "python3-requests",
     ),
     ("secret-tool", "libsecret-tools"),
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("ssh", "openssh-client"),
     ("strace", "strace"),
     ("taskset", "util-linux"),
     ("/usr/share/doc/libykclient3", "libykclient3"),
+    ("valgrind", "valgrind"),
     ("wrk", "wrk"),
     ("yubiserver", "yubiserver"),
 ];
+
+/// Runs its arguments with a note to Debian's packages that nothing is to be started. The tests start
+/// what they need, and nothing that was installed for them listens beside.
+const NOTHING_STARTS: &str = "\
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\\nexit 101\\n' >$policy && chmod 755 $policy || exit
+fi
+\"$@\"
+";
 
 /// Installs what is missing, as root or with a sudo that asks nothing.
 pub(crate) fn install_system() -> Result<(), Failure> {
@@ -67,12 +84,9 @@ pub(crate) fn install_system() -> Result<(), Failure> {
         } else {
             program("sudo")
         };
-        command.args([
-            "DEBIAN_FRONTEND=noninteractive",
-            "apt-get",
-            "--quiet",
-            "--yes",
-        ]);
+        command.args(["sh", "-c", NOTHING_STARTS, "sh"]);
+        command.args(["env", "DEBIAN_FRONTEND=noninteractive"]);
+        command.args(["apt-get", "--quiet", "--yes"]);
         command
     };
     command::run(apt().arg("update"))?;

@@ -1,4 +1,4 @@
-//! The workspace's own programs, built as a user would get them.
+//! The workspace's own programs, and its PAM module, built as a user would get them.
 
 use std::collections::HashMap;
 use std::env;
@@ -16,6 +16,54 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// # Panics
 /// When the program does not build; cargo's own messages are in the panic.
 pub fn bin(name: &str) -> PathBuf {
+    once(name, || {
+        if let Some(directory) = env::var_os("COUNTERSIGN_BIN_DIR") {
+            return Path::new(&directory).join(name);
+        }
+        let (target_dir, profile) = running_from();
+        let profile = if profile == "debug" { "dev" } else { &profile };
+        // Programs have the name of their package.
+        build(&target_dir, profile, &["--package", name, "--bin", name]).join(name)
+    })
+}
+
+/// The path of the PAM module as it is shipped, built if need be: with the profile `pam`, whatever the
+/// tests are built with. `COUNTERSIGN_BIN_DIR` is not looked at, because a stack names its modules by
+/// their paths.
+///
+/// # Panics
+/// When it does not build.
+pub fn pam_module() -> PathBuf {
+    once("pam_countersign.so", || {
+        let (target_dir, _) = running_from();
+        build(&target_dir, "pam", &["--package", "countersign-pam"]).join(MODULE)
+    })
+}
+
+/// The PAM module with its argument `panic=PLACE`, which no other build knows.
+///
+/// # Panics
+/// When it does not build.
+pub fn pam_module_that_panics() -> PathBuf {
+    once("pam_countersign.so that panics", || {
+        let (target_dir, _) = running_from();
+        // In a directory of its own, where nobody takes it for the other.
+        let target_dir = target_dir.join("pam-panics");
+        let what = [
+            "--package",
+            "countersign-pam",
+            "--features",
+            "danger_panic_injection",
+        ];
+        build(&target_dir, "dev", &what).join(MODULE)
+    })
+}
+
+/// What cargo calls the module.
+const MODULE: &str = "libpam_countersign.so";
+
+/// The path of what is built at most once in a test process.
+fn once(name: &str, make: impl FnOnce() -> PathBuf) -> PathBuf {
     static BUILT: OnceLock<Mutex<HashMap<String, PathBuf>>> = OnceLock::new();
     // The lock is held while building, so that parallel tests wait for one build.
     let mut built = BUILT
@@ -25,18 +73,14 @@ pub fn bin(name: &str) -> PathBuf {
     if let Some(path) = built.get(name) {
         return path.clone();
     }
-    let path = match env::var_os("COUNTERSIGN_BIN_DIR") {
-        Some(directory) => Path::new(&directory).join(name),
-        None => build(name),
-    };
-    assert!(path.is_file(), "there is no program at {}", path.display());
+    let path = make();
+    assert!(path.is_file(), "there is nothing at {}", path.display());
     built.insert(name.to_owned(), path.clone());
     path
 }
 
-/// Programs have the name of their package.
-fn build(name: &str) -> PathBuf {
-    let (target_dir, profile) = running_from();
+/// Runs `cargo build`, and returns the directory that the results are in.
+fn build(target_dir: &Path, profile: &str, what: &[&str]) -> PathBuf {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {
         // Cargo tells a test about its package in these. Build scripts that look at them (ring's)
@@ -47,23 +91,21 @@ fn build(name: &str) -> PathBuf {
         }
     }
     let output = cargo
-        .args(["build", "--quiet", "--package", name, "--bin", name])
-        .args([
-            "--profile",
-            if profile == "debug" { "dev" } else { &profile },
-        ])
+        .args(["build", "--quiet"])
+        .args(what)
+        .args(["--profile", profile])
         .arg("--target-dir")
-        .arg(&target_dir)
+        .arg(target_dir)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
         .output()
         .expect("cargo is there: it runs this test");
     assert!(
         output.status.success(),
-        "{name} does not build:\n{}",
+        "{what:?} does not build:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    target_dir.join(profile).join(name)
+    target_dir.join(if profile == "dev" { "debug" } else { profile })
 }
 
 /// The target directory and profile directory of the running test:

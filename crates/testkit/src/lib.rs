@@ -18,7 +18,7 @@ mod process;
 mod provider;
 mod signing;
 
-pub use binaries::bin;
+pub use binaries::{bin, pam_module, pam_module_that_panics};
 pub use browser::{Browser, Page};
 pub use databases::Database;
 pub use desktop::Desktop;

@@ -106,12 +106,20 @@ const HOUSE: &[Room] = &[
                   carry the issuer whose tokens it judges",
     },
     Room {
+        package: "countersign-pam",
+        floor: 3,
+        may_use: &["countersign-pam-wire"],
+        because: "what runs as root inside of sshd knows how to ask the daemon, and nothing that \
+                  could be asked of anybody else",
+    },
+    Room {
         package: "countersign-pamd",
         floor: 3,
         may_use: &[
             "countersign-client",
             "countersign-jose",
             "countersign-oauth",
+            "countersign-pam-wire",
             "countersign-policy",
         ],
         because: "the daemon is a client of the authorization server like any other, and neither \

@@ -35,6 +35,7 @@ pub(crate) fn run() -> ExitCode {
         steps.run("sources of floors 0 and 1", || {
             report(&sources::check(metadata)?)
         });
+        steps.run("unsafe", || report(&sources::check_unsafe(metadata)?));
         steps.run("file lengths and lock files", || report(&files::check()?));
     }
     if let (Some(metadata), Some(fuzz)) = (&metadata, &fuzz) {
@@ -70,7 +71,7 @@ pub(crate) fn run() -> ExitCode {
     steps.finish()
 }
 
-const ALONE: [(&str, &str); 12] = [
+const ALONE: [(&str, &str); 14] = [
     ("countersign-jose", "--no-default-features --features ring"),
     (
         "countersign-jose",
@@ -81,6 +82,8 @@ const ALONE: [(&str, &str); 12] = [
         "countersign-otp",
         "--no-default-features --features aws-lc-rs",
     ),
+    ("countersign-pam", ""),
+    ("countersign-pam-wire", ""),
     ("countersign-policy", ""),
     ("countersign-oauth", ""),
     ("countersign-store", ""),

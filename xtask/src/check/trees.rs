@@ -63,24 +63,46 @@ const TREES: &[(&str, &[&Ban])] = &[
     ("countersign-issuer", &[&OPENSSL]),
 ];
 
+/// What runs as root inside of other people's programs, with everything that it consists of.
+const MODULE: (&str, &[&str]) = (
+    "countersign-pam",
+    &["countersign-pam", "countersign-pam-wire", "libc"],
+);
+
 pub(crate) fn check() -> Result<Vec<String>, Failure> {
     let mut findings = Vec::new();
     for (package, bans) in TREES {
-        let tree = command::output(
-            cargo()
-                .args([
-                    "tree",
-                    "--locked",
-                    "--package",
-                    package,
-                    "--edges",
-                    "normal,build",
-                ])
-                .args(["--target", "all", "--prefix", "none", "--format", "{p}"]),
-        )?;
-        findings.extend(find(package, &tree, bans));
+        findings.extend(find(package, &tree(package)?, bans));
     }
+    let (package, all) = MODULE;
+    findings.extend(not_among(package, &tree(package)?, all));
     Ok(findings)
+}
+
+fn tree(package: &str) -> Result<String, Failure> {
+    command::output(
+        cargo()
+            .args([
+                "tree",
+                "--locked",
+                "--package",
+                package,
+                "--edges",
+                "normal,build",
+            ])
+            .args(["--target", "all", "--prefix", "none", "--format", "{p}"]),
+    )
+}
+
+/// What is in a tree and not in the list of all that may be.
+fn not_among(package: &str, tree: &str, all: &[&str]) -> Vec<String> {
+    tree.lines()
+        .filter_map(|line| line.split_ascii_whitespace().next())
+        .filter(|name| !all.contains(name))
+        .map(|name| {
+            format!("{package} reaches {name}, but whatever it links becomes a part of sshd")
+        })
+        .collect()
 }
 
 /// `tree` has one `name v1.2.3 …` a line.
@@ -114,5 +136,9 @@ mod tests {
         assert_eq!(findings.len(), 1);
         assert!(findings[0].contains("reaches tokio"));
         assert!(find("countersign", "tokio-rustls-like v1\n", &[&ASYNC]).is_empty());
+        assert_eq!(
+            not_among("x", "x v1\nlibc v0.2\nserde v1\n", &["x", "libc"]).len(),
+            1
+        );
     }
 }
