@@ -7,12 +7,13 @@
 
 use std::borrow::Cow;
 
-use countersign_resource::{Advice, Caller, Presented, Rejection};
+use countersign_oauth::text::printable;
+use countersign_resource::{Advice, Caller, Presentation, Presented, Rejection};
 use http::header::{ALLOW, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Response, StatusCode};
 
 use crate::config::Access;
-use crate::live::{Live, Rule};
+use crate::live::{Live, Published, Rule};
 use crate::route::{Match, PathProblem, canonical};
 
 /// What was decided about a request.
@@ -22,6 +23,8 @@ pub(crate) struct Decision<'l, 'r> {
     pub(crate) path: Cow<'r, str>,
     /// The rule that decided; none when no rule is for such a request.
     pub(crate) rule: Option<&'l Rule>,
+    /// The resource of its own that the address belongs to; none when there are no such parts.
+    pub(crate) part: Option<&'l Published>,
     /// Whether it passes.
     pub(crate) verdict: Verdict,
 }
@@ -107,17 +110,20 @@ pub(crate) async fn decide<'l, 'r>(
             return Decision {
                 path: Cow::Borrowed(path),
                 rule: None,
+                part: None,
                 verdict: Verdict::Refuse(refusal),
             };
         }
     };
-    let verdict = match admit(live, rule, request).await {
+    let part = live.part(request.origin, &path);
+    let verdict = match admit(live, rule, part, request).await {
         Ok(caller) => Verdict::Pass(caller),
         Err(rejection) => Verdict::Refuse(rejection.into()),
     };
     Decision {
         path,
         rule: Some(rule),
+        part,
         verdict,
     }
 }
@@ -145,6 +151,7 @@ pub(crate) fn find<'l, 'r>(
 async fn admit(
     live: &Live,
     rule: &Rule,
+    part: Option<&Published>,
     request: &Presented<'_>,
 ) -> Result<Option<Caller>, Rejection> {
     let wanted = match &rule.route.access {
@@ -165,6 +172,16 @@ async fn admit(
             return Err(Rejection::WrongIssuer {
                 expected: among.next().unwrap_or_default().to_owned(),
                 found: caller.issuer().to_owned(),
+            });
+        }
+    }
+    // Whom a load balancer has signed in is named by a header that says nothing of resources.
+    if let Some(part) = part.filter(|_| caller.presentation() != Presentation::LoadBalancer) {
+        let audiences = caller.audiences();
+        if !audiences.contains(&part.url()) {
+            return Err(Rejection::WrongAudience {
+                expected: vec![part.url().to_owned()],
+                found: audiences.into_iter().map(printable).collect(),
             });
         }
     }

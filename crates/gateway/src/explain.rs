@@ -47,7 +47,7 @@ pub async fn explain(config: Config, asked: &Asked<'_>) -> Result<(String, bool)
         value.set_sensitive(true);
         headers.insert(AUTHORIZATION, value);
     }
-    let presented = Presented::new(&method, &uri, &headers).origin(live.origin(b""));
+    let presented = Presented::new(&method, &uri, &headers).origin(live.first_origin());
     let decision = decide(&live, uri.path(), &presented).await;
     let mut out = String::new();
     let _ = writeln!(out, "request  {method} {}", printable(&decision.path));
@@ -73,7 +73,7 @@ pub async fn explain(config: Config, asked: &Asked<'_>) -> Result<(String, bool)
             true
         }
         Verdict::Refuse(refusal) => {
-            let response = refusal.response::<()>(&live.advice());
+            let response = refusal.response::<()>(&live.advice(decision.part));
             let _ = writeln!(out, "decision refused with {}", response.status().as_u16());
             let _ = writeln!(out, "why      {}", printable(&refusal.to_string()));
             let mut cause = refusal.source();

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::audit::Audit;
 use crate::browser::SignIn;
-use crate::config::{Access, Config, Dpop, Introspection, Issuer, Route};
+use crate::config::{Access, Config, Dpop, Introspection, Issuer, Resource, Route};
 use crate::identity::{Signer, check_private};
 use crate::metrics::{Metrics, RouteCounts};
 use crate::problem::Problem;
@@ -31,7 +31,7 @@ pub(crate) struct Live {
     config: Config,
     validator: Option<Validator>,
     memory: Memory,
-    metadata: Option<ResourceMetadata>,
+    published: Vec<Published>,
     rules: Vec<Rule>,
     upstreams: Vec<Arc<Upstream>>,
     signer: Arc<Signer>,
@@ -40,6 +40,31 @@ pub(crate) struct Live {
     /// `Host` values that are ours, as bytes to compare with.
     hosts: Vec<HeaderValue>,
     own_name: String,
+}
+
+/// A resource that everybody may know of (RFC 9728).
+#[derive(Debug)]
+pub(crate) struct Published {
+    resource: Resource,
+    metadata: ResourceMetadata,
+    advice: Advice,
+}
+
+impl Published {
+    /// What tokens for it have in `aud`.
+    pub(crate) fn url(&self) -> &str {
+        &self.resource.url
+    }
+
+    /// The document about it.
+    pub(crate) fn metadata(&self) -> &ResourceMetadata {
+        &self.metadata
+    }
+
+    fn is_at(&self, origin: Option<&Url>) -> bool {
+        let part = self.resource.part.as_ref();
+        part.is_none_or(|part| origin.is_some_and(|ours| ours.origin() == part.url.origin()))
+    }
 }
 
 /// A route, ready to decide.
@@ -71,7 +96,10 @@ impl Live {
             }
             _ => validator(&config, &memory)?,
         };
-        let metadata = validator.as_ref().and_then(|it| metadata(it, &config));
+        let published = match &validator {
+            Some(validator) => published(validator, &config)?,
+            None => Vec::new(),
+        };
         let signer = match previous {
             Some(previous) if previous.config.identity.key_file == config.identity.key_file => {
                 Arc::clone(&previous.signer)
@@ -121,7 +149,7 @@ impl Live {
             config,
             validator,
             memory,
-            metadata,
+            published,
             rules,
             upstreams,
             signer,
@@ -148,9 +176,20 @@ impl Live {
         self.validator.as_ref()
     }
 
-    /// What the gateway says about the services behind it (RFC 9728).
-    pub(crate) fn metadata(&self) -> Option<&ResourceMetadata> {
-        self.metadata.as_ref()
+    /// The resource whose document is at this address.
+    pub(crate) fn published_at(&self, origin: Option<&Url>, path: &str) -> Option<&Published> {
+        let mut published = self.published.iter();
+        published.find(|it| it.metadata.path() == path && it.is_at(origin))
+    }
+
+    /// The part that an address belongs to, if the parts behind the gateway are told apart.
+    pub(crate) fn part(&self, origin: Option<&Url>, path: &str) -> Option<&Published> {
+        let published = self.published.iter();
+        let parts = published.filter_map(|it| Some((it, it.resource.part.as_ref()?)));
+        parts
+            .filter(|(it, part)| part.holds(path) && it.is_at(origin))
+            .max_by_key(|(_, part)| part.path.len())
+            .map(|(it, _)| it)
     }
 
     pub(crate) fn memory(&self) -> &Memory {
@@ -183,6 +222,14 @@ impl Live {
         self.config.listen.origins.get(at).map(|origin| &origin.url)
     }
 
+    /// The first origin that callers know, ours or that of a proxy that asks.
+    pub(crate) fn first_origin(&self) -> Option<&Url> {
+        let theirs = self.config.forward_auth.iter();
+        let theirs = theirs.flat_map(|proxy| &proxy.origins);
+        let first = self.config.listen.origins.iter().chain(theirs).next();
+        first.map(|origin| &origin.url)
+    }
+
     /// What the gateway calls itself in assertions.
     pub(crate) fn own_name(&self) -> &str {
         &self.own_name
@@ -197,11 +244,12 @@ impl Live {
                 .any(|ours| ours.as_bytes().eq_ignore_ascii_case(host))
     }
 
-    /// What challenges say beside the error.
-    pub(crate) fn advice(&self) -> Advice {
-        match &self.validator {
-            Some(validator) => validator.advice().clone(),
-            None => Advice::none(),
+    /// What challenges say beside the error, in this part.
+    pub(crate) fn advice(&self, part: Option<&Published>) -> Advice {
+        match (part, &self.validator) {
+            (Some(part), _) => part.advice.clone(),
+            (None, Some(validator)) => validator.advice().clone(),
+            (None, None) => Advice::none(),
         }
     }
 }
@@ -211,7 +259,7 @@ fn same_validator(one: &Config, other: &Config) -> bool {
     one.issuers == other.issuers
         && one.dpop == other.dpop
         && one.state == other.state
-        && one.resource == other.resource
+        && one.resources == other.resources
         && one.client_certificate == other.client_certificate
         && one.aws_load_balancer == other.aws_load_balancer
         && one.challenge == other.challenge
@@ -240,8 +288,9 @@ fn validator(config: &Config, memory: &Memory) -> Result<Option<Validator>, Prob
         .state(memory.shared())
         .token_cache(config.limits.token_cache)
         .leeway(config.limits.leeway);
-    if let Some(resource) = &config.resource {
-        builder = builder.resource(&resource.url);
+    let mut resources = config.resources.iter();
+    if let Some(whole) = resources.find(|resource| resource.part.is_none()) {
+        builder = builder.resource(&whole.url);
     }
     if let Some(from) = &config.client_certificate {
         let trust = from.trust.iter().map(ToString::to_string);
@@ -282,19 +331,41 @@ fn validator(config: &Config, memory: &Memory) -> Result<Option<Validator>, Prob
     builder.build().map(Some).map_err(unusable)
 }
 
-fn metadata(validator: &Validator, config: &Config) -> Option<ResourceMetadata> {
-    let wanted = config.resource.as_ref()?;
-    let mut metadata = validator.metadata()?.clone();
-    if let Some(name) = &wanted.name {
-        metadata = metadata.resource_name(name);
+fn published(validator: &Validator, config: &Config) -> Result<Vec<Published>, Problem> {
+    let unusable = |error: countersign_resource::Error| {
+        Problem::new("a resource cannot be published").because(error)
+    };
+    let mut published = Vec::new();
+    for wanted in &config.resources {
+        let (mut metadata, mut advice) = match (&wanted.part, validator.metadata()) {
+            (None, Some(whole)) => (whole.clone(), validator.advice().clone()),
+            (None, None) => continue,
+            (Some(part), _) => {
+                let issuers = part.issuers.iter().filter_map(|at| config.issuers.get(*at));
+                let issuers: Vec<&str> = issuers.map(|issuer| &*issuer.url).collect();
+                let metadata = validator.metadata_of(&wanted.url, &issuers);
+                (metadata.map_err(unusable)?, validator.advice().clone())
+            }
+        };
+        if wanted.part.is_some() {
+            advice = advice.resource_metadata(metadata.url()).map_err(unusable)?;
+        }
+        if let Some(name) = &wanted.name {
+            metadata = metadata.resource_name(name);
+        }
+        if let Some(documentation) = &wanted.documentation {
+            metadata = metadata.resource_documentation(documentation);
+        }
+        if !wanted.scopes.is_empty() {
+            metadata = metadata.scopes_supported(&wanted.scopes);
+        }
+        published.push(Published {
+            resource: wanted.clone(),
+            metadata,
+            advice,
+        });
     }
-    if let Some(documentation) = &wanted.documentation {
-        metadata = metadata.resource_documentation(documentation);
-    }
-    if !wanted.scopes.is_empty() {
-        metadata = metadata.scopes_supported(&wanted.scopes);
-    }
-    Some(metadata)
+    Ok(published)
 }
 
 fn trust(issuer: &Issuer) -> Result<Trust, Problem> {

@@ -106,7 +106,7 @@ impl Exchange<'_> {
             Ok(seen) => seen,
             Err(unsound) => return self.refuse_unsound(&parts, Some(&host), unsound),
         };
-        if let Some(metadata) = self.metadata(&parts) {
+        if let Some(metadata) = self.metadata(&parts, &host) {
             return metadata;
         }
         let visit = match self.receive(&mut parts, &host, seen.client).await {
@@ -254,14 +254,13 @@ impl Exchange<'_> {
 
     /// What everybody may know about the services behind (RFC 9728, section 3.1). It is the gateway's
     /// own, so no rule is asked.
-    fn metadata(&self, parts: &Parts) -> Option<Response<Download>> {
-        let metadata = self.live.metadata()?;
-        let is_asked = matches!(parts.method, Method::GET | Method::HEAD)
-            && parts.uri.path() == metadata.path();
-        if !is_asked {
+    fn metadata(&self, parts: &Parts, host: &HeaderValue) -> Option<Response<Download>> {
+        if !matches!(parts.method, Method::GET | Method::HEAD) {
             return None;
         }
-        let (head, text) = metadata.response::<String>().into_parts();
+        let origin = self.live.origin(host.as_bytes());
+        let published = self.live.published_at(origin, parts.uri.path())?;
+        let (head, text) = published.metadata().response::<String>().into_parts();
         Some(Response::from_parts(head, Download::whole(text)))
     }
 
@@ -390,7 +389,7 @@ impl Exchange<'_> {
         self.connection.metrics().code("refuse", code);
         // A refusal that cannot be written down stays a refusal.
         let _ = self.record(scene, decision, "refuse", code, None, None);
-        refusal.response(&self.live.advice())
+        refusal.response(&self.live.advice(decision.part))
     }
 
     pub(crate) fn refuse_ruled(
@@ -421,6 +420,7 @@ impl Exchange<'_> {
         let decision = Decision {
             path: parts.uri.path().into(),
             rule: None,
+            part: None,
             verdict: Verdict::Refuse(Refusal::NoRule),
         };
         let scene = Scene {

@@ -357,6 +357,22 @@ impl Validator {
         self.inner.metadata.as_ref()
     }
 
+    /// The document about another resource (RFC 9728) behind this validator, for a service that is
+    /// several of them; tokens for it come from these issuers. Whoever has such parts compares `aud`
+    /// for each: the validator takes tokens for all of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Resource`], as for [`resource`](ValidatorBuilder::resource).
+    pub fn metadata_of(&self, resource: &str, issuers: &[&str]) -> Result<ResourceMetadata, Error> {
+        let mut metadata = ResourceMetadata::new(resource)?;
+        metadata.issuers(issuers);
+        if let Some(algorithms) = self.inner.advice.offers_dpop() {
+            metadata.dpop_algorithms(algorithms);
+        }
+        Ok(metadata)
+    }
+
     /// What every challenge says about this API; needed to answer a [`Rejection`].
     pub fn advice(&self) -> &Advice {
         &self.inner.advice

@@ -74,6 +74,7 @@ impl Exchange<'_> {
         let decision = Decision {
             path: parts.uri.path().into(),
             rule: None,
+            part: None,
             verdict: Verdict::Pass(None),
         };
         // The query is not written down, even where others are: there is a code in it.

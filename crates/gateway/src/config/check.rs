@@ -47,7 +47,9 @@ impl<'f> Check<'f> {
         let tls = file.tls.map(|tls| self.tls(tls));
         let forward_auth = self.forward_auth(file.forward_auth, &listen)?;
         let issuers = self.issuers(file.issuer)?;
-        let resource = self.resource(file.resource, &issuers)?;
+        let theirs = forward_auth.iter().flat_map(|proxy| &proxy.origins);
+        let origins: Vec<_> = listen.origins.iter().chain(theirs).collect();
+        let resources = self.resources(file.resource, &issuers, &origins)?;
         let upstreams = self.upstreams(file.upstream)?;
         let policies = self.policies(file.policy)?;
         let (routes, table) = self.routes(
@@ -59,6 +61,7 @@ impl<'f> Check<'f> {
         )?;
         let identity = self.identity(file.identity)?;
         let sign_in = self.sign_in(file.sign_in, &listen, &issuers, &routes)?;
+        self.people_get_in(sign_in.as_ref(), &routes, &resources)?;
         let mut trust = Vec::new();
         for block in file.forwarded.trust {
             trust.push(self.network(&block.span(), block.get_ref())?);
@@ -75,7 +78,7 @@ impl<'f> Check<'f> {
             dpop: self.dpop(file.dpop),
             sign_in,
             state: self.state(file.state)?,
-            resource,
+            resources,
             client_certificate: self.client_certificate(file.client_certificate)?,
             aws_load_balancer: self.aws_load_balancer(file.aws_load_balancer)?,
             challenge: self.challenge(file.challenge)?,

@@ -47,8 +47,11 @@ pub fn explain(config: &Config) -> String {
             issuer.audiences.join(" or ")
         );
     }
-    if let Some(resource) = &config.resource {
+    for resource in &config.resources {
         let _ = writeln!(out, "tells everybody whose tokens are for {}", resource.url);
+        if resource.part.is_some() {
+            out.push_str("  and takes no other tokens beneath it\n");
+        }
     }
     if let Some(from) = &config.client_certificate {
         let header = &from.header;

@@ -4,10 +4,13 @@
 //! Not responsible for what the values mean together; that is `check`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use countersign_resource::policy::PolicyBuilder;
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::text::{Bytes, Span};
@@ -32,7 +35,8 @@ pub(super) struct File {
     pub(super) dpop: Dpop,
     pub(super) sign_in: Option<Spanned<SignIn>>,
     pub(super) state: Option<Spanned<State>>,
-    pub(super) resource: Option<Spanned<Resource>>,
+    #[serde(default)]
+    pub(super) resource: Resources,
     pub(super) client_certificate: Option<Spanned<ClientCertificate>>,
     pub(super) aws_load_balancer: Option<Spanned<AwsLoadBalancer>>,
     #[serde(default)]
@@ -148,11 +152,46 @@ pub(super) struct Dpop {
     pub(super) nonce_key_file: Option<PathBuf>,
 }
 
-/// What the services behind are called together, for those who do not know them.
+/// `[resource]`, which is everything behind the gateway, or `[[resource]]`, each a part of it.
+#[derive(Debug, Default)]
+pub(super) enum Resources {
+    #[default]
+    None,
+    Whole(Box<Resource>),
+    Parts(Vec<Spanned<Resource>>),
+}
+
+impl<'de> Deserialize<'de> for Resources {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Resources;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("[resource], or several [[resource]]")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Resources, A::Error> {
+                let whole = Resource::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Resources::Whole(Box::new(whole)))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Resources, A::Error> {
+                let parts = Vec::deserialize(SeqAccessDeserializer::new(list))?;
+                Ok(Resources::Parts(parts))
+            }
+        }
+
+        from.deserialize_any(Reader)
+    }
+}
+
+/// What services behind are called, for those who do not know them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Resource {
-    pub(super) url: String,
+    pub(super) url: Spanned<String>,
     pub(super) name: Option<String>,
     pub(super) documentation: Option<url::Url>,
     #[serde(default)]

@@ -50,7 +50,7 @@ pub struct Config {
     pub(crate) dpop: Dpop,
     pub(crate) sign_in: Option<SignIn>,
     pub(crate) state: State,
-    pub(crate) resource: Option<Resource>,
+    pub(crate) resources: Vec<Resource>,
     pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) aws_load_balancer: Option<AwsLoadBalancer>,
     pub(crate) challenge: Challenge,
@@ -186,9 +186,29 @@ pub(crate) struct Dpop {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resource {
     pub(crate) url: String,
+    /// None when it is everything behind the gateway.
+    pub(crate) part: Option<Part>,
     pub(crate) name: Option<String>,
     pub(crate) documentation: Option<Url>,
     pub(crate) scopes: Vec<String>,
+}
+
+/// The addresses that are a resource of their own: these routes take only tokens that name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) url: Url,
+    /// Without a slash at its end; empty for all of the origin.
+    pub(crate) path: String,
+    /// Numbers of the issuers that give tokens to it.
+    pub(crate) issuers: Vec<usize>,
+}
+
+impl Part {
+    /// Whether a path, in its one form, is this one or beneath it.
+    pub(crate) fn holds(&self, path: &str) -> bool {
+        path.strip_prefix(&*self.path)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
 }
 
 /// A header in which a proxy in front says who its TLS client is, and from where it is believed.

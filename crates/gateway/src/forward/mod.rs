@@ -168,6 +168,7 @@ async fn judge(exchange: &Exchange<'_>, forward: &ForwardAuth, subject: Subject)
     let undecided = |refusal| Decision {
         path: Cow::Borrowed(path),
         rule: None,
+        part: None,
         verdict: Verdict::Refuse(refusal),
     };
     let (uri, refusal) = match uri {
