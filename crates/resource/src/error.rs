@@ -5,8 +5,10 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::PathBuf;
 
 use countersign_oauth::{Error as OAuthError, InvalidIssuer, InvalidScope};
+use countersign_otp::validation::ConfigProblem;
 
 /// Why a validator could not be built, or keys not be fetched.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +116,19 @@ pub enum Error {
     #[error("the load balancer cannot be used: {0}")]
     LoadBalancer(String),
 
+    /// The validation servers cannot be used.
+    #[error("the validation servers cannot be used")]
+    ValidationServers(#[source] Box<dyn StdError + Send + Sync>),
+
+    /// A file of records cannot be used.
+    #[error("the file {} cannot be used", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+
     /// The file of the issuer's last good keys cannot be used or written. Keys
     /// are fetched all the same; only a start without the issuer fails.
     #[error("the file of the issuer's keys cannot be used")]
@@ -121,6 +136,10 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn validation(problem: ConfigProblem) -> Self {
+        Self::ValidationServers(problem.into())
+    }
+
     /// A stable name for this kind of error, for logs and metrics.
     pub fn code(&self) -> &'static str {
         match self {
@@ -139,6 +158,8 @@ impl Error {
             Self::NoUsableKey => "no_usable_key",
             Self::Origin(_) => "invalid_origin",
             Self::CertificateHeader(_) => "certificate_header_unusable",
+            Self::ValidationServers(_) => "validation_servers_unusable",
+            Self::File { .. } => "file_unusable",
             Self::Random(_) => "no_random_values",
             Self::StepUp(_) => "step_up_unusable",
             Self::IntrospectionTwice => "introspection_twice",

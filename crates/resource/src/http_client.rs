@@ -65,6 +65,16 @@ impl HttpClient {
         added_ca_pem: &[Vec<u8>],
         connections: Connections,
     ) -> Result<Self, Error> {
+        Self::with(issuer.is_loopback_http(), added_ca_pem, connections)
+    }
+
+    /// Whether a server is on this machine and spoken to in the clear, the
+    /// caller has made sure.
+    pub(crate) fn with(
+        in_the_clear: bool,
+        added_ca_pem: &[Vec<u8>],
+        connections: Connections,
+    ) -> Result<Self, Error> {
         let mut roots = RootCertStore::empty();
         // A platform without roots is not an error: the issuer may be on
         // loopback, or its CA among the added ones. If neither is so, the
@@ -86,7 +96,7 @@ impl HttpClient {
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls);
-        let connector = if issuer.is_loopback_http() {
+        let connector = if in_the_clear {
             connector.https_or_http()
         } else {
             connector.https_only()

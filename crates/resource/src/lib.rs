@@ -51,10 +51,15 @@ mod keys;
 mod layer;
 mod metadata;
 pub mod otp;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod presented;
+mod private;
 mod profile;
 mod refused;
 mod rejection;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 pub mod state;
 pub mod step_up;
 mod striped;
@@ -88,6 +93,8 @@ pub use presented::Presented;
 pub use profile::TokenProfile;
 pub use refused::Refused;
 pub use rejection::Rejection;
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteFile;
 pub use token::{AccessToken, Confirmation};
 pub use trust::Trust;
 pub use validator::{Validator, ValidatorBuilder};

@@ -10,10 +10,19 @@
 //! The rules of each kind of password are `countersign-otp`'s. Not responsible
 //! for what a password confirms: that binding is the challenge's.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod device;
+mod enrol;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod seal;
+mod secrets;
+mod servers;
 mod service;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -26,9 +35,15 @@ use crate::state::StateError;
 pub use device::{
     Device, DeviceId, DeviceKind, Devices, DevicesError, DevicesFuture, MAX_DEVICES, MAX_LABEL,
 };
+pub use enrol::{EnrolError, NewDevice};
 pub use memory::MemoryDevices;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresDevices;
 pub use seal::{SealError, SealingKey, SealingKeys};
+pub use servers::{ValidationServers, ValidationServersBuilder};
 pub use service::{OtpLimits, OtpService, OtpServiceBuilder};
+// What enrolment is about; see there.
+pub use countersign_otp::{oath, yubico};
 
 /// A person, as an issuer knows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -182,3 +197,6 @@ impl From<DevicesError> for OtpError {
         Self::Unavailable(error.into())
     }
 }
+
+#[cfg(test)]
+mod tests;

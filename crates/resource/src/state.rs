@@ -2,7 +2,8 @@
 //!
 //! A replica of its own remembers in memory ([`MemoryState`]); several of them
 //! share a [`SharedState`] in a database (`RedisState` and `PostgresState`,
-//! behind the features of those names). Here stands what such a memory must
+//! behind the features of those names). A `SqliteFile` (feature `sqlite`) is
+//! one for the processes of a host, and outlives them. Here stands what such a memory must
 //! promise; `conformance` (behind the feature of that name) holds any
 //! implementation to it.
 //!
@@ -17,7 +18,9 @@ mod postgres;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(any(feature = "postgres", feature = "redis"))]
-mod remote;
+pub(crate) mod remote;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -117,6 +117,18 @@ impl Device {
     pub fn owner(&self) -> Person<'_> {
         Person::new(&self.issuer, &self.subject)
     }
+
+    /// Whether it is anybody's. A key in stock has neither issuer nor subject,
+    /// as no person has.
+    pub fn has_owner(&self) -> bool {
+        !self.issuer.is_empty() || !self.subject.is_empty()
+    }
+}
+
+/// The methods that devices are for, the best first.
+pub(super) fn methods(devices: &[Device]) -> Vec<Method> {
+    let has = |method: &Method| devices.iter().any(|it| it.kind.method() == *method);
+    Method::ALL.into_iter().filter(has).collect()
 }
 
 /// The future of every question to a [`Devices`].
@@ -145,6 +157,14 @@ pub trait Devices: Send + Sync + 'static {
     /// [`DevicesError::Taken`] and [`DevicesError::TooMany`], decided in one
     /// step with the enrolment; [`DevicesError::Unavailable`].
     fn add(&self, devices: Vec<Device>) -> DevicesFuture<'_, ()>;
+
+    /// Puts a device in the place of another, as one step; whether that was
+    /// there. It is the only one that may have had the same public id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Devices::add`].
+    fn replace<'a>(&'a self, old: &'a DeviceId, new: Device) -> DevicesFuture<'a, bool>;
 
     /// Removes a device; whether there was one.
     ///

@@ -4,8 +4,8 @@
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::Person;
 use super::device::{Device, DeviceId, Devices, DevicesError, DevicesFuture, MAX_DEVICES};
-use super::{Method, Person};
 use crate::Timestamp;
 
 /// A [`Devices`] in memory.
@@ -23,9 +23,17 @@ impl MemoryDevices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add_now(&self, new: Vec<Device>) -> Result<(), DevicesError> {
+    /// Takes `old` away and adds the others, all of it or nothing; whether `old`
+    /// was there.
+    fn change(&self, old: Option<&DeviceId>, new: Vec<Device>) -> Result<bool, DevicesError> {
         let mut devices = self.devices();
         let mut after = devices.clone();
+        if let Some(old) = old {
+            let Some(at) = after.iter().position(|device| device.id == *old) else {
+                return Ok(false);
+            };
+            after.remove(at);
+        }
         for device in new {
             let is_taken = |other: &&Device| other.public_id == device.public_id;
             if let Some(public_id) = &device.public_id
@@ -34,13 +42,13 @@ impl MemoryDevices {
                 return Err(DevicesError::Taken(public_id.clone()));
             }
             let owned = after.iter().filter(|it| it.owner() == device.owner());
-            if owned.count() >= MAX_DEVICES {
+            if device.has_owner() && owned.count() >= MAX_DEVICES {
                 return Err(DevicesError::TooMany);
             }
             after.push(device);
         }
         *devices = after;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -48,17 +56,26 @@ impl Devices for MemoryDevices {
     fn of<'a>(&'a self, who: Person<'a>) -> DevicesFuture<'a, Vec<Device>> {
         let mut found = self.devices().clone();
         found.retain(|device| device.owner() == who);
+        found.sort_by(|a, b| (a.enrolled_at, &a.id).cmp(&(b.enrolled_at, &b.id)));
         Box::pin(ready(Ok(found)))
     }
 
     fn all(&self) -> DevicesFuture<'_, Vec<Device>> {
         let mut all = self.devices().clone();
-        all.sort_by(|a, b| (&a.issuer, &a.subject).cmp(&(&b.issuer, &b.subject)));
+        let order = |it: &Device| {
+            let (issuer, subject) = (it.issuer.clone(), it.subject.clone());
+            (issuer, subject, it.enrolled_at, it.id.clone())
+        };
+        all.sort_by_key(order);
         Box::pin(ready(Ok(all)))
     }
 
     fn add(&self, devices: Vec<Device>) -> DevicesFuture<'_, ()> {
-        Box::pin(ready(self.add_now(devices)))
+        Box::pin(ready(self.change(None, devices).map(drop)))
+    }
+
+    fn replace<'a>(&'a self, old: &'a DeviceId, new: Device) -> DevicesFuture<'a, bool> {
+        Box::pin(ready(self.change(Some(old), vec![new])))
     }
 
     fn remove<'a>(&'a self, id: &'a DeviceId) -> DevicesFuture<'a, bool> {
@@ -74,10 +91,4 @@ impl Devices for MemoryDevices {
         }
         Box::pin(ready(Ok(())))
     }
-}
-
-/// The methods that a person's devices are for, the best first.
-pub(super) fn methods(devices: &[Device]) -> Vec<Method> {
-    let has = |method: &Method| devices.iter().any(|it| it.kind.method() == *method);
-    Method::ALL.into_iter().filter(has).collect()
 }

@@ -8,7 +8,7 @@
 //! Not responsible for what is sealed.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 
 use super::Person;
 use super::device::{Device, DeviceId, DeviceKind};
+use crate::private;
 
 /// What a key file begins with.
 const HEADER: &str = "countersign-otp-key-1 ";
@@ -64,14 +65,7 @@ impl SealingKey {
             .map_err(|_| SealError::Unusable)?;
         let text = Zeroizing::new(base64url::encode(&*bytes));
         let write = || {
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            {
-                use std::os::unix::fs::OpenOptionsExt as _;
-                options.mode(0o600);
-            }
-            let mut file = options.open(path)?;
+            let mut file = private::options().write(true).create_new(true).open(path)?;
             file.write_all(HEADER.as_bytes())?;
             file.write_all(text.as_bytes())?;
             file.write_all(b"\n")?;
@@ -89,7 +83,7 @@ impl SealingKey {
     pub fn load(path: &Path) -> Result<Self, SealError> {
         let read = || {
             let file = File::open(path)?;
-            is_private(&file)?;
+            private::check(&file)?;
             let mut text = Zeroizing::new(String::new());
             file.take(MAX_FILE).read_to_string(&mut text)?;
             Ok(text)
@@ -102,22 +96,6 @@ impl SealingKey {
         let bytes = <&[u8; KEY_LEN]>::try_from(bytes.as_slice()).map_err(|_| not_a_key())?;
         Self::new(bytes)
     }
-}
-
-fn is_private(file: &File) -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        if file.metadata()?.permissions().mode() & 0o077 != 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "others can read it; chmod 600",
-            ));
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
 }
 
 impl fmt::Debug for SealingKey {

@@ -17,17 +17,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_jose::crypto as jose_crypto;
+use countersign_oauth::Secret;
 use countersign_otp::crypto::{Crypto, aws_lc};
-use countersign_otp::oath::{Code, Enrolment, Totp, TotpMatch};
-use countersign_otp::yubico::{Decrypted, Keyboard, Otp, Secrets};
+use countersign_otp::oath::{Code, Totp, TotpMatch};
+use countersign_otp::validation::{Accepted, Outcome, Status};
+use countersign_otp::yubico::{Decrypted, Keyboard, Otp};
 use countersign_otp::{Counter, Replayed, Unspent};
 
-use super::device::{Device, DeviceId, DeviceKind, Devices};
+use super::device::{Device, DeviceId, DeviceKind, Devices, methods};
 use super::seal::{Place, SealError, SealingKeys};
-use super::{Confirmed, Method, OtpError, Person, Typed, memory};
+use super::secrets::random;
+use super::servers::ValidationServers;
+use super::{Confirmed, Method, OtpError, Person, Typed, secrets};
 use crate::state::{Advance, Attempt, Claim, Key, SharedState, StateError};
 use crate::{Clock, Error, SystemClock, Timestamp};
+
+/// The secrets of a Yubikey, in bytes.
+const SECRETS: usize = 22;
 
 /// How many wrong passwords there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +73,10 @@ pub(super) struct Inner {
     pub(super) state: Arc<dyn SharedState>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) crypto: Crypto,
+    servers: Option<ValidationServers>,
     limits: OtpLimits,
-    decoy: Decoy,
-}
-
-/// A device that nobody has, for passwords of devices that are not there.
-struct Decoy {
-    device: Device,
+    /// A device that nobody has, for passwords of devices that are not there.
+    decoy: Device,
 }
 
 /// Builds an [`OtpService`].
@@ -83,10 +86,17 @@ pub struct OtpServiceBuilder {
     keys: SealingKeys,
     state: Arc<dyn SharedState>,
     clock: Arc<dyn Clock>,
+    servers: Option<ValidationServers>,
     limits: OtpLimits,
 }
 
 impl OtpServiceBuilder {
+    /// Who is asked about Yubikeys whose secrets are not here.
+    pub fn servers(mut self, servers: ValidationServers) -> Self {
+        self.servers = Some(servers);
+        self
+    }
+
     /// Other limits for wrong passwords.
     pub fn limits(mut self, limits: OtpLimits) -> Self {
         self.limits = limits;
@@ -105,14 +115,7 @@ impl OtpServiceBuilder {
     ///
     /// [`Error::Random`].
     pub fn build(self) -> Result<OtpService, Error> {
-        let random = |error: &str| Error::Random(error.into());
-        let mut bytes = [0; 38];
-        jose_crypto::aws_lc::provider()
-            .fill_random(&mut bytes)
-            .map_err(|error| Error::Random(error.into()))?;
-        let (id, secrets) = bytes
-            .split_first_chunk::<16>()
-            .ok_or_else(|| random("too few"))?;
+        let (id, secrets) = (random()?, random::<SECRETS>()?);
         let mut device = Device {
             id: DeviceId::from_random(*id),
             issuer: String::new(),
@@ -126,7 +129,7 @@ impl OtpServiceBuilder {
         };
         device.sealed = self
             .keys
-            .seal(&Place::of(&device), secrets)
+            .seal(&Place::of(&device), &*secrets)
             .map_err(|error| Error::Random(error.into()))?;
         Ok(OtpService {
             inner: Arc::new(Inner {
@@ -135,8 +138,9 @@ impl OtpServiceBuilder {
                 state: self.state,
                 clock: self.clock,
                 crypto: aws_lc::provider(),
+                servers: self.servers,
                 limits: self.limits,
-                decoy: Decoy { device },
+                decoy: device,
             }),
         })
     }
@@ -151,8 +155,9 @@ impl fmt::Debug for OtpServiceBuilder {
 }
 
 /// A right password, of which nobody has said yet that it was not used before.
-enum Right {
+pub(super) enum Right {
     Yubikey(Unspent<Decrypted>),
+    RemoteYubikey(Unspent<Accepted>),
     Totp(Unspent<TotpMatch>),
 }
 
@@ -160,6 +165,7 @@ impl Right {
     fn position(&self) -> u64 {
         match self {
             Self::Yubikey(unspent) => unspent.position(),
+            Self::RemoteYubikey(unspent) => unspent.position(),
             Self::Totp(unspent) => unspent.position(),
         }
     }
@@ -167,6 +173,7 @@ impl Right {
     fn settle(self, outcome: Counter) -> Result<(), Replayed> {
         match self {
             Self::Yubikey(unspent) => unspent.settle(outcome).map(drop),
+            Self::RemoteYubikey(unspent) => unspent.settle(outcome).map(drop),
             Self::Totp(unspent) => unspent.settle(outcome).map(drop),
         }
     }
@@ -193,6 +200,7 @@ impl OtpService {
             keys,
             state,
             clock: Arc::new(SystemClock::default()),
+            servers: None,
             limits: OtpLimits::default(),
         }
     }
@@ -208,7 +216,7 @@ impl OtpService {
     ///
     /// [`OtpError::Unavailable`].
     pub async fn methods(&self, who: Person<'_>) -> Result<Vec<Method>, OtpError> {
-        Ok(memory::methods(&self.inner.devices.of(who).await?))
+        Ok(methods(&self.inner.owned(who).await?))
     }
 
     /// Verifies a password of this person, and uses it up: of any number of
@@ -232,7 +240,7 @@ impl OtpService {
         C: Future<Output = Result<Claim, StateError>> + Send,
     {
         let inner = &*self.inner;
-        let mut devices = inner.devices.of(who).await?;
+        let mut devices = inner.owned(who).await?;
         devices.retain(|device| device.kind.method() == typed.method());
         if devices.is_empty() {
             return Err(OtpError::NoDevice);
@@ -246,23 +254,16 @@ impl OtpService {
             Claim::First => {}
             Claim::Again => return Err(OtpError::ChallengeUsed),
         }
-        let moved = inner
-            .state
-            .advance(&found.counter, found.right.position())
-            .await?;
-        found
-            .right
-            .settle(match moved {
-                Advance::Moved => Counter::Moved,
-                Advance::Behind => Counter::Behind,
-            })
-            .map_err(|_: Replayed| OtpError::Replayed)?;
+        inner.use_up(found.right, &found.counter).await?;
 
         // It counts already. What cannot be noted now makes the next mistakes
         // count a little earlier, and the list a little older.
         let device = found.device;
-        let _ = inner.state.forgive(&person_key(who)).await;
-        let _ = inner.state.forgive(&device_key(&device.id)).await;
+        let _ = inner.state.forgive(&secrets::person_attempts(who)).await;
+        let _ = inner
+            .state
+            .forgive(&secrets::device_attempts(&device.id))
+            .await;
         let _ = inner.devices.used(&device.id, now).await;
         Ok(Confirmed {
             method: typed.method(),
@@ -273,6 +274,14 @@ impl OtpService {
 }
 
 impl Inner {
+    /// The devices of a person; what nobody has is nobody's.
+    async fn owned(&self, who: Person<'_>) -> Result<Vec<Device>, OtpError> {
+        if who.issuer.is_empty() || who.subject.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.devices.of(who).await?)
+    }
+
     async fn yubikey(
         &self,
         who: Person<'_>,
@@ -280,31 +289,59 @@ impl Inner {
         typed: &Typed,
         now: Timestamp,
     ) -> Result<Found, OtpError> {
+        // What is no password at all cannot be a guess.
         let otp =
             Otp::parse_typed(typed.otp().expose(), Keyboard::Usual).map_err(|_| OtpError::Wrong)?;
-        let named = |device: &Device| device.public_id.as_deref() == Some(otp.public_id().as_str());
-        let own = devices.into_iter().find(named);
-        self.count(&person_key(who), now).await?;
-        let own_key = match &own {
-            Some(device) => device_key(&device.id),
-            None => Key::new(
-                "otp-unknown",
-                &[who.issuer.as_bytes(), who.subject.as_bytes()],
-            ),
+        let is_it = |it: &Device| it.public_id.as_deref() == Some(otp.public_id().as_str());
+        let own = devices.into_iter().find(is_it);
+        self.count(&secrets::person_attempts(who), now).await?;
+        let of_device = match &own {
+            Some(device) => secrets::device_attempts(&device.id),
+            None => secrets::stranger_attempts(who),
         };
-        self.count(&own_key, now).await?;
+        self.count(&of_device, now).await?;
+        let Some(device) = own else {
+            // The same work, for nothing.
+            let _ = self.try_yubikey(&self.decoy, &otp).await;
+            return Err(OtpError::Wrong);
+        };
+        let (right, counter) = self.try_yubikey(&device, &otp).await?;
+        Ok(Found {
+            right,
+            device,
+            counter,
+        })
+    }
 
-        let device = own.as_ref().unwrap_or(&self.decoy.device);
-        let secrets = self.yubikey_secrets(device)?;
-        let unspent = secrets.decrypt(&otp).map_err(|_| OtpError::Wrong)?;
-        let counter = yubikey_counter(otp.public_id().as_str(), Some(&secrets));
-        match own {
-            Some(device) => Ok(Found {
-                right: Right::Yubikey(unspent),
-                device,
-                counter,
+    /// Whether `otp` is one of this key, whatever was used before.
+    pub(super) async fn try_yubikey(&self, device: &Device, otp: &Otp) -> Tried {
+        if device.kind == DeviceKind::RemoteYubikey {
+            let unspent = self.ask_servers(otp).await?;
+            let counter = secrets::yubikey_counter(otp.public_id().as_str(), None);
+            return Ok((Right::RemoteYubikey(unspent), counter));
+        }
+        let secrets = secrets::yubikey(&self.keys, device)?;
+        let unspent = secrets.decrypt(otp).map_err(|_| OtpError::Wrong)?;
+        let counter = secrets::yubikey_counter(otp.public_id().as_str(), Some(&secrets));
+        Ok((Right::Yubikey(unspent), counter))
+    }
+
+    async fn ask_servers(&self, otp: &Otp) -> Result<Unspent<Accepted>, OtpError> {
+        let unavailable = |error: &str| OtpError::Unavailable(error.into());
+        let servers = self.servers.as_ref();
+        let servers = servers.ok_or_else(|| unavailable("no validation server is configured"))?;
+        let outcome = servers.ask(otp, &self.clock).await;
+        match outcome.map_err(|error| OtpError::Unavailable(error.into()))? {
+            Outcome::Accepted(unspent) => Ok(unspent),
+            Outcome::Refused(refusal) => Err(match refusal.status() {
+                Status::ReplayedOtp => OtpError::Replayed,
+                _ => OtpError::Wrong,
             }),
-            None => Err(OtpError::Wrong),
+            Outcome::Undecided(undecided) => Err(OtpError::Unavailable(undecided.into())),
+            // Not asked for, and so not believed.
+            Outcome::AcceptedWithoutCounters(_) => {
+                Err(unavailable("the validation server says no counters"))
+            }
         }
     }
 
@@ -315,30 +352,31 @@ impl Inner {
         typed: &Typed,
         now: Timestamp,
     ) -> Result<Found, OtpError> {
-        let code = Code::parse_typed(typed.otp().expose()).map_err(|_| OtpError::Wrong)?;
-        self.count(&person_key(who), now).await?;
-        let mut locked = None;
-        let mut found = None;
+        Code::parse_typed(typed.otp().expose()).map_err(|_| OtpError::Wrong)?;
+        self.count(&secrets::person_attempts(who), now).await?;
+        let (mut found, mut locked) = (None, None);
         for device in devices {
-            // One that is guessed at too often is left out; the others are not
-            // its fault.
-            match self.count(&device_key(&device.id), now).await {
-                Err(OtpError::Locked { until }) => locked = locked.max(Some(until)),
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    let totp = self.totp_secrets(&device)?;
-                    // Each is computed, also after one was right.
-                    let right = totp.verify(&code, since_epoch(now), self.crypto);
-                    if let Ok(unspent) = right
-                        && found.is_none()
-                    {
-                        found = Some(Found {
-                            right: Right::Totp(unspent),
-                            counter: totp_counter(&device.id),
-                            device,
-                        });
-                    }
+            // One that is guessed at too often is left out; that is not the
+            // fault of the others.
+            match self.count(&secrets::device_attempts(&device.id), now).await {
+                Ok(()) => {}
+                Err(OtpError::Locked { until }) => {
+                    locked = locked.max(Some(until));
+                    continue;
                 }
+                Err(error) => return Err(error),
+            }
+            let totp = secrets::totp(&self.keys, &device)?;
+            // Each is computed, also after one was right.
+            match self.try_totp(&totp, &device.id, typed.otp(), now) {
+                Ok((right, counter)) if found.is_none() => {
+                    found = Some(Found {
+                        right,
+                        device,
+                        counter,
+                    });
+                }
+                _ => {}
             }
         }
         match (found, locked) {
@@ -346,6 +384,31 @@ impl Inner {
             (None, Some(until)) => Err(OtpError::Locked { until }),
             (None, None) => Err(OtpError::Wrong),
         }
+    }
+
+    /// Whether `typed` is a code of this authenticator around now.
+    pub(super) fn try_totp(
+        &self,
+        totp: &Totp,
+        id: &DeviceId,
+        typed: &Secret,
+        now: Timestamp,
+    ) -> Tried {
+        let code = Code::parse_typed(typed.expose()).map_err(|_| OtpError::Wrong)?;
+        let since_epoch = now.since(Timestamp::UNIX_EPOCH);
+        let unspent = totp.verify(&code, since_epoch, self.crypto);
+        let unspent = unspent.map_err(|_| OtpError::Wrong)?;
+        Ok((Right::Totp(unspent), secrets::totp_counter(id)))
+    }
+
+    /// Moves the counter of a device to a right password, or finds that it is
+    /// there already.
+    pub(super) async fn use_up(&self, right: Right, counter: &Key) -> Result<(), OtpError> {
+        let outcome = match self.state.advance(counter, right.position()).await? {
+            Advance::Moved => Counter::Moved,
+            Advance::Behind => Counter::Behind,
+        };
+        right.settle(outcome).map_err(|_| OtpError::Replayed)
     }
 
     /// Counts an attempt before it is made.
@@ -356,27 +419,14 @@ impl Inner {
             Attempt::Exhausted { until } => Err(OtpError::Locked { until }),
         }
     }
+}
 
-    pub(super) fn yubikey_secrets(&self, device: &Device) -> Result<Secrets, OtpError> {
-        let bytes = self.open(device)?;
-        let secrets = bytes
-            .split_first_chunk()
-            .and_then(|(id, key)| Some(Secrets::new(*id, key.try_into().ok()?)));
-        secrets.ok_or_else(|| unavailable(SealError::DoesNotOpen))
-    }
+/// A right password and the counter that it moves.
+pub(super) type Tried = Result<(Right, Key), OtpError>;
 
-    pub(super) fn totp_secrets(&self, device: &Device) -> Result<Totp, OtpError> {
-        let bytes = self.open(device)?;
-        let totp = std::str::from_utf8(&bytes)
-            .ok()
-            .and_then(|uri| Enrolment::parse(uri).ok()?.as_totp().cloned());
-        totp.ok_or_else(|| unavailable(SealError::DoesNotOpen))
-    }
-
-    fn open(&self, device: &Device) -> Result<zeroize::Zeroizing<Vec<u8>>, OtpError> {
-        self.keys
-            .open(&Place::of(device), &device.sealed)
-            .map_err(unavailable)
+impl From<SealError> for OtpError {
+    fn from(error: SealError) -> Self {
+        Self::Unavailable(error.into())
     }
 }
 
@@ -386,40 +436,4 @@ impl fmt::Debug for OtpService {
             .field("limits", &self.inner.limits)
             .finish_non_exhaustive()
     }
-}
-
-fn unavailable(error: SealError) -> OtpError {
-    OtpError::Unavailable(error.into())
-}
-
-pub(super) fn since_epoch(now: Timestamp) -> Duration {
-    now.since(Timestamp::UNIX_EPOCH)
-}
-
-/// The attempts of a person.
-pub(super) fn person_key(who: Person<'_>) -> Key {
-    Key::new(
-        "otp-person",
-        &[who.issuer.as_bytes(), who.subject.as_bytes()],
-    )
-}
-
-/// The attempts at a device.
-pub(super) fn device_key(id: &DeviceId) -> Key {
-    Key::new("otp-device", &[id.as_str().as_bytes()])
-}
-
-/// The counter of an authenticator. A secret is never enrolled twice.
-pub(super) fn totp_counter(id: &DeviceId) -> Key {
-    Key::new("otp-totp", &[id.as_str().as_bytes()])
-}
-
-/// The counter of a Yubikey: of the key itself and not of its enrolment, so that
-/// nothing can be used again once the key was removed and enrolled anew. One
-/// that was programmed anew counts from the beginning.
-pub(super) fn yubikey_counter(public_id: &str, secrets: Option<&Secrets>) -> Key {
-    let (private_id, aes_key) = secrets.map(Secrets::expose).unzip();
-    let private_id = private_id.map_or(&[][..], |it| &it[..]);
-    let aes_key = aes_key.map_or(&[][..], |it| &it[..]);
-    Key::new("otp-yubikey", &[public_id.as_bytes(), private_id, aes_key])
 }

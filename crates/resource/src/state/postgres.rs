@@ -7,20 +7,19 @@
 //! Not responsible for backups, nor for a standby that takes over without the
 //! last transactions (`synchronous_standby_names`).
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
-use std::{fmt, io};
 
 use countersign_jose::Timestamp;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
 
-use super::remote::{Connection, Dialer, Failure, Link, Remote, Wire, unavailable};
+use super::remote::{Connection, Link, Remote, unavailable};
 use super::{Advance, Attempt, Claim, Issued, Key, SharedState, StateError, StateFuture};
 use crate::Error;
+use crate::postgres::{Server, failure};
 
 /// How much longer a record stays than it was asked to.
 const MARGIN: Duration = Duration::from_secs(60 * 60);
@@ -118,8 +117,7 @@ const SWEEP_GRANTS: &str = "DELETE FROM countersign_grants WHERE expires < $1";
 /// make tables needs `SELECT`, `INSERT`, `UPDATE` and `DELETE` on those of
 /// somebody who may. A standby is refused.
 pub struct PostgresState {
-    remote: Remote,
-    dialer: Dialer,
+    server: Server,
     link: Link<Line>,
     next_sweep: AtomicI64,
 }
@@ -154,9 +152,8 @@ impl PostgresState {
     /// [`Error::CaCertificate`], [`Error::Tls`], [`Error::StateAddress`].
     pub fn new(remote: Remote) -> Result<Self, Error> {
         Ok(Self {
-            dialer: remote.dialer()?,
             link: Link::new(remote.timeout),
-            remote,
+            server: Server::new(remote)?,
             next_sweep: AtomicI64::new(0),
         })
     }
@@ -189,42 +186,8 @@ impl PostgresState {
     }
 
     async fn connect(&self) -> Result<Line, StateError> {
-        let wire = self.dialer.dial().await.map_err(unavailable)?;
-        let wire = self.encrypt(wire).await.map_err(unavailable)?;
-        let mut config = Config::new();
-        config
-            .user(self.remote.user.as_deref().unwrap_or("countersign"))
-            .application_name("countersign")
-            // Of the connection as it is now: encrypted already, where it has to be.
-            .ssl_mode(tokio_postgres::config::SslMode::Disable);
-        if let Some(database) = &self.remote.database {
-            config.dbname(database);
-        }
-        if let Some(password) = &self.remote.password {
-            config.password(password.expose());
-        }
-        let (client, driver) = config.connect_raw(wire, NoTls).await.map_err(unavailable)?;
-        let alive = Arc::new(AtomicBool::new(true));
-        let gone = Arc::clone(&alive);
-        tokio::spawn(async move {
-            // Why it ended, the next question is told.
-            let _ = driver.await;
-            gone.store(false, Ordering::Relaxed);
-        });
+        let (client, alive) = self.server.connect(HAS_TABLES, SCHEMA).await?;
         self.prepare(client, alive).await.map_err(unavailable)
-    }
-
-    /// TLS begins inside of the protocol, after a question whether it may.
-    async fn encrypt(&self, mut wire: Box<dyn Wire>) -> io::Result<Box<dyn Wire>> {
-        const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 0xd2, 0x16, 0x2f];
-        if !self.dialer.is_encrypted() {
-            return Ok(wire);
-        }
-        wire.write_all(&SSL_REQUEST).await?;
-        if wire.read_u8().await? != b'S' {
-            return Err(io::Error::other("the server speaks no TLS"));
-        }
-        self.dialer.secure(wire).await
     }
 
     async fn prepare(
@@ -232,11 +195,6 @@ impl PostgresState {
         client: Client,
         alive: Arc<AtomicBool>,
     ) -> Result<Line, tokio_postgres::Error> {
-        // What was answered has to outlive a crash of the server.
-        client.batch_execute("SET synchronous_commit TO on").await?;
-        if !client.query_one(HAS_TABLES, &[]).await?.try_get(0)? {
-            client.batch_execute(SCHEMA).await?;
-        }
         Ok(Line(Arc::new(Session {
             claim: client.prepare(CLAIM).await?,
             advance: client.prepare(ADVANCE).await?,
@@ -454,24 +412,7 @@ impl SharedState for PostgresState {
 impl fmt::Debug for PostgresState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresState")
-            .field("remote", &self.remote)
+            .field("remote", &self.server.remote)
             .finish_non_exhaustive()
-    }
-}
-
-fn failure(error: tokio_postgres::Error) -> Failure {
-    Failure {
-        connection_is_lost: error.is_closed(),
-        error: match error.code() {
-            Some(&SqlState::DISK_FULL | &SqlState::OUT_OF_MEMORY) => StateError::Full,
-            // The server has become a standby: the name may lead to another by now.
-            Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
-                return Failure {
-                    connection_is_lost: true,
-                    error: unavailable(error),
-                };
-            }
-            _ => unavailable(error),
-        },
     }
 }

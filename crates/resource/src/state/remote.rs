@@ -235,6 +235,15 @@ pub(crate) struct Dialer {
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialer")
+            .field("place", &self.place)
+            .field("encrypted", &self.is_encrypted())
+            .finish_non_exhaustive()
+    }
+}
+
 /// A connection, of whichever kind.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<W: AsyncRead + AsyncWrite + Unpin + Send> Wire for W {}

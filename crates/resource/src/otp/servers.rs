@@ -1,0 +1,156 @@
+//! Validation servers, asked over HTTP (protocol 2.0).
+//!
+//! All of them at the same time; the first that can be believed decides, within
+//! one time limit for everything. What makes an answer believable is
+//! `countersign-otp`'s: the signature, and that it repeats this password and
+//! this question.
+//!
+//! Not responsible for whose key it is.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_oauth::{HttpRequest, Secret};
+use countersign_otp::crypto::aws_lc;
+use countersign_otp::validation::{ApiKey, Client, Nonce, Outcome, Server, Step};
+use countersign_otp::yubico::Otp;
+use tokio::task::JoinSet;
+use url::Url;
+
+use super::secrets::random;
+use crate::http_client::{Connections, HttpClient};
+use crate::{Clock, Error};
+
+/// Longer than a person waits for an answer.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The validation servers of one operator, who know each other's counters.
+#[derive(Clone)]
+pub struct ValidationServers {
+    client: Client,
+    http: HttpClient,
+}
+
+/// Describes [`ValidationServers`].
+#[must_use]
+#[derive(Debug)]
+pub struct ValidationServersBuilder {
+    id: String,
+    key: Secret,
+    servers: Vec<String>,
+    time: Duration,
+    added_ca_pem: Vec<Vec<u8>>,
+}
+
+impl ValidationServersBuilder {
+    /// One more server: the `https` address up to and with `verify`; `http` on
+    /// this machine alone.
+    pub fn server(mut self, url: impl Into<String>) -> Self {
+        self.servers.push(url.into());
+        self
+    }
+
+    /// How long everything may take: five seconds unless said otherwise, thirty
+    /// at most.
+    pub fn time_limit(mut self, time: Duration) -> Self {
+        self.time = time.min(LONGEST);
+        self
+    }
+
+    /// Trusts these certificates (PEM, one or several) besides those of the
+    /// platform.
+    pub fn add_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.added_ca_pem.push(pem.into());
+        self
+    }
+
+    /// The servers. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ValidationServers`], [`Error::CaCertificate`], [`Error::Tls`].
+    pub fn build(self) -> Result<ValidationServers, Error> {
+        let key = ApiKey::from_base64(self.key.expose()).map_err(Error::validation)?;
+        let mut client = Client::new(&self.id, key)
+            .map_err(Error::validation)?
+            .time_limit(self.time);
+        if self.servers.is_empty() {
+            return Err(Error::ValidationServers("there is none".into()));
+        }
+        let mut in_the_clear = false;
+        for url in &self.servers {
+            in_the_clear |= url.starts_with("http://");
+            client = client.server(Server::new(url).map_err(Error::validation)?);
+        }
+        Ok(ValidationServers {
+            http: HttpClient::with(in_the_clear, &self.added_ca_pem, Connections::Kept)?,
+            client,
+        })
+    }
+}
+
+impl ValidationServers {
+    /// The servers that know us by this number and this key (Base64).
+    pub fn builder(id: impl Into<String>, key: Secret) -> ValidationServersBuilder {
+        ValidationServersBuilder {
+            id: id.into(),
+            key,
+            servers: Vec::new(),
+            time: Duration::from_secs(5),
+            added_ca_pem: Vec::new(),
+        }
+    }
+
+    /// Asks all of them whether `otp` is right.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`].
+    pub(super) async fn ask(&self, otp: &Otp, clock: &Arc<dyn Clock>) -> Result<Outcome, Error> {
+        // One reading of the time of day and the time since, as everywhere.
+        let began = clock.now().since(crate::Timestamp::UNIX_EPOCH);
+        let started = clock.monotonic();
+        let now = || began + clock.monotonic().saturating_sub(started);
+
+        let nonce = Nonce::from_random(*random()?);
+        let mut validation = self.client.validate(otp, nonce, now(), aws_lc::provider());
+        let mut asked = JoinSet::new();
+        loop {
+            match validation.poll(now()) {
+                Step::Done(outcome) => return Ok(outcome),
+                Step::Send(question) => {
+                    let Ok(url) = Url::parse(question.url()) else {
+                        validation.transport_failed(question.server());
+                        continue;
+                    };
+                    let (http, server) = (self.http.clone(), question.server());
+                    asked.spawn(async move { (server, http.send(&HttpRequest::get(url)).await) });
+                }
+                Step::WaitUntil(until) => {
+                    let rest = until.saturating_sub(now());
+                    match tokio::time::timeout(rest, asked.join_next()).await {
+                        Ok(Some(Ok((server, Ok(response))))) => {
+                            validation.handle(server, &response.body, now());
+                        }
+                        Ok(Some(Ok((server, Err(_))))) => validation.transport_failed(server),
+                        // A task that panicked gives no answer; the time limit
+                        // is what is left for it. So it is when the clock is
+                        // a little behind the limit.
+                        Ok(Some(Err(_)) | None) | Err(_) => {
+                            clock.sleep(Duration::from_millis(5)).await;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ValidationServers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ValidationServers")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
