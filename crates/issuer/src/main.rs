@@ -41,6 +41,9 @@ enum Command {
     /// Add, list and change the people who can sign in
     #[command(subcommand)]
     User(commands::user::Command),
+    /// Import, list and remove the Yubikeys that people can sign in with
+    #[command(subcommand)]
+    Yubikey(commands::yubikey::Command),
     /// Add, list and remove the applications that may ask for tokens
     #[command(subcommand)]
     Client(commands::client::Command),
@@ -69,6 +72,7 @@ fn run(arguments: Arguments) -> Result<(), Problem> {
         match arguments.command {
             Command::Serve(serve) => commands::serve::run(serve, directory).await,
             Command::User(command) => commands::user::run(command, directory?).await,
+            Command::Yubikey(command) => commands::yubikey::run(command, &directory?).await,
             Command::Client(command) => commands::client::run(command, directory?).await,
         }
     })

@@ -58,7 +58,7 @@ pub(crate) fn key_file(directory: &Path) -> PathBuf {
     directory.join(KEYS)
 }
 
-fn create(directory: &Path) -> Result<(), Problem> {
+pub(crate) fn create(directory: &Path) -> Result<(), Problem> {
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder.create(directory).map_err(|error| {

@@ -23,7 +23,7 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_issuer::core::{
-    ClientCredentials, Core, DeviceRequest, NewAccount, Policy, SignIn,
+    AskedSignIn, ClientCredentials, Core, DeviceRequest, NewAccount, Policy, SignIn,
 };
 use countersign_issuer::keyfile;
 use countersign_issuer::storage::Sqlite;
@@ -236,6 +236,7 @@ fn log_in(directory: &Path) -> Vec<Session> {
                 scope: Some("openid offline_access".to_owned()),
                 resources: Vec::new(),
                 audiences: Vec::new(),
+                sign_in: AskedSignIn::default(),
                 peer,
                 claimed_host: None,
                 claimed_command: None,

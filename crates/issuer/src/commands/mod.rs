@@ -3,12 +3,14 @@
 pub(crate) mod client;
 pub(crate) mod serve;
 pub(crate) mod user;
+pub(crate) mod yubikey;
 
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
 use countersign_issuer::core::{Core, Keys, Policy};
+use countersign_issuer::keyfile;
 use countersign_jose::{Timestamp, crypto};
 use countersign_oauth::Issuer;
 
@@ -19,9 +21,23 @@ use crate::state;
 /// database as the server, which may be running meanwhile. It issues no
 /// tokens, so it has keys of its own and stands for no issuer in particular.
 fn administration(directory: &Path) -> Result<Core, Problem> {
-    let storage = state::open_database(directory)?;
     let keys = Keys::generate(crypto::aws_lc::provider())
         .map_err(|error| Problem::new("keys cannot be made").because(error))?;
+    core_over(directory, keys)
+}
+
+/// The same for commands that seal or open second factors, which takes the
+/// server's own keys.
+fn factor_administration(directory: &Path) -> Result<Core, Problem> {
+    state::create(directory)?;
+    let path = state::key_file(directory);
+    let keys = keyfile::load_or_generate(&path, crypto::aws_lc::provider())
+        .map_err(|error| Problem::new("the issuer's keys cannot be used").because(error))?;
+    core_over(directory, keys)
+}
+
+fn core_over(directory: &Path, keys: Keys) -> Result<Core, Problem> {
+    let storage = state::open_database(directory)?;
     let issuer = Issuer::parse("http://127.0.0.1")
         .map_err(|error| Problem::new("no issuer can be named").because(error))?;
     Ok(Core::new(Box::new(storage), keys, Policy::new(issuer)))

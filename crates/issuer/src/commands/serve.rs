@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
-use countersign_issuer::core::{Core, Keys, Limit, Policy};
+use clap::{Args, ValueEnum};
+use countersign_issuer::core::{
+    ACR_MULTI_FACTOR, ACR_PASSWORD, Core, Keys, Limit, Policy, SecondFactorPolicy,
+};
 use countersign_issuer::http::{AppState, Settings, router};
 use countersign_issuer::keyfile::{self, KeyFileError};
 use countersign_issuer::storage::{Memory, Storage};
@@ -58,10 +60,56 @@ pub(crate) struct Arguments {
     /// use a key for a moment cannot make proofs for later then
     #[arg(long)]
     require_dpop_nonce: bool,
+    /// When people are asked for a second factor
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    second_factor: WhenAsked,
+    /// The `acr` of a sign-in with a second factor
+    #[arg(long, value_name = "NAME", default_value = ACR_MULTI_FACTOR, value_parser = class_name)]
+    mfa_acr: String,
     /// Refuse authorization requests that were not pushed, of every client, and
     /// say so in the metadata
     #[arg(long)]
     require_par: bool,
+}
+
+/// When a second factor is asked for, as it is typed.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum WhenAsked {
+    /// At every sign-in of whoever has set one up
+    #[default]
+    WhenEnrolled,
+    /// At every sign-in; whoever has none sets one up first
+    Required,
+    /// When an application asks for it, with `acr_values`
+    OnRequest,
+    /// Never, and nobody can set one up
+    Off,
+}
+
+impl From<WhenAsked> for SecondFactorPolicy {
+    fn from(when: WhenAsked) -> Self {
+        match when {
+            WhenAsked::WhenEnrolled => Self::WhenEnrolled,
+            WhenAsked::Required => Self::Required,
+            WhenAsked::OnRequest => Self::OnRequest,
+            WhenAsked::Off => Self::Off,
+        }
+    }
+}
+
+/// A name that can stand in `acr_values`, and is not the password's.
+fn class_name(name: &str) -> Result<String, String> {
+    let sound = (1..=255).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte));
+    if !sound {
+        return Err("a class is a name of visible ASCII without spaces, such as mfa".to_owned());
+    }
+    if name == ACR_PASSWORD {
+        return Err("this is the name of a sign-in by password alone".to_owned());
+    }
+    Ok(name.to_owned())
 }
 
 pub(crate) async fn run(
@@ -116,6 +164,8 @@ pub(crate) async fn run(
     };
     policy.require_dpop_nonce = arguments.require_dpop_nonce;
     policy.require_par = arguments.require_par;
+    policy.second_factor = arguments.second_factor.into();
+    policy.mfa_acr = arguments.mfa_acr;
     let core = open(directory.as_deref(), policy)?;
     let core = match running.as_ref().and_then(|running| running.crashed()) {
         Some(last_alive) => core.resumed_after_crash(last_alive, now())?,

@@ -4,12 +4,13 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use countersign_issuer::core::{AccountRejected, NewAccount};
+use countersign_issuer::core::{AccountRejected, Core, FactorKind, NewAccount};
+use countersign_jose::Timestamp;
 use countersign_oauth::Secret;
 use countersign_oauth::text::printable;
 use dialoguer::Password;
 
-use super::{administration, now, print, tell};
+use super::{administration, factor_administration, now, print, tell};
 use crate::problem::Problem;
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +27,18 @@ pub(crate) enum Command {
     Remove { username: String },
     /// Give someone another password, and end all logins
     Password { username: String },
+    /// List and reset someone's second factors
+    #[command(subcommand)]
+    Factors(Factors),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Factors {
+    /// List them: kind, public id, since when, last use; then the recovery codes left
+    List { username: String },
+    /// Take all of them, and the recovery codes, from someone who has lost them,
+    /// and end all logins
+    Reset { username: String },
 }
 
 #[derive(Debug, Args)]
@@ -44,6 +57,9 @@ pub(crate) struct Add {
 }
 
 pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Problem> {
+    if let Command::Factors(command) = command {
+        return factors(command, &factor_administration(&directory)?).await;
+    }
     let core = administration(&directory)?;
     match command {
         Command::Add(add) => {
@@ -100,8 +116,50 @@ pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Prob
                 "{username} has another password, all logins have ended"
             ));
         }
+        // Above, with other keys.
+        Command::Factors(_) => {}
     }
     Ok(())
+}
+
+async fn factors(command: Factors, core: &Core) -> Result<(), Problem> {
+    match command {
+        Factors::List { username } => {
+            let name = username.to_lowercase();
+            let accounts = core.accounts()?;
+            let account = accounts.iter().find(|account| account.username == name);
+            found(account.is_some(), &username)?;
+            let id = account
+                .map(|account| account.id.as_str())
+                .unwrap_or_default();
+            for factor in core.factors(id)? {
+                let kind = match factor.kind {
+                    FactorKind::Totp => "authenticator",
+                    FactorKind::Yubikey { .. } => "yubikey",
+                };
+                let fields = [
+                    kind.to_owned(),
+                    factor.kind.public_id().unwrap_or("-").to_owned(),
+                    date(factor.since),
+                    factor.used_at.map_or_else(|| "-".to_owned(), date),
+                ];
+                print(fields.join("\t"))?;
+            }
+            print(format!("recovery codes\t{}", core.recovery_codes_left(id)?))?;
+        }
+        Factors::Reset { username } => {
+            found(core.reset_factors(&username).await?, &username)?;
+            tell(format!(
+                "{username} has no second factor any more, all logins have ended"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A time in seconds since 1970, which `date -d @…` and scripts can read.
+fn date(at: Timestamp) -> String {
+    at.as_secs().to_string()
 }
 
 fn rejected(rejected: AccountRejected) -> Problem {

@@ -10,7 +10,7 @@ use countersign_jose::Timestamp;
 
 use super::limits::{Counter, Limited};
 use super::{
-    BrowserSession, CodeLookup, Core, Decision, Device, DeviceState, Error, PendingDevice,
+    BrowserSession, CodeLookup, Core, Decision, Device, DeviceState, Error, Missing, PendingDevice,
     user_code,
 };
 use crate::storage::{Records, StorageError};
@@ -42,9 +42,17 @@ impl Core {
         let found = self
             .store
             .read(|records| match records.device_with_user_code(&code)? {
-                Some(device) => standing(records, &device, now),
-                None => Ok(CodeLookup::Unknown),
+                Some(device) => Ok(Some((standing(records, &device, now)?, device))),
+                None => Ok(None),
             })?;
+        let found = match found {
+            Some((CodeLookup::Found(pending), device)) => CodeLookup::Found(PendingDevice {
+                missing: self.missing(&device.demands, device.created_at, session, now)?,
+                ..pending
+            }),
+            Some((found, _)) => found,
+            None => CodeLookup::Unknown,
+        };
         if !matches!(found, CodeLookup::Unknown) {
             // A code that exists is no guess, also when it comes late: a page
             // that is reloaded after its time must not lock its reader out.
@@ -62,11 +70,8 @@ impl Core {
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<Decision, Error> {
-        let state = DeviceState::Approved {
-            account_id: session.account.id.clone(),
-            auth_time: session.authenticated_at,
-        };
-        self.decide(user_code, state, session, peer, now).await
+        self.decide(user_code, Verdict::Approve, session, peer, now)
+            .await
     }
 
     /// Denies the login of a user code.
@@ -77,30 +82,47 @@ impl Core {
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<Decision, Error> {
-        self.decide(user_code, DeviceState::Denied, session, peer, now)
+        self.decide(user_code, Verdict::Deny, session, peer, now)
+            .await
+    }
+
+    /// Has the login of a user code told that this person cannot sign in as it
+    /// asks; denies it when they could.
+    pub async fn cannot_meet(
+        &self,
+        user_code: &str,
+        session: &BrowserSession,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Decision, Error> {
+        self.decide(user_code, Verdict::CannotMeet, session, peer, now)
             .await
     }
 
     async fn decide(
         &self,
         user_code: &str,
-        state: DeviceState,
+        verdict: Verdict,
         session: &BrowserSession,
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<Decision, Error> {
         // The same limits as for looking up, or this would be the way to guess.
-        match self.lookup_user_code(user_code, session, peer, now)? {
-            CodeLookup::Found(_) => {}
+        let missing = match self.lookup_user_code(user_code, session, peer, now)? {
+            CodeLookup::Found(pending) => pending.missing,
             CodeLookup::Limited { retry_after } => return Ok(Decision::Limited { retry_after }),
             CodeLookup::Expired | CodeLookup::Decided | CodeLookup::Unknown => {
                 return Ok(Decision::Gone);
             }
+        };
+        if let (Verdict::Approve, Some(missing)) = (verdict, missing) {
+            return Ok(Decision::Missing(missing));
         }
         let Some(code) = user_code::normalise(user_code) else {
             return Ok(Decision::Gone);
         };
         let account_id = session.account.id.clone();
+        let authentication = session.authentication();
         let decided = self.store.write(move |records| {
             // The account as it is now: a page may have been open for long.
             let account = records.account(&account_id)?;
@@ -113,6 +135,14 @@ impl Core {
             let CodeLookup::Found(_) = standing(records, &device, now)? else {
                 return Ok(false);
             };
+            let state = match verdict {
+                Verdict::Approve => DeviceState::Approved {
+                    account_id,
+                    authentication: authentication.told_to(&device.demands),
+                },
+                Verdict::CannotMeet if missing == Some(Missing::Unmet) => DeviceState::Unmet,
+                Verdict::CannotMeet | Verdict::Deny => DeviceState::Denied,
+            };
             records.set_device_state(&device.code, &state)?;
             Ok(true)
         });
@@ -122,6 +152,14 @@ impl Core {
             Decision::Gone
         })
     }
+}
+
+/// What a person does about a device login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Approve,
+    Deny,
+    CannotMeet,
 }
 
 /// What there is to say about a device login to the one who has its code.
@@ -150,5 +188,6 @@ fn standing(
         claimed_command: device.claimed_command.clone(),
         created_at: device.created_at,
         expires_at: device.expires_at,
+        missing: None,
     }))
 }

@@ -5,11 +5,10 @@
 //! The same rules for a request that comes through a browser and for one that
 //! is pushed.
 
-use std::time::Duration;
-
 use countersign_jose::base64url;
 use countersign_oauth::{ScopeSet, text};
 
+use super::authentication::{Demands, essential_acr};
 use super::device::scopes_of_request;
 use super::{AuthorizationParameters, Client, Core, Digest, GrantType, Refusal, redirect};
 
@@ -26,7 +25,8 @@ pub(super) struct Asked {
     pub(super) audiences: Vec<String>,
     pub(super) dpop_jkt: Option<String>,
     pub(super) prompt: Prompt,
-    pub(super) max_age: Option<Duration>,
+    /// What is asked of the sign-in.
+    pub(super) demands: Demands,
     pub(super) login_hint: Option<String>,
     /// The account that an `id_token_hint` is about.
     pub(super) hinted_account: Option<String>,
@@ -78,6 +78,22 @@ impl Core {
         {
             return Err(Refusal::InvalidRequest("response_mode can only be query"));
         }
+        let prompt = prompt(parameters)?;
+        // What is essential is asked for; what `acr_values` prefers beside it is
+        // not.
+        let essential = match parameters.one("claims")? {
+            Some(claims) => essential_acr(claims)?,
+            None => None,
+        };
+        let acr_values = match &essential {
+            Some(essential) => Some(essential.as_str()),
+            None => parameters.one("acr_values")?,
+        };
+        let demands = self.demands(
+            acr_values,
+            parameters.one("max_age")?,
+            prompt == Prompt::Login,
+        )?;
         Ok(Asked {
             code_challenge: code_challenge(parameters)?,
             nonce: value(parameters, "nonce", "nonce is malformed or too long")?,
@@ -85,8 +101,8 @@ impl Core {
             audiences: client
                 .audiences_of_request(&parameters.all("resource"), &parameters.all("audience"))?,
             dpop_jkt: dpop_jkt(parameters)?,
-            prompt: prompt(parameters)?,
-            max_age: max_age(parameters)?,
+            prompt,
+            demands,
             login_hint: parameters
                 .one("login_hint")?
                 .filter(|hint| hint.chars().count() <= LONGEST_HINT)
@@ -194,19 +210,4 @@ fn prompt(parameters: &AuthorizationParameters) -> Result<Prompt, Refusal> {
         values if values.contains(&"login") => Ok(Prompt::Login),
         _ => Ok(Prompt::AsNeeded),
     }
-}
-
-fn max_age(parameters: &AuthorizationParameters) -> Result<Option<Duration>, Refusal> {
-    let Some(max_age) = parameters.one("max_age")? else {
-        return Ok(None);
-    };
-    let digits = max_age.bytes().all(|byte| byte.is_ascii_digit());
-    max_age
-        .parse::<u32>()
-        .ok()
-        .filter(|_| digits)
-        .map(|seconds| Some(Duration::from_secs(seconds.into())))
-        .ok_or(Refusal::InvalidRequest(
-            "max_age is not a number of seconds",
-        ))
 }

@@ -116,7 +116,7 @@ impl Core {
                 client_id: redemption.client.id.clone(),
                 scopes: code.scopes.clone(),
                 audiences: code.audiences,
-                auth_time: code.auth_time,
+                authentication: code.authentication,
                 created_at: now,
                 expires_at: now + lifetime,
                 rotation: renewable.then_some(Rotation {

@@ -27,7 +27,7 @@ impl Core {
             scopes: request.asked.scopes.clone(),
             audiences: request.asked.audiences.clone(),
             account_id: session.account.id.clone(),
-            auth_time: session.authenticated_at,
+            authentication: session.authentication().told_to(&request.asked.demands),
             dpop_jkt: request.asked.dpop_jkt.clone(),
             expires_at: now + self.lifetimes.authorization_code,
             redeemed_as: None,

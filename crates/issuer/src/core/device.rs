@@ -11,8 +11,8 @@ use super::limits::{Counter, Limited};
 use super::pace::{self, Timing};
 use super::token::Subject;
 use super::{
-    Client, ClientCredentials, Core, Device, DeviceState, Digest, Failure, Grant, GrantType,
-    Refusal, Rotation, Tokens, user_code,
+    Authentication, Client, ClientCredentials, Core, Device, DeviceState, Digest, Failure, Grant,
+    GrantType, Refusal, Rotation, Tokens, user_code,
 };
 use crate::storage::{StorageError, Transaction};
 
@@ -36,12 +36,26 @@ pub struct DeviceRequest {
     pub resources: Vec<String>,
     /// The `audience` parameters, the older way to name a resource server.
     pub audiences: Vec<String>,
+    /// What is asked of the sign-in.
+    pub sign_in: AskedSignIn,
     /// The address the request came from.
     pub peer: IpAddr,
     /// The host name that the requester claims.
     pub claimed_host: Option<String>,
     /// The command that the requester claims to be.
     pub claimed_command: Option<String>,
+}
+
+/// What a device authorization request asks of the sign-in, by parameters of an
+/// authorization request (RFC 9470, section 4).
+#[derive(Clone, Debug, Default)]
+pub struct AskedSignIn {
+    /// The `acr_values`: the classes that will do, best first.
+    pub acr_values: Option<String>,
+    /// The `max_age`, in seconds.
+    pub max_age: Option<String>,
+    /// The `prompt`; only `login` in it means something here.
+    pub prompt: Option<String>,
 }
 
 /// A device login that was begun (RFC 8628, section 3.2).
@@ -69,6 +83,15 @@ impl Core {
         client.may_use(GrantType::DeviceCode)?;
         let scopes = scopes_of_request(request.scope.as_deref(), &client)?;
         let audiences = client.audiences_of_request(&request.resources, &request.audiences)?;
+        let asked = &request.sign_in;
+        let prompt = asked.prompt.as_deref().unwrap_or_default();
+        let demands = self.demands(
+            asked.acr_values.as_deref(),
+            asked.max_age.as_deref(),
+            prompt
+                .split_ascii_whitespace()
+                .any(|value| value == "login"),
+        )?;
         let counters = [
             Counter::StartsFrom(request.peer),
             Counter::StartsOf(client.id.clone()),
@@ -89,6 +112,7 @@ impl Core {
             claimed_command: claim(request.claimed_command),
             created_at: now,
             expires_at: now + self.lifetimes.device_code,
+            demands,
             state: DeviceState::Pending,
         };
         for _ in 0..DRAWS {
@@ -167,7 +191,7 @@ impl Core {
                 Ok(device) => device,
                 Err(refusal) => return Ok(Err(refusal)),
             };
-            let (account_id, auth_time) = match redeemable(&device, now) {
+            let (account_id, authentication) = match redeemable(&device, now) {
                 Ok(approval) => approval,
                 Err(refusal) => return Ok(Err(refusal)),
             };
@@ -188,7 +212,7 @@ impl Core {
                 client_id: client.id.clone(),
                 scopes: device.scopes.clone(),
                 audiences: device.audiences.clone(),
-                auth_time,
+                authentication,
                 created_at: now,
                 expires_at: now
                     + if renewable {
@@ -237,18 +261,19 @@ fn of_client(device: Option<Device>, client: &Client) -> Result<Device, Refusal>
         .ok_or(Refusal::InvalidGrant("this device code is unknown"))
 }
 
-/// Who approved a login and when that person had signed in, if it can be
+/// Who approved a login and how that person had signed in, if it can be
 /// redeemed.
-fn redeemable(device: &Device, now: Timestamp) -> Result<(&str, Timestamp), Refusal> {
+fn redeemable(device: &Device, now: Timestamp) -> Result<(&str, Authentication), Refusal> {
     match &device.state {
         DeviceState::Denied => Err(Refusal::AccessDenied),
+        DeviceState::Unmet => Err(Refusal::UnmetAuthenticationRequirements),
         DeviceState::Redeemed => Err(Refusal::InvalidGrant("this device code was used before")),
         _ if now >= device.expires_at => Err(Refusal::ExpiredToken),
         DeviceState::Pending => Err(Refusal::AuthorizationPending),
         DeviceState::Approved {
             account_id,
-            auth_time,
-        } => Ok((account_id, *auth_time)),
+            authentication,
+        } => Ok((account_id, *authentication)),
     }
 }
 

@@ -109,7 +109,8 @@ impl Core {
                 iat: grant.rotation.map(|rotation| rotation.rotated_at.as_secs()),
                 sub: Some(account.id),
                 iss: Some(self.issuer.as_str().to_owned()),
-                auth_time: Some(grant.auth_time.as_secs()),
+                auth_time: Some(grant.authentication.at.as_secs()),
+                acr: Some(self.acr(grant.authentication).to_owned()),
                 ..Introspection::default()
             }),
         )
@@ -150,9 +151,11 @@ impl Core {
 
     fn active_access_token(&self, token: AccessToken, holder: Holder) -> Introspection {
         let (sub, username, auth_time) = match holder {
-            Holder::Person(grant, account) => {
-                (account.id, Some(account.username), Some(grant.auth_time))
-            }
+            Holder::Person(grant, account) => (
+                account.id,
+                Some(account.username),
+                Some(grant.authentication.at),
+            ),
             Holder::Client => (token.client_id.clone(), None, None),
         };
         Introspection {

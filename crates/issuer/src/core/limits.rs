@@ -53,6 +53,13 @@ pub struct Limits {
     /// Failed sign-ins to one account. Wide, because whoever can use it up
     /// locks the owner out.
     pub sign_ins_per_account: Limit,
+    /// Wrong second factors of one account.
+    pub factors_per_account: Limit,
+    /// Wrong second factors of one account in a day: what bounds a guesser who
+    /// has the password and patience.
+    pub factors_per_account_and_day: Limit,
+    /// Wrong second factors from one address.
+    pub factors_per_address: Limit,
     /// Device logins begun from one address.
     pub starts_per_address: Limit,
     /// Device logins begun by one client. As they live as long as a window,
@@ -78,6 +85,12 @@ impl Default for Limits {
             sign_ins_per_account_and_address: Limit::in_ten_minutes(5),
             sign_ins_per_address: Limit::in_ten_minutes(20),
             sign_ins_per_account: Limit::in_ten_minutes(50),
+            factors_per_account: Limit::in_ten_minutes(5),
+            factors_per_account_and_day: Limit {
+                attempts: 50,
+                window: Duration::from_secs(86_400),
+            },
+            factors_per_address: Limit::in_ten_minutes(20),
             starts_per_address: Limit::in_ten_minutes(100),
             starts_per_client: Limit::in_ten_minutes(10_000),
             pushes_per_address: Limit::in_ten_minutes(100),
@@ -96,6 +109,9 @@ pub(super) enum Counter {
     SignInsToFrom(String, IpAddr),
     SignInsFrom(IpAddr),
     SignInsTo(String),
+    FactorsOf(String),
+    FactorsOfDay(String),
+    FactorsFrom(IpAddr),
     StartsFrom(IpAddr),
     StartsOf(String),
     PushesFrom(IpAddr),
@@ -112,6 +128,9 @@ impl Counter {
             Self::SignInsToFrom(..) => limits.sign_ins_per_account_and_address,
             Self::SignInsFrom(_) => limits.sign_ins_per_address,
             Self::SignInsTo(_) => limits.sign_ins_per_account,
+            Self::FactorsOf(_) => limits.factors_per_account,
+            Self::FactorsOfDay(_) => limits.factors_per_account_and_day,
+            Self::FactorsFrom(_) => limits.factors_per_address,
             Self::StartsFrom(_) => limits.starts_per_address,
             Self::StartsOf(_) => limits.starts_per_client,
             Self::PushesFrom(_) => limits.pushes_per_address,
@@ -127,6 +146,7 @@ impl Counter {
             Self::CodesFrom(address) => Self::CodesFrom(network(address)),
             Self::SignInsToFrom(name, address) => Self::SignInsToFrom(name, network(address)),
             Self::SignInsFrom(address) => Self::SignInsFrom(network(address)),
+            Self::FactorsFrom(address) => Self::FactorsFrom(network(address)),
             Self::StartsFrom(address) => Self::StartsFrom(network(address)),
             Self::PushesFrom(address) => Self::PushesFrom(network(address)),
             other => other,

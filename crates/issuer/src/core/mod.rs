@@ -3,6 +3,8 @@
 //! | module | rules about |
 //! |---|---|
 //! | `users`, `sessions` | who signs in, and for how long a browser stays signed in |
+//! | `authentication` | what a sign-in is worth, and what a request asks of it |
+//! | `factors` | what people have beside their password: proved, set up, removed |
 //! | `clients`, `registration` | which applications there are, and what they may ask for |
 //! | `credentials`, `assertion` | which of them is asking, and how it proves that |
 //! | `device`, `approval` | a device login: begun, polled, redeemed; looked up, approved, denied |
@@ -29,6 +31,7 @@ mod access_token;
 mod approval;
 mod asked;
 mod assertion;
+mod authentication;
 mod authorization;
 mod clients;
 mod code;
@@ -37,6 +40,7 @@ mod credentials;
 mod device;
 mod dpop;
 mod exchange;
+mod factors;
 mod inspection;
 mod keys;
 mod limits;
@@ -78,23 +82,31 @@ use refresh::Resumed;
 use replay::Replays;
 
 pub use assertion::{ASSERTION_ALGORITHMS, CLIENT_ASSERTION_TYPE};
+pub use authentication::{
+    ACR_MULTI_FACTOR, ACR_PASSWORD, Authentication, Class, Demands, Missing, Proven, SecondFactor,
+    SecondFactorPolicy,
+};
 pub use authorization::{
     AuthorizationProblem, AuthorizationRequest, AuthorizationResponse, REQUEST_URI, Unanswerable,
 };
 pub use clients::{NewAuthentication, NewClient, RegisteredClient};
 pub use code::CodeRequest;
 pub use credentials::ClientCredentials;
-pub use device::{DeviceRequest, StartedDevice};
+pub use device::{AskedSignIn, DeviceRequest, StartedDevice};
 pub use dpop::{DPOP_ALGORITHMS, DpopProof};
 pub use exchange::{Actor, ExchangeRequest};
+pub use factors::{
+    Claimant, Enrolled, Enrolment, EnrolmentRefused, Factor, FactorId, FactorKind, Holder,
+    ImportedKeys, KeyInStock, ProvedFactor, SealedSecret, TotpOffer,
+};
 pub use inspection::Introspection;
 pub use keys::{KeyError, Keys, PublishedKeys};
 pub use limits::{Limit, Limits};
 pub use logout::{InvalidLogout, LogoutParameters, LogoutRequest};
 pub use model::{
     Account, Audiences, AuthorizationCode, BrowserSession, Client, ClientAuthentication, Device,
-    DeviceState, Digest, Grant, GrantId, GrantType, PasswordHash, PendingDevice, PushedRequest,
-    Rotation, Session, SetupLink,
+    DeviceState, Digest, Grant, GrantId, GrantType, HalfSession, PasswordHash, PendingDevice,
+    PushedRequest, Rotation, Session, SetupLink,
 };
 pub use outcome::{AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn};
 pub use parameters::AuthorizationParameters;
@@ -103,7 +115,7 @@ pub use redirect::Destination;
 pub use refusal::{Failure, Refusal};
 pub use registration::{ClientRejected, JwksProblem, UriProblem};
 pub use standing::Standing;
-pub use token::{ACR_PASSWORD, Confirmation, SCOPES, TokenType, Tokens};
+pub use token::{Confirmation, SCOPES, TokenType, Tokens};
 pub use user_info::{TokenProblem, UserInfo};
 
 /// What the issuer's core could not do for reasons of its own.
@@ -125,6 +137,9 @@ pub enum Error {
     /// A password could not be hashed.
     #[error("the issuer could not hash a password")]
     Password,
+    /// The secret of a second factor was sealed with other keys, or damaged.
+    #[error("a second factor cannot be sealed or opened with the keys of this issuer")]
+    SealedFactor,
     /// A client wants signatures for which there is no key yet.
     #[error("the issuer has no {0} key yet")]
     NoKey(&'static str),
@@ -150,6 +165,11 @@ pub struct Lifetimes {
     pub session_idle: Duration,
     /// A signed-in browser, however much it is used.
     pub session: Duration,
+    /// A sign-in between the password and the second factor.
+    pub half_session: Duration,
+    /// How long after it was proved a second factor (or, by whoever has none,
+    /// the password) lets its person change their second factors.
+    pub factor_change: Duration,
     /// The link that makes the first account.
     pub setup_link: Duration,
 }
@@ -168,6 +188,8 @@ impl Default for Lifetimes {
             authorization_code: Duration::from_secs(60),
             session_idle: Duration::from_secs(HOUR),
             session: Duration::from_secs(12 * HOUR),
+            half_session: Duration::from_secs(600),
+            factor_change: Duration::from_secs(600),
             setup_link: Duration::from_secs(HOUR),
         }
     }
@@ -187,6 +209,10 @@ pub struct Policy {
     /// Whether authorization requests of all clients must be pushed (RFC 9126,
     /// section 5).
     pub require_par: bool,
+    /// When a second factor is asked for.
+    pub second_factor: SecondFactorPolicy,
+    /// The `acr` of a sign-in with a second factor.
+    pub mfa_acr: String,
 }
 
 impl Policy {
@@ -198,6 +224,8 @@ impl Policy {
             limits: Limits::default(),
             require_dpop_nonce: false,
             require_par: false,
+            second_factor: SecondFactorPolicy::default(),
+            mfa_acr: ACR_MULTI_FACTOR.to_owned(),
         }
     }
 }
@@ -213,8 +241,11 @@ pub struct Core {
     replays: Replays,
     require_dpop_nonce: bool,
     require_par: bool,
+    second_factor: SecondFactorPolicy,
+    mfa_acr: String,
     hasher: Hasher,
     provider: &'static CryptoProvider,
+    otp: countersign_otp::crypto::Crypto,
     resumed: Option<Resumed>,
 }
 
@@ -233,8 +264,11 @@ impl Core {
             replays: Replays::new(),
             require_dpop_nonce: policy.require_dpop_nonce,
             require_par: policy.require_par,
+            second_factor: policy.second_factor,
+            mfa_acr: policy.mfa_acr,
             hasher: Hasher::new(),
             provider,
+            otp: countersign_otp::crypto::aws_lc::provider(),
             resumed: None,
         }
     }

@@ -11,6 +11,8 @@ use std::time::Duration;
 use countersign_jose::{Algorithm, Timestamp};
 use countersign_oauth::ScopeSet;
 
+use super::authentication::{Authentication, Demands, Missing, Proven};
+
 /// A SHA-256 digest under which something secret is stored.
 pub type Digest = [u8; 32];
 
@@ -61,12 +63,36 @@ pub struct BrowserSession {
     pub account: Account,
     /// When the password was given: the `auth_time` of what is approved now.
     pub authenticated_at: Timestamp,
+    /// The second factor that was proved in this session.
+    pub second: Option<Proven>,
     /// When the browser has to sign in again, unless it is used before.
     pub expires_at: Timestamp,
     /// The value that every form of this session must carry.
     pub csrf_token: String,
     /// The key under which the session rests.
     pub(crate) id: Digest,
+}
+
+impl BrowserSession {
+    /// How the person signed in.
+    pub(crate) fn authentication(&self) -> Authentication {
+        Authentication {
+            at: self.authenticated_at,
+            second: self.second.map(|proven| proven.factor),
+        }
+    }
+}
+
+/// A browser whose person has given the right password and has to do more: no
+/// session yet, and good for nothing else.
+#[derive(Clone, Debug)]
+pub struct HalfSession(pub(crate) BrowserSession);
+
+impl HalfSession {
+    /// The account that the password was right for.
+    pub fn account(&self) -> &Account {
+        &self.0.account
+    }
 }
 
 /// A device login that waits for a person's decision, as the confirmation
@@ -94,6 +120,8 @@ pub struct PendingDevice {
     pub created_at: Timestamp,
     /// When it ends without a decision.
     pub expires_at: Timestamp,
+    /// What the person has to do before it can be approved.
+    pub missing: Option<Missing>,
 }
 
 /// An application that may ask for tokens.
@@ -237,6 +265,8 @@ pub struct Device {
     pub created_at: Timestamp,
     /// When it can no longer be decided or redeemed.
     pub expires_at: Timestamp,
+    /// What it asks of the sign-in of whoever approves.
+    pub demands: Demands,
     /// How far it got.
     pub state: DeviceState,
 }
@@ -273,11 +303,13 @@ pub enum DeviceState {
     Approved {
         /// The person's account.
         account_id: String,
-        /// When that person had given the password.
-        auth_time: Timestamp,
+        /// How that person had signed in.
+        authentication: Authentication,
     },
     /// A person denied it.
     Denied,
+    /// The person cannot sign in as it asks.
+    Unmet,
     /// Its tokens were handed out.
     Redeemed,
 }
@@ -302,8 +334,8 @@ pub struct AuthorizationCode {
     pub audiences: Vec<String>,
     /// The person who approved.
     pub account_id: String,
-    /// When that person had given the password.
-    pub auth_time: Timestamp,
+    /// How that person had signed in.
+    pub authentication: Authentication,
     /// The thumbprint of the only key that may redeem it (RFC 9449, section 10).
     pub dpop_jkt: Option<String>,
     /// When it can no longer be redeemed.
@@ -375,8 +407,8 @@ pub struct Grant {
     pub scopes: ScopeSet,
     /// The resource servers its tokens may be for; empty for the issuer alone.
     pub audiences: Vec<String>,
-    /// When the person had given the password.
-    pub auth_time: Timestamp,
+    /// How the person had signed in. Renewing changes nothing about it.
+    pub authentication: Authentication,
     /// When it was first redeemed.
     pub created_at: Timestamp,
     /// When it ends unless it is renewed before.
@@ -410,6 +442,10 @@ pub struct Session {
     pub account_id: String,
     /// When the password was given.
     pub authenticated_at: Timestamp,
+    /// The second factor that was proved.
+    pub second: Option<Proven>,
+    /// Whether the person has to do more before they are signed in.
+    pub is_halfway: bool,
     /// When it ends.
     pub expires_at: Timestamp,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use countersign_jose::Timestamp;
 use countersign_oauth::Secret;
 
+use super::authentication::Missing;
 use super::model::PendingDevice;
 
 /// The outcome of a sign-in.
@@ -30,6 +31,9 @@ pub struct NewSession {
     pub token: Secret,
     /// When the session ends.
     pub expires_at: Timestamp,
+    /// Whether a second factor has to be proved or set up before the person is
+    /// signed in.
+    pub is_halfway: bool,
 }
 
 /// The outcome of typing a user code.
@@ -59,6 +63,8 @@ pub enum Decision {
     Recorded,
     /// The login expired or was decided meanwhile.
     Gone,
+    /// The person has to do this first.
+    Missing(Missing),
     /// Too many wrong codes from this session, this address or everywhere.
     Limited {
         /// How long to wait.

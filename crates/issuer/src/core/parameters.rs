@@ -8,10 +8,12 @@ use super::Refusal;
 
 /// The parameters that mean something here. Others are ignored (RFC 6749,
 /// section 3.1), among them those that only voice a wish (`OpenID` Connect
-/// Core 1.0, section 3.1.2.1): `acr_values`, `display`, `ui_locales`,
-/// `claims_locales`, and `claims`, which the metadata does not offer.
-const KNOWN: [&str; 19] = [
+/// Core 1.0, section 3.1.2.1): `display`, `ui_locales` and `claims_locales`. Of
+/// `claims`, which the metadata does not offer, only an essential `acr` is heard.
+const KNOWN: [&str; 21] = [
+    "acr_values",
     "audience",
+    "claims",
     "client_id",
     "code_challenge",
     "code_challenge_method",

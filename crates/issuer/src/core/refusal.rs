@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::Error;
 
 /// A refusal in the words of RFC 6749 (sections 4.1.2.1 and 5.2), RFC 8628
-/// (section 3.5), RFC 8707 (section 2), RFC 9449 (sections 5 and 8) and `OpenID`
-/// Connect Core 1.0 (section 3.1.2.6).
+/// (section 3.5), RFC 8707 (section 2), RFC 9449 (sections 5 and 8), RFC 9470
+/// (section 5) and `OpenID` Connect Core 1.0 (section 3.1.2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -34,6 +34,8 @@ pub enum Refusal {
     LoginRequired,
     /// The person has to decide, and no page may be shown.
     ConsentRequired,
+    /// Nobody can sign in as the request asks, or this person cannot.
+    UnmetAuthenticationRequirements,
     /// A scope was asked for that was not granted or is malformed.
     InvalidScope,
     /// The `DPoP` proof is not good, or missing; the text says why.
@@ -72,6 +74,7 @@ impl Refusal {
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::LoginRequired => "login_required",
             Self::ConsentRequired => "consent_required",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidScope => "invalid_scope",
             Self::InvalidDpopProof(_) => "invalid_dpop_proof",
             Self::UseDpopNonce => "use_dpop_nonce",
@@ -103,6 +106,9 @@ impl Refusal {
             Self::RegistrationNotSupported => Some("clients are registered beforehand"),
             Self::LoginRequired => Some("nobody suitable is signed in"),
             Self::ConsentRequired => Some("the person has to be asked"),
+            Self::UnmetAuthenticationRequirements => {
+                Some("the person cannot sign in by a class that was asked for")
+            }
             Self::InvalidScope => Some("a scope is malformed or was not granted"),
             Self::UseDpopNonce => {
                 Some("the DPoP proof needs the nonce that comes with this answer")

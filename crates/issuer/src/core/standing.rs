@@ -1,9 +1,10 @@
-//! What an authorization request waits for: a sign-in, a decision, or nothing
+//! What an authorization request waits for: a sign-in or a part of it, a
+//! decision, or nothing
 //! (`OpenID` Connect Core 1.0, sections 3.1.2.1 and 3.1.2.3).
 
 use countersign_jose::Timestamp;
 
-use super::asked::Prompt;
+use super::authentication::Missing;
 use super::{
     AuthorizationRequest, AuthorizationResponse, BrowserSession, ClientAuthentication, Core,
     Destination, Error, Refusal,
@@ -15,6 +16,8 @@ use super::{
 pub enum Standing {
     /// Somebody has to sign in, or to do so again.
     SignIn,
+    /// The person of this session has to prove a second factor.
+    SecondFactor,
     /// The person of this session has to decide.
     Consent,
     /// No page may be shown, and none is needed: the person has consented to
@@ -33,8 +36,12 @@ impl Core {
         now: Timestamp,
     ) -> Result<Standing, Error> {
         let silent = request.is_silent();
-        let Some(session) = session.filter(|session| request.accepts_sign_in_of(session, now))
-        else {
+        let (demands, asked_at) = (&request.asked.demands, request.begun.asked_at);
+        let missing = match session {
+            None => Some(Missing::SignIn),
+            Some(session) => self.missing(demands, asked_at, session, now)?,
+        };
+        let Some(session) = session.filter(|_| missing != Some(Missing::SignIn)) else {
             return Ok(if silent {
                 Standing::Answered(self.refusal_of(request, Refusal::LoginRequired))
             } else {
@@ -49,6 +56,18 @@ impl Core {
             } else {
                 Standing::SignIn
             });
+        }
+        match missing {
+            Some(Missing::Unmet) => {
+                let unmet = Refusal::UnmetAuthenticationRequirements;
+                return Ok(Standing::Answered(self.refusal_of(request, unmet)));
+            }
+            Some(_) if silent => {
+                let refusal = self.refusal_of(request, Refusal::LoginRequired);
+                return Ok(Standing::Answered(refusal));
+            }
+            Some(_) => return Ok(Standing::SecondFactor),
+            None => {}
         }
         if !silent {
             return Ok(Standing::Consent);
@@ -109,18 +128,6 @@ impl Core {
 }
 
 impl AuthorizationRequest {
-    /// Whether a sign-in is recent enough. One that was made for this request
-    /// always is, or whoever types slowly would be asked again and again.
-    fn accepts_sign_in_of(&self, session: &BrowserSession, now: Timestamp) -> bool {
-        let young = || match self.asked.max_age {
-            None => true,
-            // As `prompt=login` (OpenID Connect Core 1.0, section 3.1.2.1).
-            Some(max_age) if max_age.is_zero() => false,
-            Some(max_age) => now.since(session.authenticated_at) <= max_age,
-        };
-        self.was_signed_in_for(session) || (self.asked.prompt != Prompt::Login && young())
-    }
-
     fn was_signed_in_for(&self, session: &BrowserSession) -> bool {
         session.authenticated_at >= self.begun.asked_at
     }

@@ -14,10 +14,6 @@ use serde::Serialize;
 use super::refresh::RefreshToken;
 use super::{Account, Actor, Client, Core, Error, Grant, GrantId};
 
-/// The `acr` of a sign-in by password: a single factor.
-pub const ACR_PASSWORD: &str = "1";
-/// The `amr` of a sign-in by password (RFC 8176).
-const AMR_PASSWORD: [&str; 1] = ["pwd"];
 /// The `typ` of an access token (RFC 9068, section 2.1).
 pub(super) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 /// The `typ` of an ID token.
@@ -169,7 +165,7 @@ struct LoginClaims<'a> {
     sid: &'a str,
     auth_time: i64,
     acr: &'a str,
-    amr: [&'a str; 1],
+    amr: &'a [&'a str],
     /// So that an API can greet, log and decide without asking us each time
     /// (RFC 9068, section 2.2.2); only what the granted scopes give access to.
     #[serde(flatten)]
@@ -185,7 +181,7 @@ struct IdTokenClaims<'a> {
     exp: i64,
     auth_time: i64,
     acr: &'a str,
-    amr: [&'a str; 1],
+    amr: &'a [&'a str],
     at_hash: &'a str,
     /// The login that this came from, as in the access token.
     sid: &'a str,
@@ -244,9 +240,9 @@ impl Core {
                 act: None,
                 login: Some(LoginClaims {
                     sid: &sid,
-                    auth_time: grant.auth_time.as_secs(),
-                    acr: ACR_PASSWORD,
-                    amr: AMR_PASSWORD,
+                    auth_time: grant.authentication.at.as_secs(),
+                    acr: self.acr(grant.authentication),
+                    amr: grant.authentication.methods(),
                     person: &person,
                 }),
             },
@@ -258,9 +254,9 @@ impl Core {
                 aud: &client.id,
                 iat: now.as_secs(),
                 exp: exp.as_secs(),
-                auth_time: grant.auth_time.as_secs(),
-                acr: ACR_PASSWORD,
-                amr: AMR_PASSWORD,
+                auth_time: grant.authentication.at.as_secs(),
+                acr: self.acr(grant.authentication),
+                amr: grant.authentication.methods(),
                 at_hash: &self.at_hash(&access_token),
                 sid: &sid,
                 nonce: nonce.as_deref(),
@@ -365,9 +361,9 @@ impl Core {
                 act: delegated.act.as_ref(),
                 login: Some(LoginClaims {
                     sid: &sid(&grant.id),
-                    auth_time: grant.auth_time.as_secs(),
-                    acr: ACR_PASSWORD,
-                    amr: AMR_PASSWORD,
+                    auth_time: grant.authentication.at.as_secs(),
+                    acr: self.acr(grant.authentication),
+                    amr: grant.authentication.methods(),
                     person: &PersonClaims::new(account, scopes),
                 }),
             },

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::errors::{failure, private_json};
 use super::form::Form;
 use super::{AppState, Peer, paths};
-use crate::core::{DeviceRequest, Failure, StartedDevice};
+use crate::core::{AskedSignIn, DeviceRequest, Failure, StartedDevice};
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -41,6 +41,11 @@ async fn start(
         scope: form.optional("scope").map(str::to_owned),
         resources: form.all("resource"),
         audiences: form.all("audience"),
+        sign_in: AskedSignIn {
+            acr_values: form.optional("acr_values").map(str::to_owned),
+            max_age: form.optional("max_age").map(str::to_owned),
+            prompt: form.optional("prompt").map(str::to_owned),
+        },
         peer,
         claimed_host: form.optional("countersign_host").map(str::to_owned),
         claimed_command: form.optional("countersign_command").map(str::to_owned),

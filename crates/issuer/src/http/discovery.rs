@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::{AppState, paths};
-use crate::core::{ACR_PASSWORD, ASSERTION_ALGORITHMS, DPOP_ALGORITHMS, GrantType, SCOPES};
+use crate::core::{ASSERTION_ALGORITHMS, DPOP_ALGORITHMS, GrantType, SCOPES};
 
 /// How long metadata and keys may be kept. A key is published this long before
 /// it signs, and kept as long as its last token lives.
@@ -56,7 +56,7 @@ pub(super) async fn metadata(State(state): State<AppState>) -> Response {
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": algorithms,
-        "acr_values_supported": [ACR_PASSWORD],
+        "acr_values_supported": state.core.acr_values(),
         "claims_supported": [
             "iss", "sub", "aud", "iat", "exp", "auth_time", "acr", "amr", "at_hash", "sid", "nonce",
             "name", "preferred_username", "email", "groups",

@@ -128,7 +128,8 @@ async fn stand<'a>(
         }
         (Standing::Answered(response), _) if request.is_silent() => redirect_away(&response.url)?,
         (Standing::Answered(response), _) => refused(&response)?,
-        (Standing::Consent | Standing::Granted | Standing::SignIn, _) => {
+        (Standing::SecondFactor, Some(_)) => pages.redirect(&code_path(sealed)),
+        (Standing::Consent | Standing::Granted | Standing::SecondFactor | Standing::SignIn, _) => {
             pages.redirect(&sign_in_path(sealed))
         }
     };
@@ -141,8 +142,13 @@ pub(super) fn consent_path(sealed: &str) -> String {
 }
 
 /// Where the person signs in for a request.
-pub(super) fn sign_in_path(sealed: &str) -> String {
+fn sign_in_path(sealed: &str) -> String {
     format!("/sign-in?request={sealed}")
+}
+
+/// Where the person proves a second factor for a request.
+fn code_path(sealed: &str) -> String {
+    format!("/sign-in/code?request={sealed}")
 }
 
 impl From<AuthorizationProblem> for Refusal {

@@ -11,11 +11,12 @@ use http::{StatusCode, Uri};
 use super::choice::Choice;
 use super::post::Post;
 use super::refusal::Refusal;
-use super::view::{Confirm, EnterCode, Next, Outcome, Tone};
+use super::view::{Confirm, EnterCode, Next, Outcome, Tone, Unmet};
 use super::visitor::{Arrival, Visitor};
+use super::waiting::Waiting;
 use super::words::Code;
 use super::{Pages, query, words};
-use crate::core::{BrowserSession, CodeLookup, Decision, PendingDevice};
+use crate::core::{BrowserSession, CodeLookup, Decision, Missing, PendingDevice};
 use crate::http::Peer;
 
 /// `GET /device` and its short form `GET /d`, with or without `user_code`.
@@ -52,7 +53,10 @@ pub(super) async fn show(
         .core()
         .lookup_user_code(&code.shown, session, peer, now)?
     {
-        CodeLookup::Found(pending) => confirm(&pages, &visitor, session, pending),
+        CodeLookup::Found(pending) => match pending.missing {
+            None => confirm(&pages, &visitor, session, pending),
+            Some(missing) => step_up(&pages, &visitor, session, pending, missing),
+        },
         CodeLookup::Expired => Err(Refusal::CodeExpired),
         CodeLookup::Decided => Err(Refusal::CodeDecided),
         CodeLookup::Unknown => enter_code(
@@ -92,12 +96,18 @@ pub(super) async fn decide(
 ) -> Result<Response, Refusal> {
     let now = pages.app.now();
     let code = Code::parse(fields.text("user_code")).ok_or(Refusal::MalformedForm)?;
-    let choice = Choice::parse(fields.text("decision")).ok_or(Refusal::MalformedForm)?;
+    let decision = fields.text("decision");
+    let choice = match decision {
+        // The button of the page that has no Approve.
+        UNMET => Choice::Deny,
+        _ => Choice::parse(decision).ok_or(Refusal::MalformedForm)?,
+    };
     let Some(session) = &visitor.session else {
         return Ok(pages.redirect(&format!("/sign-in?user_code={}", code.shown)));
     };
     let rules = pages.core();
     let decision = match choice {
+        _ if decision == UNMET => rules.cannot_meet(&code.shown, session, peer, now).await?,
         Choice::Approve => rules.approve(&code.shown, session, peer, now).await?,
         Choice::Deny => rules.deny(&code.shown, session, peer, now).await?,
     };
@@ -105,6 +115,8 @@ pub(super) async fn decide(
         (Decision::Recorded, Choice::Approve) => Ending::Approved,
         (Decision::Recorded, Choice::Deny) => Ending::Denied,
         (Decision::Gone, _) => Ending::Gone,
+        // The page asks for it, whatever was shown before.
+        (Decision::Missing(_), _) => return Ok(redirect(&pages, &code)),
         (Decision::Limited { retry_after }, _) => return Err(Refusal::CodesLimited(retry_after)),
     };
     let receipt = pages.core().csrf_token(&ending.receipt_of(&visitor));
@@ -159,6 +171,33 @@ fn enter_code(
         problem,
     };
     pages.page(visitor, status, &form)
+}
+
+/// What the button of [`Unmet`] sends.
+const UNMET: &str = "unmet";
+
+/// Has the person do what the request asks for, if they can.
+fn step_up(
+    pages: &Pages,
+    visitor: &Visitor,
+    session: &BrowserSession,
+    pending: PendingDevice,
+    missing: Missing,
+) -> Result<Response, Refusal> {
+    let code = Code::new(&pending.user_code);
+    match missing {
+        Missing::SignIn => Ok(pages.redirect(&Waiting::Device(code).sign_in_path())),
+        Missing::SecondFactor => Ok(pages.redirect(&Waiting::Device(code).code_path())),
+        Missing::Unmet => {
+            let page = Unmet {
+                frame: pages.frame(visitor),
+                code,
+                client_name: pending.client_name,
+                account_username: session.account.username.clone(),
+            };
+            pages.page(visitor, StatusCode::OK, &page)
+        }
+    }
 }
 
 fn confirm(

@@ -1,4 +1,5 @@
-//! The pages people see: home, sign-in, the device page, consent, sign-out, set-up.
+//! The pages people see: home, sign-in, second factors, the device page, consent, sign-out,
+//! set-up.
 //!
 //! Server-rendered, without a script and without a foreign request. A person's decision is
 //! always a POST from our own page ([`post`]); a GET shows things and changes nothing.
@@ -9,16 +10,20 @@
 mod assets;
 mod authorize;
 mod choice;
+mod claimant;
 mod cookie;
 mod device;
 mod end_session;
+mod factors;
 mod form;
 mod home;
 mod host;
 mod origin;
 mod post;
+mod qr;
 mod refusal;
 mod respond;
+mod second_factor;
 mod setup;
 mod sign_in;
 mod view;
@@ -61,7 +66,25 @@ pub fn router(state: AppState) -> Router {
         .route("/end_session/decision", post(end_session::decide))
         .route("/end_session/done", get(end_session::done))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route(
+            "/sign-in/code",
+            get(second_factor::show).post(second_factor::submit),
+        )
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/factors", get(factors::show))
+        .route(
+            "/factors/totp",
+            get(factors::show_totp).post(factors::set_up_totp),
+        )
+        .route(
+            "/factors/yubikey",
+            get(factors::show_key).post(factors::claim_key),
+        )
+        .route("/factors/recovery", post(factors::renew_codes))
+        .route(
+            "/factors/remove",
+            get(factors::ask_removal).post(factors::remove),
+        )
         .route("/setup", get(setup::show).post(setup::submit))
         .route("/assets/{file}", get(assets::serve))
         .fallback(async || Refusal::NotFound)

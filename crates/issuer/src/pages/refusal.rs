@@ -42,6 +42,8 @@ pub(super) enum Refusal {
     CodesLimited(Duration),
     /// Too many wrong passwords.
     SignInsLimited(Duration),
+    /// Too many wrong second factors.
+    FactorsLimited(Duration),
     /// Something failed here, for reasons of our own; only the operator is told which.
     Failed(Arc<dyn Error + Send + Sync>),
     /// Any other status that came up on the way.
@@ -82,7 +84,9 @@ impl Refusal {
             }
             Self::FormExpired | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
-            Self::CodesLimited(_) | Self::SignInsLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::CodesLimited(_) | Self::SignInsLimited(_) | Self::FactorsLimited(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Other(status) => *status,
         }
@@ -159,6 +163,12 @@ impl Refusal {
             Self::SignInsLimited(retry_after) => limited(
                 "Too many attempts",
                 "To keep passwords from being guessed, none is checked for now.",
+                *retry_after,
+            ),
+            Self::FactorsLimited(retry_after) => limited(
+                "Too many wrong codes",
+                "To keep second factors from being guessed, none is checked for now. If it was not \
+                 you, somebody knows your password: change it.",
                 *retry_after,
             ),
             Self::Failed(_) => plain(
@@ -262,7 +272,9 @@ impl From<core::Error> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        if let Self::CodesLimited(wait) | Self::SignInsLimited(wait) = self {
+        if let Self::CodesLimited(wait) | Self::SignInsLimited(wait) | Self::FactorsLimited(wait) =
+            self
+        {
             // Rounded up: who comes back at this second is let in.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response

@@ -9,6 +9,7 @@ use super::post::Post;
 use super::refusal::Refusal;
 use super::view::{Field, Problem, SetupForm};
 use super::visitor::Visitor;
+use super::waiting::Waiting;
 use super::{Pages, query};
 use crate::core::{AccountRejected, NewAccount, Setup};
 
@@ -75,7 +76,12 @@ pub(super) async fn submit(
             if let Some(old) = &visitor.session {
                 pages.core().sign_out(old).await?;
             }
-            Ok(pages.with_cookie(pages.redirect("/"), &session.token))
+            let next = if session.is_halfway {
+                Waiting::Nothing.set_up_path()
+            } else {
+                Waiting::Nothing.path()
+            };
+            Ok(pages.with_cookie(pages.redirect(&next), &session.token))
         }
         Setup::LinkInvalid => Err(Refusal::SetupLink),
         Setup::Rejected(why) => again(field(why), sentence(&why.to_string())),

@@ -6,22 +6,30 @@ use countersign_oauth::Secret;
 use http::{StatusCode, Uri};
 
 use super::Pages;
+use super::claimant::Person;
 use super::post::Post;
 use super::refusal::Refusal;
+use super::second_factor;
 use super::view::SignInForm;
-use super::visitor::Visitor;
+use super::visitor::{Arrival, Visitor};
 use super::waiting::Waiting;
-use crate::core::{SignIn, Standing};
+use crate::core::{Missing, SignIn};
 use crate::http::Peer;
 
 /// `GET /sign-in`, with `user_code` or `request` when something waits behind it.
 pub(super) async fn show(
     State(pages): State<Pages>,
+    Peer(peer): Peer,
+    arrival: Arrival,
     visitor: Visitor,
     uri: Uri,
 ) -> Result<Response, Refusal> {
     let waiting = Waiting::from_query(&pages, &uri)?;
-    if !is_needed(&pages, &visitor, &waiting)? {
+    // A password has to be typed also by who is signed in, if what waits wants it.
+    if let Some(session) = &visitor.session
+        && second_factor::missing(&pages, session, &waiting, arrival, peer)?
+            != Some(Missing::SignIn)
+    {
         return Ok(pages.redirect(&waiting.path()));
     }
     let form = SignInForm {
@@ -50,10 +58,13 @@ pub(super) async fn submit(
         SignIn::Accepted(new) => {
             // The browser gets a value it never had before, so one that was planted in it
             // earlier opens nothing; and a session it had ends here.
-            if let Some(old) = &visitor.session {
-                pages.core().sign_out(old).await?;
-            }
-            Ok(pages.with_cookie(pages.redirect(&waiting.path()), &new.token))
+            end(&pages, &visitor).await?;
+            let next = if new.is_halfway {
+                waiting.code_path()
+            } else {
+                waiting.path()
+            };
+            Ok(pages.with_cookie(pages.redirect(&next), &new.token))
         }
         SignIn::Refused => {
             let form = SignInForm {
@@ -75,12 +86,11 @@ pub(super) async fn sign_out(
     Post { visitor, fields }: Post,
 ) -> Result<Response, Refusal> {
     let waiting = Waiting::from_fields(&pages, &fields)?;
-    if let Some(session) = &visitor.session {
-        if fields.text("everywhere") == "yes" {
+    match &visitor.session {
+        Some(session) if fields.text("everywhere") == "yes" => {
             pages.core().sign_out_everywhere(session).await?;
-        } else {
-            pages.core().sign_out(session).await?;
         }
+        _ => end(&pages, &visitor).await?,
     }
     let next = match &waiting {
         Waiting::Nothing => "/".to_owned(),
@@ -89,17 +99,14 @@ pub(super) async fn sign_out(
     Ok(pages.without_cookie(pages.redirect(&next)))
 }
 
-/// Whether a password has to be typed: also by who is signed in, if an application wants it.
-fn is_needed(pages: &Pages, visitor: &Visitor, waiting: &Waiting) -> Result<bool, Refusal> {
-    let session = visitor.session.as_ref();
-    Ok(match waiting {
-        Waiting::Nothing | Waiting::Device(_) => session.is_none(),
-        Waiting::Application(request, _) => {
-            let now = pages.app.now();
-            let standing = pages.core().authorization_standing(request, session, now)?;
-            matches!(standing, Standing::SignIn)
-        }
-    })
+/// Ends the session that a browser has, or the half of one.
+async fn end(pages: &Pages, visitor: &Visitor) -> Result<(), Refusal> {
+    match Person::of(pages, visitor)? {
+        Some(Person::SignedIn(session)) => pages.core().sign_out(&session).await?,
+        Some(Person::Halfway(half)) => pages.core().drop_half_session(&half).await?,
+        None => {}
+    }
+    Ok(())
 }
 
 /// The user name to begin with: whom the application expects, or who has to sign in again.

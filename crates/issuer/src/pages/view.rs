@@ -3,6 +3,8 @@
 //! Askama escapes every value for HTML; nothing here is marked as safe. Which page is shown
 //! when is the handlers' business.
 
+mod factors;
+
 use std::borrow::Cow;
 
 use askama::Template;
@@ -10,6 +12,11 @@ use countersign_oauth::Secret;
 
 use super::waiting::Waiting;
 use super::words::{Code, Place};
+
+pub(super) use factors::{
+    FactorLine, Factors, RecoveryCodes, RemoveFactor, SecondFactorForm, SetUpKey, SetUpTotp, Unmet,
+    Who,
+};
 
 /// What surrounds every page.
 #[derive(Debug, Clone)]
@@ -53,6 +60,8 @@ pub(super) struct Home {
     pub(super) name: String,
     pub(super) email: Option<String>,
     pub(super) groups: String,
+    /// How many second factors the person has, where there are any.
+    pub(super) second_factors: Option<usize>,
     pub(super) since: String,
     pub(super) remaining: String,
 }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use countersign_oauth::Secret;
+
 use crate::core::{Destination, user_code};
 
 /// Says what granting `scope` allows, to somebody who has never heard the word.
@@ -96,6 +98,15 @@ pub(super) fn destination(destination: &Destination) -> Place {
         ),
     };
     Place { words, address }
+}
+
+/// A secret to be typed, in groups that the eye can keep.
+pub(super) fn groups_of_four(secret: &Secret) -> Vec<Secret> {
+    let letters: Vec<char> = secret.expose().chars().collect();
+    let groups = letters.chunks(4);
+    groups
+        .map(|group| Secret::from(group.iter().collect::<String>()))
+        .collect()
 }
 
 fn count(number: u64, unit: &str) -> String {

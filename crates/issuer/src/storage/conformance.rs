@@ -8,8 +8,9 @@ use tempfile::TempDir;
 
 use super::{Memory, Sqlite, Store};
 use crate::core::{
-    Account, Audiences, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState,
-    Grant, GrantType, PasswordHash, PushedRequest, Rotation, Session,
+    Account, Audiences, Authentication, AuthorizationCode, Class, Client, ClientAuthentication,
+    Demands, Device, DeviceState, Factor, FactorKind, Grant, GrantType, Holder, PasswordHash,
+    Proven, PushedRequest, Rotation, SealedSecret, SecondFactor, Session,
 };
 
 const T0: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -61,6 +62,10 @@ fn device(number: u8, user_code: &str) -> Device {
         claimed_command: None,
         created_at: T0,
         expires_at: after(600),
+        demands: Demands {
+            classes: vec![Class::MultiFactor, Class::Password],
+            max_age: Some(Duration::from_secs(u32::MAX.into())),
+        },
         state: DeviceState::Pending,
     }
 }
@@ -72,7 +77,10 @@ fn grant(number: u8) -> Grant {
         client_id: "cli".to_owned(),
         scopes: ScopeSet::parse("openid").unwrap(),
         audiences: Vec::new(),
-        auth_time: T0,
+        authentication: Authentication {
+            at: T0,
+            second: Some(SecondFactor::Yubikey),
+        },
         created_at: after(1),
         expires_at: after(900),
         rotation: Some(Rotation {
@@ -93,7 +101,10 @@ fn code(number: u8) -> AuthorizationCode {
         scopes: ScopeSet::parse("openid").unwrap(),
         audiences: vec!["https://api.example".to_owned()],
         account_id: "ada".to_owned(),
-        auth_time: T0,
+        authentication: Authentication {
+            at: T0,
+            second: Some(SecondFactor::RecoveryCode),
+        },
         dpop_jkt: None,
         expires_at: after(60),
         redeemed_as: None,
@@ -114,7 +125,30 @@ fn session(number: u8) -> Session {
         id: [number; 32],
         account_id: "ada".to_owned(),
         authenticated_at: T0,
+        second: Some(Proven {
+            factor: SecondFactor::Totp,
+            at: after(3),
+        }),
+        is_halfway: number.is_multiple_of(2),
         expires_at: after(900),
+    }
+}
+
+/// A Yubikey of `ada`.
+fn key(number: u8) -> Factor {
+    Factor {
+        id: [number; 16],
+        kind: FactorKind::Yubikey {
+            public_id: format!(
+                "cccccccccc{}",
+                char::from(b'b' + number).to_string().repeat(2)
+            ),
+        },
+        holder: Holder::Account("ada".to_owned()),
+        secret: SealedSecret(vec![number; 70]),
+        position: None,
+        since: after(number.into()),
+        used_at: None,
     }
 }
 
@@ -144,10 +178,20 @@ macro_rules! suite {
 suite! {
     written {
         everything_written_is_read_back_as_it_was,
+        sign_ins_and_what_is_asked_of_them_are_read_back,
         an_empty_storage_has_nothing,
         names_and_user_codes_are_taken_once,
         a_rotation_changes_the_generation_and_nothing_else,
         extending_a_session_changes_its_end_alone,
+    }
+    factors {
+        factors_are_read_back_as_they_were,
+        a_public_id_is_taken_once,
+        a_factor_moves_forward_only,
+        of_many_at_once_exactly_one_moves_a_factor,
+        of_many_at_once_exactly_one_uses_a_recovery_code,
+        an_account_takes_its_factors_along,
+        a_failed_operation_moves_and_uses_nothing,
     }
     once {
         a_failed_operation_leaves_nothing_behind,

@@ -7,8 +7,8 @@ use countersign_jose::Timestamp;
 use super::table::Table;
 use super::{Operation, Records, Storage, StorageError, Transaction};
 use crate::core::{
-    Account, AuthorizationCode, Client, Device, DeviceState, Digest, Grant, GrantId, PushedRequest,
-    Rotation, Session, SetupLink,
+    Account, AuthorizationCode, Client, Device, DeviceState, Digest, Factor, FactorId, Grant,
+    GrantId, PushedRequest, Rotation, Session, SetupLink,
 };
 
 /// Storage for tests and for a server that need not remember: one lock, and
@@ -21,6 +21,8 @@ impl Memory {
     pub fn new() -> Self {
         Self(RwLock::new(Tables {
             accounts: Table::new(),
+            factors: Table::new(),
+            recovery_codes: Table::new(),
             clients: Table::new(),
             devices: Table::new(),
             user_codes: Table::new(),
@@ -66,6 +68,8 @@ impl Storage for Memory {
 #[derive(Debug)]
 struct Tables {
     accounts: Table<String, Account>,
+    factors: Table<FactorId, Factor>,
+    recovery_codes: Table<String, Vec<Digest>>,
     clients: Table<String, Client>,
     devices: Table<Digest, Device>,
     /// The second key of `devices`.
@@ -99,6 +103,8 @@ impl<K: Clone + Eq + std::hash::Hash, V> Undo for Table<K, V> {
 impl Tables {
     fn each(&mut self, mut act: impl FnMut(&mut dyn Undo)) {
         act(&mut self.accounts);
+        act(&mut self.factors);
+        act(&mut self.recovery_codes);
         act(&mut self.clients);
         act(&mut self.devices);
         act(&mut self.user_codes);
@@ -144,6 +150,46 @@ impl Records for Tables {
         let mut accounts: Vec<Account> = self.accounts.rows().cloned().collect();
         accounts.sort_by(|a, b| a.username.cmp(&b.username));
         Ok(accounts)
+    }
+
+    fn factor(&self, id: &FactorId) -> Result<Option<Factor>, StorageError> {
+        Ok(self.factors.row(id).cloned())
+    }
+
+    fn factors_of(&self, account_id: &str) -> Result<Vec<Factor>, StorageError> {
+        let mut factors: Vec<Factor> = self
+            .factors
+            .rows()
+            .filter(|factor| {
+                factor.holder.is_enrolled() && factor.holder.account_id() == Some(account_id)
+            })
+            .cloned()
+            .collect();
+        factors.sort_by_key(|factor| (factor.since, factor.id));
+        Ok(factors)
+    }
+
+    fn key(&self, public_id: &str) -> Result<Option<Factor>, StorageError> {
+        Ok(self
+            .factors
+            .rows()
+            .find(|factor| factor.kind.public_id() == Some(public_id))
+            .cloned())
+    }
+
+    fn keys(&self) -> Result<Vec<Factor>, StorageError> {
+        let keys = self.factors.rows();
+        let mut keys: Vec<Factor> = keys
+            .filter(|factor| factor.kind.public_id().is_some())
+            .cloned()
+            .collect();
+        keys.sort_by(|a, b| a.kind.public_id().cmp(&b.kind.public_id()));
+        Ok(keys)
+    }
+
+    fn recovery_codes_left(&self, account_id: &str) -> Result<u32, StorageError> {
+        let codes = self.recovery_codes.row(account_id).map_or(0, Vec::len);
+        Ok(u32::try_from(codes).unwrap_or(u32::MAX))
     }
 
     fn client(&self, id: &str) -> Result<Option<Client>, StorageError> {
@@ -224,6 +270,9 @@ impl Transaction for Tables {
 
     fn remove_account(&mut self, id: &str) -> Result<bool, StorageError> {
         self.end_logins_of(id)?;
+        self.factors
+            .remove_where(usize::MAX, |factor| factor.holder.account_id() == Some(id));
+        self.recovery_codes.remove(&id.to_owned());
         Ok(self.accounts.remove(&id.to_owned()))
     }
 
@@ -232,8 +281,7 @@ impl Transaction for Tables {
             .remove_where(usize::MAX, |grant| grant.account_id == account_id);
         self.codes
             .remove_where(usize::MAX, |code| code.account_id == account_id);
-        self.sessions
-            .remove_where(usize::MAX, |session| session.account_id == account_id);
+        self.end_sessions_of(account_id)?;
         let approved: Vec<Digest> = self
             .devices
             .rows()
@@ -244,6 +292,72 @@ impl Transaction for Tables {
             self.set_device_state(&code, &DeviceState::Denied)?;
         }
         Ok(())
+    }
+
+    fn end_sessions_of(&mut self, account_id: &str) -> Result<(), StorageError> {
+        self.sessions
+            .remove_where(usize::MAX, |session| session.account_id == account_id);
+        Ok(())
+    }
+
+    fn put_factor(&mut self, factor: &Factor) -> Result<(), StorageError> {
+        let public_id = factor.kind.public_id();
+        let taken = public_id.is_some()
+            && self
+                .factors
+                .rows()
+                .any(|other| other.kind.public_id() == public_id && other.id != factor.id);
+        if taken {
+            return Err(StorageError::Exists("key"));
+        }
+        self.factors.put(factor.id, factor.clone());
+        Ok(())
+    }
+
+    fn remove_factor(&mut self, id: &FactorId) -> Result<bool, StorageError> {
+        Ok(self.factors.remove(id))
+    }
+
+    fn advance_factor(
+        &mut self,
+        id: &FactorId,
+        position: u64,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        let before = self
+            .factors
+            .row(id)
+            .filter(|factor| factor.position < Some(position));
+        let Some(factor) = before.cloned() else {
+            return Ok(false);
+        };
+        let advanced = Factor {
+            position: Some(position),
+            used_at: Some(now),
+            ..factor
+        };
+        self.factors.put(*id, advanced);
+        Ok(true)
+    }
+
+    fn set_recovery_codes(
+        &mut self,
+        account_id: &str,
+        codes: &[Digest],
+    ) -> Result<(), StorageError> {
+        self.recovery_codes
+            .put(account_id.to_owned(), codes.to_vec());
+        Ok(())
+    }
+
+    fn use_recovery_code(&mut self, account_id: &str, code: &Digest) -> Result<bool, StorageError> {
+        let Some(codes) = self.recovery_codes.row(account_id) else {
+            return Ok(false);
+        };
+        let left: Vec<Digest> = codes.iter().filter(|it| *it != code).copied().collect();
+        let used = left.len() < codes.len();
+        self.recovery_codes.put(account_id.to_owned(), left);
+        Ok(used)
     }
 
     fn put_client(&mut self, client: &Client) -> Result<(), StorageError> {

@@ -24,8 +24,8 @@ use countersign_jose::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::core::{
-    Account, AuthorizationCode, Client, Device, DeviceState, Digest, Grant, GrantId, PushedRequest,
-    Rotation, Session, SetupLink,
+    Account, AuthorizationCode, Client, Device, DeviceState, Digest, Factor, FactorId, Grant,
+    GrantId, PushedRequest, Rotation, Session, SetupLink,
 };
 
 pub use memory::Memory;
@@ -72,6 +72,17 @@ pub trait Records {
     /// All accounts, by user name.
     fn accounts(&self) -> Result<Vec<Account>, StorageError>;
 
+    /// The second factor, or the imported key, with an identifier.
+    fn factor(&self, id: &FactorId) -> Result<Option<Factor>, StorageError>;
+    /// The second factors that an account proves itself with, the oldest first.
+    fn factors_of(&self, account_id: &str) -> Result<Vec<Factor>, StorageError>;
+    /// The Yubikey with a public id, whoever has it.
+    fn key(&self, public_id: &str) -> Result<Option<Factor>, StorageError>;
+    /// All Yubikeys, by public id.
+    fn keys(&self) -> Result<Vec<Factor>, StorageError>;
+    /// How many recovery codes of an account were not used.
+    fn recovery_codes_left(&self, account_id: &str) -> Result<u32, StorageError>;
+
     /// The client with an identifier.
     fn client(&self, id: &str) -> Result<Option<Client>, StorageError>;
     /// All clients, by identifier.
@@ -107,12 +118,37 @@ pub trait Transaction: Records {
     /// Adds an account or replaces the one with its identifier;
     /// [`StorageError::Exists`] when another one has its user name.
     fn put_account(&mut self, account: &Account) -> Result<(), StorageError>;
-    /// Removes an account with its grants, codes and sessions; whether it was
-    /// there.
+    /// Removes an account with its factors, keys that were reserved for it,
+    /// grants, codes and sessions; whether it was there.
     fn remove_account(&mut self, id: &str) -> Result<bool, StorageError>;
     /// Ends all grants, codes and sessions of an account, and denies the device
     /// logins that it has approved and nobody has redeemed.
     fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError>;
+
+    /// Ends all sessions of an account.
+    fn end_sessions_of(&mut self, account_id: &str) -> Result<(), StorageError>;
+
+    /// Adds a factor or replaces the one with its identifier;
+    /// [`StorageError::Exists`] when another one has its public id.
+    fn put_factor(&mut self, factor: &Factor) -> Result<(), StorageError>;
+    /// Removes a factor; whether it was there.
+    fn remove_factor(&mut self, id: &FactorId) -> Result<bool, StorageError>;
+    /// Moves a factor forward to a position, as used `now`; whether it stood
+    /// before it.
+    fn advance_factor(
+        &mut self,
+        id: &FactorId,
+        position: u64,
+        now: Timestamp,
+    ) -> Result<bool, StorageError>;
+    /// Gives an account these recovery codes in place of those before.
+    fn set_recovery_codes(
+        &mut self,
+        account_id: &str,
+        codes: &[Digest],
+    ) -> Result<(), StorageError>;
+    /// Uses a recovery code of an account up; whether it was there.
+    fn use_recovery_code(&mut self, account_id: &str, code: &Digest) -> Result<bool, StorageError>;
 
     /// Adds a client or replaces the one with its identifier.
     fn put_client(&mut self, client: &Client) -> Result<(), StorageError>;

@@ -8,6 +8,7 @@
 mod authorize;
 mod device;
 mod end_session;
+mod factors;
 mod forms;
 mod headers;
 mod places;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use countersign_issuer::core::{
-    ClientCredentials, Core, DeviceRequest, Keys, NewAccount, Policy, StartedDevice, Tokens,
+    AskedSignIn, ClientCredentials, Core, DeviceRequest, Keys, NewAccount, Policy,
+    SecondFactorPolicy, StartedDevice, Tokens,
 };
 use countersign_issuer::http::{self as issuer_http, AppState, Peer, Settings};
 use countersign_issuer::storage::Memory;
@@ -41,10 +42,22 @@ impl Site {
         site
     }
 
+    /// An issuer that asks for second factors at other times, with `ada`.
+    pub(crate) async fn asking(second_factor: SecondFactorPolicy) -> Self {
+        let site = Self::made(ORIGIN, |policy| policy.second_factor = second_factor).await;
+        site.add("ada").await;
+        site
+    }
+
     pub(crate) async fn without_accounts(issuer: &str) -> Self {
+        Self::made(issuer, |_| {}).await
+    }
+
+    async fn made(issuer: &str, change: impl FnOnce(&mut Policy)) -> Self {
         let clock = Arc::new(AtomicI64::new(1_800_000_000_000));
         let keys = Keys::generate(crypto::aws_lc::provider()).unwrap();
-        let policy = Policy::new(Issuer::parse(issuer).unwrap());
+        let mut policy = Policy::new(Issuer::parse(issuer).unwrap());
+        change(&mut policy);
         let core = Arc::new(Core::new(Box::new(Memory::new()), keys, policy));
         let issuer = url::Url::parse(issuer).unwrap();
         let time = Arc::clone(&clock);
@@ -94,11 +107,26 @@ impl Site {
         host: Option<&str>,
         command: Option<&str>,
     ) -> StartedDevice {
+        self.begin(host, command, AskedSignIn::default()).await
+    }
+
+    /// A device login that asks something of the sign-in.
+    pub(crate) async fn device_asking(&self, sign_in: AskedSignIn) -> StartedDevice {
+        self.begin(None, None, sign_in).await
+    }
+
+    async fn begin(
+        &self,
+        host: Option<&str>,
+        command: Option<&str>,
+        sign_in: AskedSignIn,
+    ) -> StartedDevice {
         let request = DeviceRequest {
             credentials: credentials(),
             scope: Some("openid email offline_access".to_owned()),
             resources: Vec::new(),
             audiences: Vec::new(),
+            sign_in,
             peer: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)),
             claimed_host: host.map(str::to_owned),
             claimed_command: command.map(str::to_owned),

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use countersign_issuer::core::{
-    BrowserSession, ClientCredentials, CodeLookup, Core, Decision, DeviceRequest, Failure, Keys,
-    Limits, NewAccount, Policy, Refusal, SignIn, StartedDevice, Tokens,
+    AskedSignIn, BrowserSession, ClientCredentials, CodeLookup, Core, Decision, DeviceRequest,
+    Failure, Keys, Limits, NewAccount, Policy, Refusal, SignIn, StartedDevice, Tokens,
 };
 use countersign_issuer::storage::{Memory, Sqlite, Storage};
 use countersign_jose::{Timestamp, crypto::aws_lc};
@@ -191,6 +191,7 @@ pub(crate) fn request(scope: &str) -> DeviceRequest {
         scope: Some(scope.to_owned()),
         resources: Vec::new(),
         audiences: Vec::new(),
+        sign_in: AskedSignIn::default(),
         peer: PEER,
         claimed_host: Some("box".to_owned()),
         claimed_command: Some("countersign login".to_owned()),

@@ -1,7 +1,7 @@
 //! What goes, with what, and when.
 
 use super::{after, account, client, device, grant, code, pushed, session, T0};
-use crate::core::{AuthorizationCode, Device, DeviceState, Grant, PushedRequest, Session, SetupLink};
+use crate::core::{Authentication, AuthorizationCode, Device, DeviceState, Grant, PushedRequest, Session, SetupLink};
 use crate::storage::{Store};
 
 pub(super) async fn an_account_goes_with_its_logins_and_a_client_with_its_own(store: Store) {
@@ -108,7 +108,10 @@ pub(super) async fn an_account_goes_with_its_logins_and_a_client_with_its_own(st
 pub(super) async fn what_an_account_has_approved_is_denied_when_its_logins_end(store: Store) {
     let approved_by = |account: &str| DeviceState::Approved {
         account_id: account.to_owned(),
-        auth_time: T0,
+        authentication: Authentication {
+            at: T0,
+            second: None,
+        },
     };
     let (ada, eve) = (approved_by("ada"), approved_by("eve"));
     let of_eve = eve.clone();

@@ -3,13 +3,16 @@
 use countersign_jose::Algorithm;
 
 use super::{after, account, client, device, grant, code, pushed, session};
-use crate::core::{Account, Audiences, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState, Grant, Rotation, Session, SetupLink};
+use crate::core::{Account, Audiences, Authentication, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState, Demands, Grant, Rotation, SecondFactor, Session, SetupLink};
 use crate::storage::{StorageError, Store, Transaction};
 
 pub(super) async fn everything_written_is_read_back_as_it_was(store: Store) {
     let approved = DeviceState::Approved {
         account_id: "ada".to_owned(),
-        auth_time: after(5),
+        authentication: Authentication {
+            at: after(5),
+            second: Some(SecondFactor::Totp),
+        },
     };
     let link = SetupLink {
         token: [4; 32],
@@ -30,6 +33,10 @@ pub(super) async fn everything_written_is_read_back_as_it_was(store: Store) {
     let final_grant = Grant {
         rotation: None,
         dpop_jkt: None,
+        authentication: Authentication {
+            at: after(6),
+            second: None,
+        },
         ..grant(2)
     };
     let (state, put_link, put_clients, put_grant) = (
@@ -93,6 +100,39 @@ pub(super) async fn everything_written_is_read_back_as_it_was(store: Store) {
             assert!(!records.token_is_revoked("another")?);
             assert_eq!(records.session(&[1; 32])?, Some(session(1)));
             assert_eq!(records.setup_link()?, Some(link));
+            Ok(())
+        })
+        .unwrap();
+}
+
+pub(super) async fn sign_ins_and_what_is_asked_of_them_are_read_back(store: Store) {
+    let by_password = || Session {
+        second: None,
+        ..session(3)
+    };
+    store
+        .write(move |records| {
+            records.add_session(&session(1))?;
+            records.add_session(&session(2))?;
+            records.add_session(&by_password())?;
+            records.add_device(&device(1, "BCDFGHJK"))?;
+            records.add_device(&Device {
+                demands: Demands::default(),
+                ..device(3, "BCDFGHJM")
+            })?;
+            records.set_device_state(&[3; 32], &DeviceState::Unmet)
+        })
+        .await
+        .unwrap();
+    store
+        .read(|records| {
+            assert_eq!(records.session(&[1; 32])?, Some(session(1)));
+            assert_eq!(records.session(&[2; 32])?, Some(session(2)));
+            assert_eq!(records.session(&[3; 32])?, Some(by_password()));
+            assert_eq!(records.device(&[1; 32])?, Some(device(1, "BCDFGHJK")));
+            let undemanding = records.device(&[3; 32])?.unwrap();
+            assert_eq!(undemanding.demands, Demands::default());
+            assert_eq!(undemanding.state, DeviceState::Unmet);
             Ok(())
         })
         .unwrap();

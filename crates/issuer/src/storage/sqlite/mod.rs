@@ -11,6 +11,8 @@
 //! Other processes (`countersign-issuer user disable`) may write to the same
 //! file; the server sees it with its next look.
 
+mod factors;
+mod purge;
 mod records;
 mod rows;
 mod schema;

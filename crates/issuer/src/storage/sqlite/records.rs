@@ -1,16 +1,19 @@
 //! What is looked up and changed, in SQL.
 
+use std::time::Duration;
+
 use countersign_jose::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row, params};
 
 use super::failed;
 use super::rows::{
-    List, Millis, account, client, code, device, grant, pushed_request, session, state_columns,
-    time,
+    List, Millis, account, client, code, device, factor, grant, pushed_request, session,
+    state_columns, time,
 };
 use crate::core::{
     Account, Audiences, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState,
-    Digest, Grant, GrantId, PushedRequest, Rotation, Session, SetupLink,
+    Digest, Factor, FactorId, Grant, GrantId, PushedRequest, Rotation, SecondFactor, Session,
+    SetupLink,
 };
 use crate::storage::{Records, StorageError, Transaction};
 
@@ -18,7 +21,7 @@ use crate::storage::{Records, StorageError, Transaction};
 pub(super) struct Rows<'a>(pub(super) &'a Connection);
 
 impl Rows<'_> {
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -33,7 +36,7 @@ impl Rows<'_> {
         find().map_err(failed)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         params: impl Params,
@@ -49,12 +52,17 @@ impl Rows<'_> {
     }
 
     /// Changes rows; how many.
-    fn change(&self, sql: &str, params: impl Params) -> Result<usize, StorageError> {
+    pub(super) fn change(&self, sql: &str, params: impl Params) -> Result<usize, StorageError> {
         self.execute(sql, params).map_err(failed)
     }
 
     /// Adds a row of a kind whose keys must be free.
-    fn add(&self, kind: &'static str, sql: &str, params: impl Params) -> Result<(), StorageError> {
+    pub(super) fn add(
+        &self,
+        kind: &'static str,
+        sql: &str,
+        params: impl Params,
+    ) -> Result<(), StorageError> {
         match self.execute(sql, params) {
             Ok(_) => Ok(()),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
@@ -80,6 +88,43 @@ impl Records for Rows<'_> {
 
     fn accounts(&self) -> Result<Vec<Account>, StorageError> {
         self.all("SELECT * FROM accounts ORDER BY username", [], account)
+    }
+
+    fn factor(&self, id: &FactorId) -> Result<Option<Factor>, StorageError> {
+        self.one("SELECT * FROM factors WHERE id = ?", [id], factor)
+    }
+
+    fn factors_of(&self, account_id: &str) -> Result<Vec<Factor>, StorageError> {
+        self.all(
+            "SELECT * FROM factors WHERE account_id = ? AND enrolled ORDER BY since, id",
+            [account_id],
+            factor,
+        )
+    }
+
+    fn key(&self, public_id: &str) -> Result<Option<Factor>, StorageError> {
+        self.one(
+            "SELECT * FROM factors WHERE public_id = ?",
+            [public_id],
+            factor,
+        )
+    }
+
+    fn keys(&self) -> Result<Vec<Factor>, StorageError> {
+        self.all(
+            "SELECT * FROM factors WHERE public_id IS NOT NULL ORDER BY public_id",
+            [],
+            factor,
+        )
+    }
+
+    fn recovery_codes_left(&self, account_id: &str) -> Result<u32, StorageError> {
+        let left = self.one(
+            "SELECT count(*) FROM recovery_codes WHERE account_id = ?",
+            [account_id],
+            |row| row.get(0),
+        )?;
+        Ok(left.unwrap_or(0))
     }
 
     fn client(&self, id: &str) -> Result<Option<Client>, StorageError> {
@@ -178,20 +223,61 @@ impl Transaction for Rows<'_> {
 
     fn remove_account(&mut self, id: &str) -> Result<bool, StorageError> {
         self.end_logins_of(id)?;
+        self.change("DELETE FROM factors WHERE account_id = ?", [id])?;
+        self.change("DELETE FROM recovery_codes WHERE account_id = ?", [id])?;
         Ok(self.change("DELETE FROM accounts WHERE id = ?", [id])? > 0)
     }
 
     fn end_logins_of(&mut self, account_id: &str) -> Result<(), StorageError> {
         self.change("DELETE FROM grants WHERE account_id = ?", [account_id])?;
         self.change("DELETE FROM codes WHERE account_id = ?", [account_id])?;
-        self.change("DELETE FROM sessions WHERE account_id = ?", [account_id])?;
+        self.end_sessions_of(account_id)?;
         // Only an approved one has an account.
         self.change(
-            "UPDATE devices SET state = 'denied', account_id = NULL, auth_time = NULL
+            "UPDATE devices SET state = 'denied', account_id = NULL, auth_time = NULL,
+             second_factor = NULL
              WHERE account_id = ?",
             [account_id],
         )?;
         Ok(())
+    }
+
+    fn end_sessions_of(&mut self, account_id: &str) -> Result<(), StorageError> {
+        self.change("DELETE FROM sessions WHERE account_id = ?", [account_id])?;
+        Ok(())
+    }
+
+    fn put_factor(&mut self, factor: &Factor) -> Result<(), StorageError> {
+        self.write_factor(factor)
+    }
+
+    fn remove_factor(&mut self, id: &FactorId) -> Result<bool, StorageError> {
+        Ok(self.change("DELETE FROM factors WHERE id = ?", [id])? > 0)
+    }
+
+    fn advance_factor(
+        &mut self,
+        id: &FactorId,
+        position: u64,
+        now: Timestamp,
+    ) -> Result<bool, StorageError> {
+        self.move_factor(id, position, now)
+    }
+
+    fn set_recovery_codes(
+        &mut self,
+        account_id: &str,
+        codes: &[Digest],
+    ) -> Result<(), StorageError> {
+        self.replace_recovery_codes(account_id, codes)
+    }
+
+    fn use_recovery_code(&mut self, account_id: &str, code: &Digest) -> Result<bool, StorageError> {
+        let used = self.change(
+            "DELETE FROM recovery_codes WHERE account_id = ? AND code = ?",
+            params![account_id, code],
+        )?;
+        Ok(used > 0)
     }
 
     fn put_client(&mut self, client: &Client) -> Result<(), StorageError> {
@@ -244,13 +330,16 @@ impl Transaction for Rows<'_> {
     }
 
     fn add_device(&mut self, device: &Device) -> Result<(), StorageError> {
-        let (state, account_id, auth_time) = state_columns(&device.state);
+        let (state, account_id, auth_time, second_factor) = state_columns(&device.state);
+        let classes = device.demands.classes.iter();
+        let classes = classes.map(|class| class.name().to_owned()).collect();
         self.add(
             "device login",
             "INSERT INTO devices
              (code, user_code, client_id, scopes, audiences, requested_from, claimed_host,
-              claimed_command, created_at, expires_at, state, account_id, auth_time)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              claimed_command, created_at, expires_at, classes, max_age, state, account_id,
+              auth_time, second_factor)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 device.code,
                 device.user_code,
@@ -262,18 +351,22 @@ impl Transaction for Rows<'_> {
                 device.claimed_command,
                 Millis(device.created_at),
                 Millis(device.expires_at),
+                List(classes),
+                device.demands.max_age.map(seconds),
                 state,
                 account_id,
                 auth_time,
+                second_factor,
             ],
         )
     }
 
     fn set_device_state(&mut self, code: &Digest, state: &DeviceState) -> Result<(), StorageError> {
-        let (state, account_id, auth_time) = state_columns(state);
+        let (state, account_id, auth_time, second_factor) = state_columns(state);
         self.change(
-            "UPDATE devices SET state = ?, account_id = ?, auth_time = ? WHERE code = ?",
-            params![state, account_id, auth_time, code],
+            "UPDATE devices SET state = ?, account_id = ?, auth_time = ?, second_factor = ?
+             WHERE code = ?",
+            params![state, account_id, auth_time, second_factor, code],
         )?;
         Ok(())
     }
@@ -283,8 +376,8 @@ impl Transaction for Rows<'_> {
             "code",
             "INSERT INTO codes
              (code, client_id, redirect_uri, code_challenge, nonce, scopes, audiences, account_id,
-              auth_time, dpop_jkt, expires_at, redeemed_as)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+              auth_time, second_factor, dpop_jkt, expires_at, redeemed_as)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 code.code,
                 code.client_id,
@@ -294,7 +387,8 @@ impl Transaction for Rows<'_> {
                 code.scopes.to_string(),
                 List(code.audiences.clone()),
                 code.account_id,
-                Millis(code.auth_time),
+                Millis(code.authentication.at),
+                code.authentication.second.map(SecondFactor::name),
                 code.dpop_jkt,
                 Millis(code.expires_at),
                 code.redeemed_as,
@@ -332,16 +426,17 @@ impl Transaction for Rows<'_> {
         self.add(
             "grant",
             "INSERT INTO grants
-             (id, account_id, client_id, scopes, audiences, auth_time, created_at, expires_at,
-              generation, rotated_at, dpop_jkt)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             (id, account_id, client_id, scopes, audiences, auth_time, second_factor, created_at,
+              expires_at, generation, rotated_at, dpop_jkt)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 grant.id,
                 grant.account_id,
                 grant.client_id,
                 grant.scopes.to_string(),
                 List(grant.audiences.clone()),
-                Millis(grant.auth_time),
+                Millis(grant.authentication.at),
+                grant.authentication.second.map(SecondFactor::name),
                 Millis(grant.created_at),
                 Millis(grant.expires_at),
                 grant.rotation.map(|rotation| rotation.generation),
@@ -389,12 +484,16 @@ impl Transaction for Rows<'_> {
 
     fn add_session(&mut self, session: &Session) -> Result<(), StorageError> {
         self.change(
-            "INSERT INTO sessions (id, account_id, authenticated_at, expires_at)
-             VALUES (?, ?, ?, ?)",
+            "INSERT INTO sessions
+             (id, account_id, authenticated_at, second_factor, second_at, is_halfway, expires_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)",
             params![
                 session.id,
                 session.account_id,
                 Millis(session.authenticated_at),
+                session.second.map(|proven| proven.factor.name()),
+                session.second.map(|proven| Millis(proven.at)),
+                session.is_halfway,
                 Millis(session.expires_at),
             ],
         )?;
@@ -426,51 +525,11 @@ impl Transaction for Rows<'_> {
     }
 
     fn purge(&mut self, now: Timestamp, limit: u32) -> Result<u64, StorageError> {
-        let mut gone = 0;
-        for (sql, before) in [
-            (
-                "DELETE FROM devices WHERE code IN
-                 (SELECT code FROM devices WHERE expires_at < ? LIMIT ?)",
-                Device::forgotten_if_expired_before(now),
-            ),
-            (
-                "DELETE FROM codes WHERE code IN
-                 (SELECT code FROM codes WHERE expires_at < ? LIMIT ?)",
-                AuthorizationCode::forgotten_if_expired_before(now),
-            ),
-            (
-                "DELETE FROM pushed_requests WHERE uri IN
-                 (SELECT uri FROM pushed_requests WHERE expires_at < ? LIMIT ?)",
-                PushedRequest::forgotten_if_expired_before(now),
-            ),
-            (
-                "DELETE FROM grants WHERE id IN
-                 (SELECT id FROM grants WHERE expires_at < ? LIMIT ?)",
-                now,
-            ),
-            (
-                "DELETE FROM revoked_tokens WHERE jti IN
-                 (SELECT jti FROM revoked_tokens WHERE until < ? LIMIT ?)",
-                now,
-            ),
-            (
-                "DELETE FROM used_assertions WHERE id IN
-                 (SELECT id FROM used_assertions WHERE until < ? LIMIT ?)",
-                now,
-            ),
-            (
-                "DELETE FROM sessions WHERE id IN
-                 (SELECT id FROM sessions WHERE expires_at < ? LIMIT ?)",
-                now,
-            ),
-            (
-                "DELETE FROM setup_link WHERE one IN
-                 (SELECT one FROM setup_link WHERE expires_at < ? LIMIT ?)",
-                now,
-            ),
-        ] {
-            gone += self.change(sql, params![Millis(before), limit])? as u64;
-        }
-        Ok(gone)
+        self.forget(now, limit)
     }
+}
+
+/// An age as a column; it was read from 32 bits.
+fn seconds(age: Duration) -> u32 {
+    u32::try_from(age.as_secs()).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,7 @@
 //! A record of each kind, as a row.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use countersign_jose::{Algorithm, Timestamp};
 use countersign_oauth::ScopeSet;
@@ -8,8 +9,9 @@ use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use crate::core::{
-    Account, Audiences, AuthorizationCode, Client, ClientAuthentication, Device, DeviceState,
-    Grant, GrantType, PasswordHash, PushedRequest, Rotation, Session,
+    Account, Audiences, Authentication, AuthorizationCode, Class, Client, ClientAuthentication,
+    Demands, Device, DeviceState, Factor, FactorKind, Grant, GrantType, Holder, PasswordHash,
+    Proven, PushedRequest, Rotation, SealedSecret, SecondFactor, Session,
 };
 
 pub(super) fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
@@ -68,13 +70,20 @@ pub(super) fn device(row: &Row<'_>) -> rusqlite::Result<Device> {
         claimed_command: row.get("claimed_command")?,
         created_at: time(row, "created_at")?,
         expires_at: time(row, "expires_at")?,
+        demands: Demands {
+            classes: row.get::<_, Known<Vec<Class>>>("classes")?.0,
+            max_age: row
+                .get::<_, Option<u32>>("max_age")?
+                .map(|seconds| Duration::from_secs(seconds.into())),
+        },
         state: match row.get_ref("state")?.as_str()? {
             "pending" => DeviceState::Pending,
             "approved" => DeviceState::Approved {
                 account_id: row.get("account_id")?,
-                auth_time: time(row, "auth_time")?,
+                authentication: authentication(row)?,
             },
             "denied" => DeviceState::Denied,
+            "unmet" => DeviceState::Unmet,
             // The table admits no other; redeemed is the one that gives nothing.
             _ => DeviceState::Redeemed,
         },
@@ -88,7 +97,7 @@ pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
         client_id: row.get("client_id")?,
         scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
         audiences: list(row, "audiences")?,
-        auth_time: time(row, "auth_time")?,
+        authentication: authentication(row)?,
         created_at: time(row, "created_at")?,
         expires_at: time(row, "expires_at")?,
         rotation: match row.get("generation")? {
@@ -112,7 +121,7 @@ pub(super) fn code(row: &Row<'_>) -> rusqlite::Result<AuthorizationCode> {
         scopes: row.get::<_, Known<ScopeSet>>("scopes")?.0,
         audiences: list(row, "audiences")?,
         account_id: row.get("account_id")?,
-        auth_time: time(row, "auth_time")?,
+        authentication: authentication(row)?,
         dpop_jkt: row.get("dpop_jkt")?,
         expires_at: time(row, "expires_at")?,
         redeemed_as: row.get("redeemed_as")?,
@@ -133,20 +142,77 @@ pub(super) fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
         id: row.get("id")?,
         account_id: row.get("account_id")?,
         authenticated_at: time(row, "authenticated_at")?,
+        second: match second_factor(row)? {
+            None => None,
+            Some(factor) => Some(Proven {
+                factor,
+                at: time(row, "second_at")?,
+            }),
+        },
+        is_halfway: row.get("is_halfway")?,
         expires_at: time(row, "expires_at")?,
     })
 }
 
-pub(super) fn state_columns(state: &DeviceState) -> (&'static str, Option<&str>, Option<Millis>) {
+pub(super) fn factor(row: &Row<'_>) -> rusqlite::Result<Factor> {
+    Ok(Factor {
+        id: row.get("id")?,
+        kind: match row.get("public_id")? {
+            Some(public_id) => FactorKind::Yubikey { public_id },
+            None => FactorKind::Totp,
+        },
+        holder: match (row.get("account_id")?, row.get("enrolled")?) {
+            (Some(account_id), true) => Holder::Account(account_id),
+            (Some(account_id), false) => Holder::ReservedFor(account_id),
+            (None, _) => Holder::Anyone,
+        },
+        secret: SealedSecret(row.get("secret")?),
+        position: row
+            .get::<_, Option<i64>>("position")?
+            .map(i64::cast_unsigned),
+        since: time(row, "since")?,
+        used_at: row
+            .get::<_, Option<Millis>>("used_at")?
+            .map(|Millis(at)| at),
+    })
+}
+
+/// A device login's state, the account behind it and how that had signed in.
+pub(super) fn state_columns(
+    state: &DeviceState,
+) -> (
+    &'static str,
+    Option<&str>,
+    Option<Millis>,
+    Option<&'static str>,
+) {
     match state {
-        DeviceState::Pending => ("pending", None, None),
+        DeviceState::Pending => ("pending", None, None, None),
         DeviceState::Approved {
             account_id,
-            auth_time,
-        } => ("approved", Some(account_id), Some(Millis(*auth_time))),
-        DeviceState::Denied => ("denied", None, None),
-        DeviceState::Redeemed => ("redeemed", None, None),
+            authentication,
+        } => (
+            "approved",
+            Some(account_id),
+            Some(Millis(authentication.at)),
+            authentication.second.map(SecondFactor::name),
+        ),
+        DeviceState::Denied => ("denied", None, None, None),
+        DeviceState::Unmet => ("unmet", None, None, None),
+        DeviceState::Redeemed => ("redeemed", None, None, None),
     }
+}
+
+fn authentication(row: &Row<'_>) -> rusqlite::Result<Authentication> {
+    Ok(Authentication {
+        at: time(row, "auth_time")?,
+        second: second_factor(row)?,
+    })
+}
+
+fn second_factor(row: &Row<'_>) -> rusqlite::Result<Option<SecondFactor>> {
+    let found: Option<Known<SecondFactor>> = row.get("second_factor")?;
+    Ok(found.map(|Known(factor)| factor))
 }
 
 pub(super) fn time(row: &Row<'_>, column: &str) -> rusqlite::Result<Timestamp> {
@@ -201,6 +267,24 @@ impl FromSql for Known<Algorithm> {
         Algorithm::from_name(value.as_str()?)
             .map(Self)
             .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl FromSql for Known<SecondFactor> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        SecondFactor::from_name(value.as_str()?)
+            .map(Self)
+            .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl FromSql for Known<Vec<Class>> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let List(names) = List::column_result(value)?;
+        // One that is not known must not read as "any".
+        let classes = names.iter().map(|name| Class::from_name(name));
+        let classes: Option<Vec<Class>> = classes.collect();
+        classes.map(Self).ok_or(FromSqlError::InvalidType)
     }
 }
 

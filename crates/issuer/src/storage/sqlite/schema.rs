@@ -2,7 +2,7 @@
 //!
 //! `user_version` counts the migrations that a file has seen. Times are
 //! milliseconds since the Unix epoch; lists are JSON arrays; what is secret is
-//! there as a digest only.
+//! there as a digest only, or sealed with a key that is not.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -10,7 +10,12 @@ use super::failed;
 use crate::storage::StorageError;
 
 /// One script per version; never changed once released, only added to.
-const MIGRATIONS: [&str; 3] = [DEVICE_LOGINS, BROWSER_LOGINS, TOKEN_EXCHANGE];
+const MIGRATIONS: [&str; 4] = [
+    DEVICE_LOGINS,
+    BROWSER_LOGINS,
+    TOKEN_EXCHANGE,
+    SECOND_FACTORS,
+];
 
 const DEVICE_LOGINS: &str = "
 CREATE TABLE accounts (
@@ -143,6 +148,65 @@ CREATE INDEX used_assertions_by_end ON used_assertions (until);
 const TOKEN_EXCHANGE: &str = "
 -- The resource servers that a client is.
 ALTER TABLE clients ADD COLUMN serves TEXT NOT NULL DEFAULT '[]';
+";
+
+const SECOND_FACTORS: &str = "
+CREATE TABLE factors (
+    id BLOB PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('totp', 'yubikey')),
+    public_id TEXT UNIQUE,
+    -- NULL for a key that anybody may claim.
+    account_id TEXT,
+    -- Whether the account proves itself with it; otherwise it may claim it.
+    enrolled INTEGER NOT NULL,
+    -- Sealed with a key that is not in this file.
+    secret BLOB NOT NULL,
+    position INTEGER,
+    since INTEGER NOT NULL,
+    used_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX factors_by_account ON factors (account_id);
+
+CREATE TABLE recovery_codes (
+    account_id TEXT NOT NULL,
+    code BLOB NOT NULL,
+    PRIMARY KEY (account_id, code)
+) STRICT, WITHOUT ROWID;
+
+-- NULL for the password alone, which all before this were.
+ALTER TABLE sessions ADD COLUMN second_factor TEXT;
+ALTER TABLE sessions ADD COLUMN second_at INTEGER;
+ALTER TABLE sessions ADD COLUMN is_halfway INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE codes ADD COLUMN second_factor TEXT;
+ALTER TABLE grants ADD COLUMN second_factor TEXT;
+
+-- A state more than the table's own check allows: a new table.
+CREATE TABLE devices_4 (
+    code BLOB PRIMARY KEY,
+    user_code TEXT NOT NULL UNIQUE,
+    client_id TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    audiences TEXT NOT NULL,
+    requested_from TEXT,
+    claimed_host TEXT,
+    claimed_command TEXT,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    -- What it asks of the sign-in: classes, and an age in seconds.
+    classes TEXT NOT NULL,
+    max_age INTEGER,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'unmet', 'redeemed')),
+    account_id TEXT,
+    auth_time INTEGER,
+    second_factor TEXT
+) STRICT, WITHOUT ROWID;
+INSERT INTO devices_4
+    SELECT code, user_code, client_id, scopes, audiences, requested_from, claimed_host,
+        claimed_command, created_at, expires_at, '[]', NULL, state, account_id, auth_time, NULL
+    FROM devices;
+DROP TABLE devices;
+ALTER TABLE devices_4 RENAME TO devices;
+CREATE INDEX devices_by_end ON devices (expires_at);
 ";
 
 /// Brings a file to this program's version; refuses one from the future.

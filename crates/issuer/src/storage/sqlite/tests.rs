@@ -102,7 +102,7 @@ fn a_file_from_a_newer_version_is_refused_and_left_alone() {
             error,
             StorageError::Newer {
                 found: 99,
-                known: 3
+                known: 4
             }
         ),
         "{error}"
@@ -151,7 +151,7 @@ fn a_file_of_version_1_keeps_what_it_has_and_its_default_client_learns_the_brows
         .unwrap()
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(version, 3);
+    assert_eq!(version, 4);
 }
 
 #[tokio::test]
