@@ -17,6 +17,7 @@ mod http_server;
 mod process;
 mod provider;
 mod signing;
+mod sshd;
 
 pub use binaries::{bin, pam_module, pam_module_that_panics};
 pub use browser::{Browser, Page};
@@ -29,3 +30,4 @@ pub use http_server::HttpServer;
 pub use process::{Finished, Program, Running};
 pub use provider::{ClientAuthentication, Endpoint, Provider};
 pub use signing::{Key, Signature};
+pub use sshd::Sshd;

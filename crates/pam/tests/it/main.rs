@@ -13,4 +13,5 @@ mod manners;
 mod memory;
 mod owners;
 mod panics;
+mod sshd;
 mod strangers;

@@ -1,0 +1,211 @@
+//! A real sshd with a PAM stack of the test's own, and its client.
+//!
+//! It needs no root: sshd runs as whoever runs the test, and lets that account in. `libpam_wrapper`
+//! stands between sshd and PAM, so that the stack is a file in a temporary directory.
+//!
+//! Not responsible for: modules and daemons. The stack names the former, the test starts the latter.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::process::{Program, Running};
+
+/// How long sshd and each client may live.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What the program is called, and therefore its service: versions before 9.8 take it from there.
+const SERVICE: &str = "sshd-under-test";
+
+/// A program that versions since 9.8 have.
+const SESSION: &str = "/usr/lib/openssh/sshd-session";
+
+/// A running sshd. It ends when dropped.
+#[derive(Debug)]
+pub struct Sshd {
+    running: Running,
+    directory: TempDir,
+    port: u16,
+    account: String,
+}
+
+impl Sshd {
+    /// Starts sshd with this content of `/etc/pam.d/sshd`, and `options` as further lines of
+    /// `sshd_config`. Without any, keyboard-interactive is the one method.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start(stack: &str, options: &[&str]) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("countersign-sshd-")
+            .tempdir()
+            .expect("a temporary directory");
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("pam.d")).expect("a new directory");
+        for (name, content) in [(SERVICE, stack), ("other", "auth required pam_deny.so\n")] {
+            fs::write(at("pam.d").join(name), content).expect("a new file");
+        }
+        let program = at(SERVICE);
+        symlink("/usr/sbin/sshd", &program).expect("a new link");
+        for key in ["host", "client"] {
+            make_key(&at(key));
+        }
+        fs::copy(at("client.pub"), at("authorized_keys")).expect("a key was made");
+        let account = Program::new("id").arg("-un").run().expect_code(0);
+        let account = account.stdout.trim().to_owned();
+        if account == "root" {
+            // The empty directory that root's sshd goes into.
+            fs::create_dir_all("/run/sshd").expect("root may make it");
+        }
+
+        let port = free_port();
+        let config = config(directory.path(), port, options);
+        fs::write(at("sshd_config"), config).expect("a new file");
+        let host = fs::read_to_string(at("host.pub")).expect("a key was made");
+        let known = format!("[127.0.0.1]:{port} {host}");
+        fs::write(at("known_hosts"), known).expect("a new file");
+
+        let running = Program::new(&program)
+            .args(["-D", "-e", "-f"])
+            .arg(at("sshd_config"))
+            .env("LD_PRELOAD", "libpam_wrapper.so")
+            .env("PAM_WRAPPER", "1")
+            .env("PAM_WRAPPER_SERVICE_DIR", at("pam.d"))
+            .limit(LIMIT)
+            .start();
+        running.wait_for_stderr(|log| log.contains("Server listening").then_some(()));
+        Self {
+            running,
+            directory,
+            port,
+            account,
+        }
+    }
+
+    /// The account that can sign in: that of whoever runs the test.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What sshd and the modules of its stack have logged so far. Of the modules, what is not worse than
+    /// a warning is missing.
+    pub fn log(&self) -> String {
+        self.running.stderr()
+    }
+
+    /// The process that listens.
+    pub fn id(&self) -> u32 {
+        self.running.id()
+    }
+
+    /// A client at a terminal of its own, which runs `command` on the other side. What it shows comes on
+    /// standard output, and `tell` types. `options` are OpenSSH's (`-o` is put before each).
+    pub fn client(&self, options: &[&str], command: &str) -> Program {
+        let words = self.words(options, command);
+        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+        let line = words.join(" ");
+        Program::new("script")
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env("TERM", "dumb")
+            .listening()
+            .limit(LIMIT)
+    }
+
+    /// A client without a terminal, as cron and scripts have it.
+    pub fn client_without_terminal(&self, options: &[&str], command: &str) -> Program {
+        // A session of its own: otherwise the terminal of whoever runs the test would be used.
+        Program::new("setsid")
+            .arg("--wait")
+            .args(self.words(options, command))
+            .limit(LIMIT)
+    }
+
+    /// The client's private key. sshd lets it in where `PubkeyAuthentication yes` is among the options.
+    pub fn client_key(&self) -> PathBuf {
+        self.directory.path().join("client")
+    }
+
+    /// Whether it still accepts connections.
+    pub fn is_alive(&self) -> bool {
+        let Ok(stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) else {
+            return false;
+        };
+        let mut line = String::new();
+        let limit = stream.set_read_timeout(Some(Duration::from_secs(20)));
+        limit.is_ok()
+            && BufReader::new(stream).read_line(&mut line).is_ok()
+            && line.starts_with("SSH-2.0-")
+    }
+
+    /// The words of a call of ssh.
+    fn words(&self, options: &[&str], command: &str) -> Vec<String> {
+        let known = self.directory.path().join("known_hosts");
+        let own = [
+            format!("UserKnownHostsFile={}", known.display()),
+            "GlobalKnownHostsFile=/dev/null".to_owned(),
+            "StrictHostKeyChecking=yes".to_owned(),
+            "IdentitiesOnly=yes".to_owned(),
+            "IdentityAgent=none".to_owned(),
+        ];
+        let mut words = vec!["ssh".to_owned(), "-F".to_owned(), "/dev/null".to_owned()];
+        words.extend(["-p".to_owned(), self.port.to_string()]);
+        let given = options.iter().map(|option| (*option).to_owned());
+        for option in given.chain(own) {
+            words.extend(["-o".to_owned(), option]);
+        }
+        words.push(format!("{}@127.0.0.1", self.account));
+        words.push(command.to_owned());
+        words
+    }
+}
+
+fn config(directory: &Path, port: u16, options: &[&str]) -> String {
+    let mut config = String::new();
+    // What stands first counts.
+    for option in options {
+        let _ = writeln!(config, "{option}");
+    }
+    if Path::new(SESSION).exists() {
+        // Since 9.8 the service is a setting, and a client that fails has to wait.
+        let _ = writeln!(config, "PAMServiceName {SERVICE}\nPerSourcePenalties no");
+    }
+    let directory = directory.display();
+    let _ = write!(
+        config,
+        "Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nPidFile none\nUsePAM yes\n\
+         AuthorizedKeysFile {directory}/authorized_keys\nStrictModes no\nUseDNS no\n\
+         PermitRootLogin yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n\
+         PubkeyAuthentication no\nPrintMotd no\nPrintLastLog no\n"
+    );
+    config
+}
+
+fn make_key(path: &Path) {
+    Program::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+        .arg(path)
+        .run()
+        .expect_code(0);
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
+}
+
+/// A word as a shell reads it back.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
