@@ -77,6 +77,8 @@ pub(crate) struct Arguments {
     pub(crate) repeats: Option<String>,
     /// The argument that reads what can be read once, if there is one: standard input, or a descriptor.
     pub(crate) reads_once: Option<String>,
+    /// Whether the request brings a `Step-Up` of its own.
+    pub(crate) steps_up: bool,
     /// The method that is asked for by name.
     request: Option<String>,
     /// The long names of all options there are.
@@ -123,6 +125,10 @@ impl Arguments {
         match option {
             "request" => self.request = value.map(str::to_owned),
             "location" | "retry" => self.repeats = Some(written.to_owned()),
+            "header" => {
+                let name = value.and_then(|value| value.split(':').next());
+                self.steps_up |= name.is_some_and(|name| name.eq_ignore_ascii_case("step-up"));
+            }
             _ => {}
         }
         if value.is_some_and(|value| is_spent(option, value)) {
@@ -361,6 +367,19 @@ mod tests {
         }
         assert!(run(&["-sD", "heads"]).unwrap().dumps_headers());
         assert!(run(&["--dump-header=-"]).unwrap().dumps_headers());
+    }
+
+    #[test]
+    fn a_request_that_brings_its_own_password_is_known() {
+        for (arguments, steps_up) in [
+            (&["-H", "Step-Up: challenge=\"a\""][..], true),
+            (&["-sHstep-up:x"], true),
+            (&["--header=STEP-UP: x"], true),
+            (&["-H", "X-Step-Up: x"], false),
+            (&["-d", "Step-Up: x"], false),
+        ] {
+            assert_eq!(run(arguments).unwrap().steps_up, steps_up, "{arguments:?}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! One run of curl: how the token reaches it, and what comes of the request.
 //!
 //! The token reaches curl through a pipe that only the two processes hold, as a piece of
-//! configuration (`--config /dev/fd/N`). Arguments and environment of a process can be read by
-//! others; a pipe cannot. The heads of the answers come back through another one (`--dump-header`), so
-//! that an API can be heard that asks for another sign-in.
+//! configuration (`--config /dev/fd/N`), and so does a one-time password. Arguments and environment of a
+//! process can be read by others; a pipe cannot. The heads of the answers come back through another one
+//! (`--dump-header`), so that an API can be heard that asks for more.
 //!
 //! Standard output is curl's own. Only where it is no terminal, and the request may be sent again, does
-//! it pass through here: the answer that asks for a sign-in is held back, so that whoever reads gets
-//! one answer. At a terminal curl would behave differently in front of a pipe, and a person can tell two
+//! it pass through here: the answer that asks for more is held back, so that whoever reads gets one
+//! answer. At a terminal curl would behave differently in front of a pipe, and a person can tell two
 //! answers apart.
 //!
 //! Not responsible for what the arguments mean (`curl_args`) or the heads (`curl_heads`).
@@ -20,18 +20,21 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::thread;
 
-use countersign_client::{ExitCategory, Secret};
+use countersign_client::{ExitCategory, OtpDemand, Secret, UnreadableStepUp, printable};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{FdFlags, fcntl_setfd};
 use url::Url;
 
 use crate::curl_args::Arguments;
-use crate::curl_heads::{Heads, Wanted};
+use crate::curl_heads::{Follows, Heads, Wanted};
 use crate::error::CliError;
 use crate::redact;
 
-/// How much of an answer that is held back is kept. What asks for a sign-in is short.
+/// How much of an answer that is held back is kept. What asks for more is short.
 const MAX_HELD: usize = 256 * 1024;
+
+/// The field that a one-time password goes in.
+pub(crate) const STEP_UP: &str = "step-up";
 
 /// A header field: its name, and its value, which is or holds a secret.
 pub(crate) type Header = (&'static str, Secret);
@@ -57,11 +60,41 @@ impl Came {
         self.heads.wanted()
     }
 
+    /// What it says of one-time passwords.
+    pub(crate) fn otp(&self) -> Result<Option<OtpDemand>, UnreadableStepUp> {
+        self.heads.otp()
+    }
+
+    /// The nonce that it gives for the proofs to come.
+    pub(crate) fn nonce(&self) -> Option<&str> {
+        self.heads.nonce()
+    }
+
+    /// Where the answer is from, if that is not the address that was called. Fit to print.
+    pub(crate) fn moved_to(&self) -> Option<String> {
+        self.heads.moved_to().map(|url| printable(url.as_str()))
+    }
+
+    /// Where the answer would lead, if it is a redirect. Fit to print.
+    pub(crate) fn leads_to(&self) -> Option<String> {
+        self.heads.leads_to().map(printable)
+    }
+
     /// Gives what was held back, when nothing takes its place.
     pub(crate) fn show_held(&self) {
         let mut stdout = io::stdout().lock();
         // Whoever reads has had enough, and knows.
         let _ = stdout.write_all(&self.held).and_then(|()| stdout.flush());
+    }
+
+    /// Whether curl has come to an answer.
+    pub(crate) fn is_success(&self) -> bool {
+        self.status.success()
+    }
+
+    /// The status of the answer.
+    pub(crate) fn status(&self) -> u16 {
+        self.heads.status()
     }
 
     /// curl's own exit code; for a curl that was killed, what a shell would report.
@@ -75,14 +108,13 @@ impl Came {
 }
 
 impl Curl<'_> {
-    /// Runs it to its end. `may_follow` says whether the request may be sent again after an answer that
-    /// asks for another sign-in.
-    pub(crate) fn run(&self, headers: &[Header], may_follow: bool) -> Result<Came, CliError> {
-        self.attend(headers, may_follow)
+    /// Runs it to its end. `follows` says after which answers the request may be sent again.
+    pub(crate) fn run(&self, headers: &[Header], follows: Follows) -> Result<Came, CliError> {
+        self.attend(headers, follows)
             .map_err(|error| not_run(&error))
     }
 
-    fn attend(&self, headers: &[Header], may_follow: bool) -> io::Result<Came> {
+    fn attend(&self, headers: &[Header], follows: Follows) -> io::Result<Came> {
         let (for_curl, configuration) = io::pipe()?;
         let (mut told, heads_to) = io::pipe()?;
         // Everything that Rust opens is closed in children; these two ends are meant for curl.
@@ -90,7 +122,7 @@ impl Curl<'_> {
         fcntl_setfd(&heads_to, FdFlags::empty())?;
         // Where the person has the heads written somewhere, that is where they go.
         let listens = !self.arguments.dumps_headers();
-        let holds = listens && may_follow && !io::stdout().is_terminal();
+        let holds = listens && follows.any() && !io::stdout().is_terminal();
         let mut command = Command::new("curl");
         command
             .args(self.line)
@@ -119,7 +151,7 @@ impl Curl<'_> {
                 scope.spawn(|| redact::copy(stderr, io::stderr(), &secrets(headers)))
             });
             let held = if let Some(stdout) = stdout {
-                relay(stdout, &mut told, &mut came)?
+                relay(stdout, &mut told, &mut came, follows)?
             } else {
                 listen(&mut told, &mut came)?;
                 Vec::new()
@@ -136,15 +168,18 @@ impl Curl<'_> {
     }
 }
 
+/// What is not to be seen of them: the token, the proof, and all that belongs to a one-time password.
 fn secrets(headers: &[Header]) -> Vec<&[u8]> {
-    headers
-        .iter()
-        .filter_map(|(_, value)| value.expose().rsplit(' ').next())
-        .map(str::as_bytes)
-        .collect()
+    let each = headers.iter().flat_map(|(name, value)| {
+        let value = value.expose();
+        let last = value.rsplit([' ', '"']).find(|part| !part.is_empty());
+        let whole = (*name == STEP_UP).then_some(value);
+        whole.into_iter().chain(last)
+    });
+    each.map(str::as_bytes).collect()
 }
 
-/// What curl reads from the pipe. The token has been checked to need no quoting.
+/// What curl reads from the pipe.
 fn configuration_of(url: &Url, headers: &[Header]) -> String {
     // What is not encrypted stays on this computer, whatever `http_proxy` says.
     let (protocols, proxy) = if url.scheme() == "https" {
@@ -152,13 +187,19 @@ fn configuration_of(url: &Url, headers: &[Header]) -> String {
     } else {
         ("=http,https", "noproxy = \"*\"\n")
     };
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     // As the `url` crate wrote it, so that what was checked is what is called; therefore no globbing.
-    let address = url.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+    let address = quoted(url.as_str());
     let mut text = format!(
         "{proxy}globoff\nurl = \"{address}\"\nproto = \"{protocols}\"\nproto-redir = \"{protocols}\"\n"
     );
     for (name, value) in headers {
+        let value = Secret::new(quoted(value.expose()));
         let _ = writeln!(text, "header = \"{name}: {}\"", value.expose());
+    }
+    // Good for one request. And curl would take a field that it does not know along to any host.
+    if headers.iter().any(|(name, _)| *name == STEP_UP) {
+        text.push_str("no-location\nretry = 0\n");
     }
     text
 }
@@ -179,9 +220,13 @@ fn listen(told: &mut PipeReader, heads: &mut Heads) -> io::Result<()> {
     }
 }
 
-/// Passes on what curl prints, as it comes, but for an answer that asks for a sign-in: that is given
-/// back.
-fn relay(mut from: ChildStdout, told: &mut PipeReader, heads: &mut Heads) -> io::Result<Vec<u8>> {
+/// Passes on what curl prints, as it comes, but for an answer that asks for more: that is given back.
+fn relay(
+    mut from: ChildStdout,
+    told: &mut PipeReader,
+    heads: &mut Heads,
+    follows: Follows,
+) -> io::Result<Vec<u8>> {
     let mut piece = [0; 16 * 1024];
     let mut held = Vec::new();
     let mut tells = true;
@@ -200,7 +245,7 @@ fn relay(mut from: ChildStdout, told: &mut PipeReader, heads: &mut Heads) -> io:
             tells = count > 0;
         }
         let Some(printed) = printed else { continue };
-        let (ended, asks) = (printed.is_empty(), heads.may_ask());
+        let (ended, asks) = (printed.is_empty(), heads.may_ask(follows));
         if asks {
             let room = MAX_HELD.saturating_sub(held.len());
             held.extend_from_slice(printed.get(..room).unwrap_or(printed));
@@ -276,5 +321,25 @@ mod tests {
         let text = configuration_of(&url, &[("authorization", Secret::new("Bearer abc"))]);
         assert!(text.contains("url = \"https://api.example.com/@evil.example/\"\n"));
         assert!(text.contains("header = \"authorization: Bearer abc\"\n"));
+        assert!(!text.contains("location"));
+    }
+
+    #[test]
+    fn a_password_is_for_one_request_and_is_not_seen() {
+        let url = Url::parse("https://api.example.com/").unwrap();
+        let value = "challenge=\"abc\", method=totp, otp=\"123456\"";
+        let headers = [
+            ("authorization", Secret::new("Bearer t0ken")),
+            (STEP_UP, Secret::new(value)),
+        ];
+        let text = configuration_of(&url, &headers);
+        assert!(text.contains(
+            "header = \"step-up: challenge=\\\"abc\\\", method=totp, otp=\\\"123456\\\"\"\n"
+        ));
+        assert!(text.ends_with("no-location\nretry = 0\n"));
+        assert_eq!(
+            secrets(&headers),
+            [&b"t0ken"[..], value.as_bytes(), &b"123456"[..]]
+        );
     }
 }

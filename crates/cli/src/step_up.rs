@@ -26,7 +26,7 @@ use crate::settings::Settings;
 use crate::term::Terminal;
 
 /// What RFC 9470 calls it.
-const ERROR: &str = "insufficient_user_authentication";
+pub(crate) const ERROR: &str = "insufficient_user_authentication";
 
 /// Whether there is somebody who can sign in. Unlike for a question, nothing has to be typed here: what
 /// curl sends may come from a pipe.
@@ -163,7 +163,11 @@ pub(crate) fn again(api: &str, still: &StepUp) -> CliError {
 }
 
 pub(crate) fn unreadable(api: &str, error: &UnreadableStepUp) -> CliError {
-    let what = format!("{api} asks for another sign-in, and does not say which");
+    let what = if error.parameter.starts_with("otp_") {
+        format!("{api} asks for a one-time password, and not in a way that can be read")
+    } else {
+        format!("{api} asks for another sign-in, and does not say which")
+    };
     CliError::new(ExitCategory::StepUp, "step_up_unreadable", what).why(error.to_string())
 }
 

@@ -119,7 +119,7 @@ fn a_person_confirms_and_the_request_goes_out_once_more() {
         person.saw,
         "https://api.example.com asks for a one-time password, to do this:\n\
         \x20 DELETE https://api.example.com/resources/foobar?x=1\n\
-         It calls that: delete foobar\n\
+         The API calls that: delete foobar\n\
          please enter yubikey OTP or 6-digit code: \n"
     );
     // Nobody is asked where nothing is asked for.
@@ -141,7 +141,10 @@ fn what_does_not_do_is_said_and_three_are_the_most() {
     let error = end.unwrap_err();
     assert_eq!(error.code(), "otp_wrong");
     assert_eq!(error.exit_category(), ExitCategory::StepUp);
-    assert_eq!(error.to_string(), "3 times, the one-time password is wrong");
+    assert_eq!(
+        error.to_string(),
+        "three were typed, and none did: the one-time password is wrong"
+    );
     assert_eq!(
         sent,
         [
@@ -152,7 +155,7 @@ fn what_does_not_do_is_said_and_three_are_the_most() {
         ]
     );
     for words in [
-        "That is no one-time password: a Yubikey types 44 letters, and an authenticator shows six digits.",
+        "That is neither: a Yubikey types 44 letters, an authenticator shows six digits.",
         "That one was used before. Touch the key again, or wait for the next code. Two tries are left.",
         "That is not it. One try is left.",
     ] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::TargetArgs;
 use crate::duration;
@@ -12,8 +12,15 @@ use crate::duration;
 For what is about to be done with an API that asks for a stronger or fresher
 sign-in (RFC 9470). `countersign curl` answers such an API by itself; this is for
 programs that cannot be asked, and does nothing where the sign-in there is does.
-With neither --acr nor --max-age, signs in now.")]
+With neither --acr nor --max-age, signs in now.
+
+With a URL, asks for the one-time password that the API wants there, where it is
+good for a while (`per = \"5m\"`): the request is HEAD, which changes nothing.")]
 pub(crate) struct StepUpArgs {
+    /// Where an API asks for a one-time password
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) url: Option<String>,
+
     /// How strongly, as the API calls it; several, best first (repeatable)
     #[arg(id = "wanted_acr", long = "acr", value_name = "VALUES")]
     pub(crate) acr: Vec<String>,

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use countersign_client::{
-    ExitCategory, Forwarder, Secret, StepUp, Target, TokenSource, TransportError, printable,
+    ExitCategory, Forwarder, OtpDemand, Secret, StepUp, Target, TokenSource, TransportError,
+    printable,
 };
 use url::Url;
 
@@ -122,8 +123,8 @@ struct Session {
     login: String,
     stepup: String,
     voice: Voice,
-    /// What was last said of a server that wants another sign-in, and when.
-    said: Mutex<Option<(StepUp, Instant)>>,
+    /// What was last said of a server that wants more, and when.
+    said: Mutex<Option<(String, Instant)>>,
 }
 
 impl Authorize for Session {
@@ -150,22 +151,31 @@ impl Authorize for Session {
     }
 
     fn hear(&self, url: &Url, status: u16, www_authenticate: &[&str]) {
-        let Ok(Some(wanted)) = StepUp::find(status, www_authenticate.iter().copied()) else {
+        let api = step_up::origin(url);
+        let values = || www_authenticate.iter().copied();
+        let what = if let Ok(Some(wanted)) = StepUp::find(status, values()) {
+            let flags = step_up::flags(&wanted);
+            format!("{api} asks for {wanted}: {}{flags}", self.stepup)
+        } else if let Ok(Some(OtpDemand::Password(_))) = OtpDemand::find(status, values(), None) {
+            format!(
+                "{api} asks for a one-time password, and through a proxy nobody is asked for it: use \
+                 `countersign curl`; or, where one is good for a while: {} {}",
+                self.stepup,
+                shell_word(&printable(url.as_str()))
+            )
+        } else {
             return;
         };
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         // A program may ask many times before a person has read it once.
         if said
             .as_ref()
-            .is_some_and(|(known, when)| *known == wanted && when.elapsed() < SAY_AGAIN)
+            .is_some_and(|(known, when)| *known == what && when.elapsed() < SAY_AGAIN)
         {
             return;
         }
-        let command = format!("{}{}", self.stepup, step_up::flags(&wanted));
-        let api = step_up::origin(url);
-        self.voice
-            .warn(&format!("{api} asks for {wanted}: {command}"));
-        *said = Some((wanted, Instant::now()));
+        self.voice.warn(&what);
+        *said = Some((what, Instant::now()));
     }
 }
 

@@ -5,6 +5,7 @@ const VARIES: &[(&str, &[&str], &str)] = &[
     ("good for ", &[" (", " only", ", then", ".", "\n"], "TIME"),
     ("clock is ", &[" ahead", " behind"], "TIME"),
     ("(until ", &[")"], "DATE"),
+    ("try again after ", &[", in "], "DATE"),
     ("COUNTERSIGN_EXPIRES_AT=", &["\n"], "SECONDS"),
     ("\"expires_at\": \"", &["\""], "DATE"),
     ("password_expiry_utc=", &["\n"], "SECONDS"),

@@ -136,9 +136,20 @@ impl<'a> Seat<'a> {
         };
         tcsetwinsize(&controller, size).unwrap();
         let programs_end = other_end(&controller);
+        let piped = self.piped.map(|text| {
+            let path = self.desk.home.path().join("piped");
+            fs::write(&path, text).unwrap();
+            path
+        });
         let mut command = if self.controls {
             let mut command = Command::new("/usr/bin/setsid");
-            command.args(["--ctty", "--wait", "/usr/bin/env"]);
+            command.args(["--ctty", "--wait"]);
+            // It takes the terminal from its standard input; so the program's own comes after that.
+            if let Some(path) = &piped {
+                let shell = "exec < \"$1\"; shift; exec \"$@\"";
+                command.args(["/bin/sh", "-c", shell, "sh"]).arg(path);
+            }
+            command.arg("/usr/bin/env");
             command
         } else {
             Command::new("/usr/bin/env")
@@ -163,9 +174,7 @@ impl<'a> Seat<'a> {
             .stdin(Stdio::from(programs_end.try_clone().unwrap()))
             .stderr(Stdio::from(programs_end.try_clone().unwrap()))
             .stdout(Stdio::null());
-        if let Some(text) = self.piped {
-            let path = self.desk.home.path().join("piped");
-            fs::write(&path, text).unwrap();
+        if let Some(path) = piped.filter(|_| !self.controls) {
             command.stdin(File::open(path).unwrap());
         }
         if let Some(path) = self.prints_to {

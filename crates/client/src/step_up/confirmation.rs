@@ -91,7 +91,7 @@ impl OtpQuestion<'_> {
             );
             if let Some(action) = self.action {
                 // Writing to a string cannot fail.
-                let _ = writeln!(text, "It calls that: {action}");
+                let _ = writeln!(text, "The API calls that: {action}");
             }
             return text;
         };
@@ -100,10 +100,10 @@ impl OtpQuestion<'_> {
             _ => "Two tries are left.",
         };
         match slip {
-            OtpSlip::Malformed(error) => {
-                let error = error.to_string();
-                format!("That is no one-time password: {error}.\n")
+            OtpSlip::Malformed(error) if self.methods.len() > 1 => {
+                format!("That is neither: {error}.\n")
             }
+            OtpSlip::Malformed(error) => format!("That is no one-time password: {error}.\n"),
             OtpSlip::Refused(OtpError::Replayed) => {
                 let next = match (self.takes(OtpMethod::Yubikey), self.takes(OtpMethod::Totp)) {
                     (true, true) => "Touch the key again, or wait for the next code.",

@@ -52,7 +52,7 @@ pub enum OtpFailed {
     #[error("nobody typed a one-time password in time")]
     TimedOut,
     /// The last of three did not do either.
-    #[error("{MOST} times, {0}")]
+    #[error("three were typed, and none did: {0}")]
     TooOften(OtpError),
     /// The API takes none now.
     #[error("{}", .0.error)]

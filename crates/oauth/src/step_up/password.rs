@@ -97,7 +97,7 @@ impl fmt::Display for NotOtp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let has = |method| self.wanted.contains(&method);
         f.write_str(match (has(OtpMethod::Yubikey), has(OtpMethod::Totp)) {
-            (true, true) => "a Yubikey types 44 letters, and an authenticator shows six digits",
+            (true, true) => "a Yubikey types 44 letters, an authenticator shows six digits",
             (true, false) => "a Yubikey types 44 letters",
             _ => "an authenticator shows six to eight digits",
         })

@@ -49,6 +49,14 @@ const fn refused(run: Run) -> Run {
     }
 }
 
+/// The answer is that a person has to do something.
+const fn asks_a_person(run: Run) -> Run {
+    Run {
+        code: Some(8),
+        ..run
+    }
+}
+
 /// It takes another program, or another account, to do it.
 const fn perhaps(run: Run) -> Run {
     Run { code: None, ..run }
@@ -74,7 +82,9 @@ pub(crate) const RUNS: &[Run] = &[
     perhaps(run("trust HOME")),
     told(refused(run("inspect -")), "TOKEN"),
     run("curl API/items -s -v"),
+    asks_a_person(run("curl --no-input API/confirmed -s -v")),
     run("stepup --max-age 1h"),
+    asks_a_person(run("stepup --no-input API/confirmed")),
     run("exec --env API_TOKEN -- true"),
     run("exec --proxy API_URL=https://localhost:9 -- true"),
     run("proxy --until-stdin-ends https://localhost:9/v1"),

@@ -341,7 +341,8 @@ fn where_a_proxy_is_down_or_a_certificate_is_not_trusted() {
     }
 }
 
-/// A person at a terminal: a passphrase, a code that is pasted, and the verifier that goes with it.
+/// A person at a terminal: a passphrase, a code that is pasted, and the verifier that goes with it; and a
+/// one-time password.
 #[test]
 fn what_a_person_types_and_pastes() {
     let mut world = World::of(Client::Secret);
@@ -372,6 +373,22 @@ fn what_a_person_types_and_pastes() {
     assert_eq!(left.status.code(), Some(0), "{}", left.text);
     let secrets = world.canary.of(&world.desk);
     none_in(&secrets, left.written.as_bytes(), &[], "token");
+
+    let touch = "ccccccbcgujhingjrdejhgfnuetrgigvejhhgbkugded";
+    world.canary.knows(Kind::Own, touch);
+    let line = format!("-vv --color never curl {} -v", world.confirmed());
+    let mut seat = Seat::at(&world.desk)
+        .size(200, 100)
+        .env("PATH", "/usr/bin:/bin")
+        .controlling()
+        .types(&line);
+    seat.see("yubikey OTP:");
+    seat.types_line(touch);
+    let left = seat.end();
+    assert_eq!(left.status.code(), Some(0), "{}", left.text);
+    let secrets = world.canary.of(&world.desk);
+    none_in(&secrets, left.written.as_bytes(), &[], "curl");
+    world.check_files();
 }
 
 /// The keyring goes away, and the program that speaks with it is killed.

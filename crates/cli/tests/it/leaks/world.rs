@@ -243,6 +243,11 @@ impl World {
             .stdin(run.stdin.replace("TOKEN", &token))
     }
 
+    /// Where a person confirms what they ask for.
+    pub(crate) fn confirmed(&self) -> String {
+        self.api.url("/confirmed")
+    }
+
     /// The newest access token that the server gave out.
     fn access_token(&self) -> String {
         let secrets = self.desk.provider.secrets();
@@ -316,10 +321,20 @@ fn write_private(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("it is ours");
 }
 
-/// An API, which minds its own business, and STS.
+/// An API, which minds its own business but for the passwords that it asks for, and STS.
 fn servers(fault: &Arc<Mutex<Fault>>) -> HttpServer {
     let server = HttpServer::start();
     server.on("GET", "/items", Reply::json(200, &json!([])));
+    for method in ["GET", "HEAD"] {
+        server.on_fn(method, "/confirmed", |request| {
+            let challenge = "Bearer error=\"insufficient_user_authentication\", \
+                otp_challenge=\"c\", otp_methods=\"yubikey\", otp_expires_in=\"60\"";
+            match request.header("step-up") {
+                Some(_) => Reply::json(200, &json!([])),
+                None => Reply::new(401).with_header("www-authenticate", challenge),
+            }
+        });
+    }
     let fault = Arc::clone(fault);
     server.on_fn("POST", "/sts", move |request| {
         let wrong = fault.lock().expect("nobody panics with it").answer(request);
