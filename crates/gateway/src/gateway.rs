@@ -288,6 +288,19 @@ impl Gateway {
                 }
             });
         }
+        let is_new = is_new || old.is_none_or(|old| old.config().otp != live.config().otp);
+        if let Some(otp) = live.otp().filter(|_| is_new).cloned() {
+            let report = self.shared.report;
+            self.house.spawn(async move {
+                if let Err(error) = otp.probe().await {
+                    report(
+                        &Problem::new("not every device can be used")
+                            .because(error)
+                            .line(),
+                    );
+                }
+            });
+        }
         if let Some(validator) = live.validator().cloned() {
             let report = self.shared.report;
             self.house.spawn(async move {

@@ -41,6 +41,7 @@ mod gateway;
 mod identity;
 mod live;
 mod metrics;
+mod otp;
 mod problem;
 mod proxy;
 mod revoke;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use countersign_jose::base64url;
+use countersign_resource::otp::OtpService;
 use countersign_resource::{
     Advice, CertificateHeader, Demands, DpopPolicy, IntrospectionPolicy, LoadBalancer,
     ResourceMetadata, Trust, Validator,
@@ -20,6 +21,7 @@ use crate::browser::SignIn;
 use crate::config::{Access, Config, Dpop, Introspection, Issuer, Resource, Route};
 use crate::identity::{Signer, check_private};
 use crate::metrics::{Metrics, RouteCounts};
+use crate::otp;
 use crate::problem::Problem;
 use crate::proxy::Upstream;
 use crate::route::Table;
@@ -31,6 +33,7 @@ pub(crate) struct Live {
     config: Config,
     validator: Option<Validator>,
     memory: Memory,
+    otp: Option<OtpService>,
     published: Vec<Published>,
     rules: Vec<Rule>,
     upstreams: Vec<Arc<Upstream>>,
@@ -96,6 +99,15 @@ impl Live {
             }
             _ => validator(&config, &memory)?,
         };
+        let otp = match previous {
+            Some(previous)
+                if previous.config.otp == config.otp
+                    && previous.config.state.shared == config.state.shared =>
+            {
+                previous.otp.clone()
+            }
+            _ => otp::service(&config, &memory)?,
+        };
         let published = match &validator {
             Some(validator) => published(validator, &config)?,
             None => Vec::new(),
@@ -149,6 +161,7 @@ impl Live {
             config,
             validator,
             memory,
+            otp,
             published,
             rules,
             upstreams,
@@ -194,6 +207,11 @@ impl Live {
 
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
+    }
+
+    /// Who verifies one-time passwords.
+    pub(crate) fn otp(&self) -> Option<&OtpService> {
+        self.otp.as_ref()
     }
 
     pub(crate) fn upstreams(&self) -> &[Arc<Upstream>] {

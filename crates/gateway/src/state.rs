@@ -11,7 +11,7 @@ use countersign_resource::state::{
 };
 use countersign_resource::{Clock as _, SystemClock};
 
-use crate::config::{State, StateKind};
+use crate::config::{self, State, StateKind};
 use crate::live::{read, read_secret};
 use crate::problem::Problem;
 
@@ -35,33 +35,12 @@ impl Memory {
             let now = SystemClock::default().now();
             return Ok(Self::Own(Arc::new(MemoryState::new(now))));
         };
-        let unusable = |error: countersign_resource::Error| {
-            Problem::new(format!("the state at {} cannot be used", shared.url)).because(error)
-        };
-        let mut remote = Remote::parse(&shared.url).map_err(unusable)?;
-        if let Some(user) = &shared.user {
-            remote = remote.user(user);
-        }
-        if let Some(database) = &shared.database {
-            remote = remote.database(database);
-        }
-        if let Some(path) = &shared.password_file {
-            remote = remote.password(Secret::new(read_secret(path)?));
-        }
-        if let Some(path) = &shared.ca_file {
-            remote = remote.add_ca_pem(read(path)?);
-        }
-        if shared.tls {
-            remote = remote.require_tls();
-        }
-        if let Some(time) = shared.time {
-            remote = remote.timeout(time);
-        }
+        let remote = remote(shared)?;
         match shared.kind {
             StateKind::Redis => RedisState::new(remote).map(Arc::new).map(Self::Redis),
             StateKind::Postgres => PostgresState::new(remote).map(Arc::new).map(Self::Postgres),
         }
-        .map_err(unusable)
+        .map_err(|error| unusable(shared, error))
     }
 
     /// The memory as the validator wants it.
@@ -85,6 +64,38 @@ impl Memory {
             Self::Postgres(state) => state.ping().await,
         }
     }
+}
+
+/// How a database is reached. Nothing is sent.
+///
+/// # Errors
+///
+/// What cannot be read or used.
+pub(crate) fn remote(shared: &config::SharedState) -> Result<Remote, Problem> {
+    let mut remote = Remote::parse(&shared.url).map_err(|error| unusable(shared, error))?;
+    if let Some(user) = &shared.user {
+        remote = remote.user(user);
+    }
+    if let Some(database) = &shared.database {
+        remote = remote.database(database);
+    }
+    if let Some(path) = &shared.password_file {
+        remote = remote.password(Secret::new(read_secret(path)?));
+    }
+    if let Some(path) = &shared.ca_file {
+        remote = remote.add_ca_pem(read(path)?);
+    }
+    if shared.tls {
+        remote = remote.require_tls();
+    }
+    if let Some(time) = shared.time {
+        remote = remote.timeout(time);
+    }
+    Ok(remote)
+}
+
+fn unusable(shared: &config::SharedState, error: countersign_resource::Error) -> Problem {
+    Problem::new(format!("the state at {} cannot be used", shared.url)).because(error)
 }
 
 impl fmt::Debug for Memory {

@@ -16,6 +16,7 @@ use crate::problem::Problem;
 mod forward;
 mod issuer;
 mod listen;
+mod otp;
 mod resource;
 mod rest;
 mod route;
@@ -66,6 +67,7 @@ impl<'f> Check<'f> {
         for block in file.forwarded.trust {
             trust.push(self.network(&block.span(), block.get_ref())?);
         }
+        let state = self.state(file.state)?;
         let mut config = Config {
             listen,
             tls,
@@ -77,7 +79,8 @@ impl<'f> Check<'f> {
             identity,
             dpop: self.dpop(file.dpop),
             sign_in,
-            state: self.state(file.state)?,
+            otp: self.otp(file.otp, &state)?,
+            state,
             resources,
             client_certificate: self.client_certificate(file.client_certificate)?,
             aws_load_balancer: self.aws_load_balancer(file.aws_load_balancer)?,

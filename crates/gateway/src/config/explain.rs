@@ -8,6 +8,7 @@ use countersign_resource::Network;
 use http::Method;
 
 mod forward;
+mod otp;
 mod sign_in;
 
 use super::{Access, Config, Route, Wanted, text};
@@ -78,6 +79,9 @@ pub fn explain(config: &Config) -> String {
         Some(shared) => {
             let _ = writeln!(out, "shares used proofs and revocations at {}", shared.url);
         }
+    }
+    if let Some(otp) = &config.otp {
+        out.push_str(&otp::sentence(config, otp));
     }
     if config.trust.is_empty() {
         out.push_str("believes nobody's X-Forwarded-For\n");

@@ -35,6 +35,7 @@ pub(super) struct File {
     pub(super) dpop: Dpop,
     pub(super) sign_in: Option<Spanned<SignIn>>,
     pub(super) state: Option<Spanned<State>>,
+    pub(super) otp: Option<Spanned<OtpService>>,
     #[serde(default)]
     pub(super) resource: Resources,
     pub(super) client_certificate: Option<Spanned<ClientCertificate>>,
@@ -259,6 +260,29 @@ pub(super) struct State {
     pub(super) time: Option<Span>,
     #[serde(default)]
     pub(super) danger_allow_without: bool,
+}
+
+/// One-time passwords.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OtpService {
+    /// A file, or `shared`.
+    pub(super) registry: PathBuf,
+    /// The first seals, all of them open.
+    pub(super) key_file: OneOrMany,
+    pub(super) failures: Option<u32>,
+    pub(super) window: Option<Span>,
+    pub(super) validation: Option<Validation>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Validation {
+    pub(super) client_id: String,
+    pub(super) api_key_file: PathBuf,
+    pub(super) server: OneOrMany,
+    pub(super) time: Option<Span>,
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,6 +8,7 @@
 mod check;
 mod explain;
 mod file;
+mod otp;
 mod suggest;
 mod text;
 
@@ -29,6 +30,7 @@ use url::Url;
 
 pub use explain::explain;
 pub(crate) use explain::sentence;
+pub(crate) use otp::{Otp, Registry, Validation};
 
 use crate::problem::Problem;
 use crate::route::{Pattern, Table};
@@ -50,6 +52,7 @@ pub struct Config {
     pub(crate) dpop: Dpop,
     pub(crate) sign_in: Option<SignIn>,
     pub(crate) state: State,
+    pub(crate) otp: Option<Otp>,
     pub(crate) resources: Vec<Resource>,
     pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) aws_load_balancer: Option<AwsLoadBalancer>,
@@ -484,7 +487,11 @@ impl Config {
             ]
         });
         let cookies = self.sign_in.iter().flat_map(|it| &it.cookie_key_files);
-        tls.flatten().chain(cookies).map(PathBuf::as_path)
+        let seals = self.otp.iter().flat_map(|otp| &otp.key_files);
+        tls.flatten()
+            .chain(cookies)
+            .chain(seals)
+            .map(PathBuf::as_path)
     }
 
     /// What is allowed and may still not be meant: public routes, overlaps, what is not used.

@@ -221,6 +221,21 @@ impl OtpService {
         self.inner.devices.remove(id).await
     }
 
+    /// Whether devices can be looked up, and the secrets of each be opened: for
+    /// a start that wants to know.
+    ///
+    /// # Errors
+    ///
+    /// [`OtpError::Unavailable`] with the reason.
+    pub async fn probe(&self) -> Result<(), OtpError> {
+        for device in self.inner.devices.all().await? {
+            if !device.sealed.is_empty() {
+                self.inner.keys.open(&Place::of(&device), &device.sealed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets the wrong passwords of a person and of their devices.
     ///
     /// # Errors

@@ -187,9 +187,8 @@ async fn a_password_of_another_persons_key_is_wrong() {
 async fn an_unknown_key_is_answered_like_a_wrong_password() {
     let (known, unknown) = (Scene::new(), Scene::new());
     let mut said = Vec::new();
-    for scene in [&known, &unknown] {
+    for (scene, number) in [(&known, 1), (&unknown, 3)] {
         scene.yubikey(ADA, 1).await;
-        let number = if std::ptr::eq(scene, &known) { 1 } else { 3 };
         // The right public id or another one, and the wrong AES key.
         let mut key = SimulatedKey::new(yubikey(number).public_id().clone(), secrets_of(9));
         let mut answers = Vec::new();
@@ -438,12 +437,12 @@ fn a_key_file_is_made_once_and_for_its_owner_alone() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = |mode| std::fs::Permissions::from_mode(mode);
+        let readable_by = |bits| std::fs::Permissions::from_mode(bits);
         let found = std::fs::metadata(&path).unwrap().permissions();
         assert_eq!(found.mode() & 0o777, 0o600);
-        std::fs::set_permissions(&path, mode(0o644)).unwrap();
+        std::fs::set_permissions(&path, readable_by(0o644)).unwrap();
         assert_eq!(SealingKey::load(&path).unwrap_err().code(), "seal_key_file");
-        std::fs::set_permissions(&path, mode(0o600)).unwrap();
+        std::fs::set_permissions(&path, readable_by(0o600)).unwrap();
     }
     for text in ["", "countersign-otp-key-1 AAAA\n", "hunter2\n"] {
         std::fs::write(&path, text).unwrap();
