@@ -12,6 +12,7 @@ mod junk;
 mod keyring;
 mod keys;
 mod load;
+mod pam;
 mod peers;
 mod process;
 mod report;
@@ -42,7 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("validate") => validate::measure(Duration::from_millis(60))?,
         Some("junk") => junk::measure(500)?,
         Some("gateway") => gateway::measure(&binaries()?, 5, 2)?,
-        Some(_) => return Err("usage: countersign-benches [quick|validate|junk|gateway]".into()),
+        Some("pam") => pam::measure(&binaries()?, 100)?,
+        Some(_) => {
+            return Err("usage: countersign-benches [quick|validate|junk|gateway|pam]".into());
+        }
     }
     Ok(())
 }
@@ -57,6 +61,7 @@ fn run(rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
     validate::measure(time / 80)?;
     issuer::measure(binaries, time)?;
     junk::measure(rounds)?;
+    pam::measure(binaries, rounds.div_ceil(5))?;
     let (rounds, seconds) = if rounds < 100 { (1, 1) } else { (5, 2) };
     gateway::measure(binaries, rounds, seconds)?;
     Ok(())

@@ -35,6 +35,15 @@ pub(crate) fn run(options: &[&str]) -> ExitCode {
                 ]))
             })
         });
+    let built = built
+        && steps.run("build countersign-pam as shipped", || {
+            let arguments = ["build", "--locked", "--profile", "pam"];
+            command::run(
+                cargo()
+                    .args(arguments)
+                    .args(["--package", "countersign-pam"]),
+            )
+        });
     if built {
         steps.run("benchmarks", || {
             let target = env::var_os("CARGO_TARGET_DIR")
