@@ -254,6 +254,22 @@ fn the_sign_in_comes_before_the_password_and_is_asked_for_once() {
 }
 
 #[test]
+fn a_password_goes_to_nobody_who_can_be_overheard() {
+    let world = World::signed_in();
+    let tokens = tokens(&world);
+    let hear = |url: &str, lines: &[&str]| {
+        let url = Url::parse(url).unwrap();
+        let (status, headers) = challenge("c", "");
+        let mut call = tokens.call("GET", &url);
+        call.heard(status, headers, &mut Typist::of(&world, lines))
+    };
+    let refused = hear("http://api.example.com/", &[]).unwrap_err();
+    assert_eq!(refused.code(), "configuration");
+    let here = hear("http://127.0.0.1:8080/", &["123456"]);
+    assert_eq!(here.unwrap(), CallNext::Again);
+}
+
+#[test]
 fn a_nonce_that_an_api_wants_is_given_once_and_kept_for_the_next_call() {
     let world = World::new();
     let login = world.login().dpop(Dpop::Required);

@@ -1,6 +1,10 @@
 //! What an API's answer says about one-time passwords, what is sent back, and that it never goes on for ever.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::time::Duration;
 
@@ -81,6 +85,58 @@ fn what_is_asked_for_in_all_its_forms() {
     let twice = [ASKS.to_owned(), ASKS.replace("Bearer", "DPoP")];
     let found = OtpDemand::find(401, twice.iter().map(String::as_str), None);
     assert!(matches!(found, Ok(Some(OtpDemand::Password(_)))));
+}
+
+/// The examples of the specification, which whoever writes the other side works with as well.
+#[test]
+fn the_published_examples() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../../resource/vectors/step-up.json")).unwrap();
+    let text = |of: &serde_json::Value, name: &str| of[name].as_str().map(str::to_owned);
+    let answers = vectors["answers"].as_array().unwrap();
+    let mut seen = Vec::new();
+    for answer in answers {
+        let status = u16::try_from(answer["status"].as_u64().unwrap()).unwrap();
+        let value = text(answer, "www_authenticate").unwrap();
+        let wait = text(answer, "retry_after");
+        let found = OtpDemand::find(status, [value.as_str()], wait.as_deref()).unwrap();
+        let code = match found {
+            None => "nothing",
+            Some(OtpDemand::Password(asked)) => asked.error.map_or("asks", |error| error.code()),
+            Some(OtpDemand::Refused(refused)) => {
+                let seconds = refused.retry_after.map(|wait| wait.as_secs().to_string());
+                assert_eq!(seconds, wait);
+                refused.error.code()
+            }
+            Some(_) => unreachable!("there is no third"),
+        };
+        assert!(!code.contains("refused"), "{value}");
+        seen.push(code.to_owned());
+    }
+    for code in [
+        "asks",
+        "otp_wrong",
+        "otp_replayed",
+        "otp_expired",
+        "otp_locked",
+        "otp_no_device",
+        "otp_unavailable",
+        "nothing",
+    ] {
+        assert!(seen.iter().any(|it| it == code), "{code}: {seen:?}");
+    }
+    let written = vectors["step_up"]["good"].as_array().unwrap();
+    let mut count = 0;
+    for example in written {
+        let of = |name: &str| text(example, name).unwrap();
+        let method = OtpMethod::from_name(&of("method")).unwrap();
+        let value = ASKS.replace("v1.1790000000.n-_.~m", &of("challenge"));
+        let password = OtpPassword::new(method, &of("otp")).unwrap();
+        let header = OtpAnswers::new(asked(&value), NOW).answer(&password, NOW);
+        // The last one is as nobody writes it, and may be.
+        count += usize::from(header.unwrap().expose() == of("field"));
+    }
+    assert!(count >= 2, "{count}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::confirmation::{Confirmation, OtpPrompt};
 use crate::error::NotSteppedUp;
+use crate::transport::is_safe;
 use crate::{Error, Secret, TokenSource};
 
 /// More fields of one name than this are not looked at.
@@ -116,7 +117,8 @@ impl Call<'_> {
     /// are taken as they are. Asks `person` where the API wants a one-time password.
     ///
     /// # Errors
-    /// [`Error::NotSteppedUp`] when the API wants one and gets none that it takes.
+    /// [`Error::NotSteppedUp`] when the API wants one and gets none that it takes;
+    /// [`Error::Configuration`] when the address is neither `https` nor on this computer.
     pub fn heard<N: AsRef<str>, V: AsRef<[u8]>>(
         &mut self,
         status: u16,
@@ -149,6 +151,10 @@ impl Call<'_> {
             None => {}
         }
         match found.map_err(unreadable)? {
+            Some(OtpDemand::Password(_)) if !is_safe(&self.url) => Err(Error::Configuration {
+                what: "address",
+                why: "a one-time password goes over https only".to_owned(),
+            }),
             Some(OtpDemand::Password(challenge)) => {
                 let clock = self.tokens.context().clock();
                 let confirmation = Confirmation::new(challenge, &self.method, &self.url, clock);
