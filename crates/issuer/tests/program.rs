@@ -294,6 +294,107 @@ fn users_are_added_listed_changed_and_removed_and_no_password_is_printed() {
     );
 }
 
+/// Two keys, made up.
+const KEYS: &str = "\
+1,ccccccccbcbb,010203040506,000102030405060708090a0b0c0d0e0f,,2026-01-01T00:00:00,
+2,ccccccccbcbc,010203040507,101112131415161718191a1b1c1d1e1f,,2026-01-01T00:00:00,
+";
+
+#[test]
+fn keys_are_imported_listed_and_removed_and_no_secret_of_them_is_printed() {
+    let directory = TempDir::new().unwrap();
+    let state = directory.path().join("state");
+    user(&state, &["add", "ada"]).expect_code(0);
+    let file = directory.path().join("keys.csv");
+    fs::write(&file, KEYS).unwrap();
+    let file = file.to_str().unwrap();
+    let yubikey = |arguments: &[&str], code| {
+        let run = program(&state)
+            .arg("yubikey")
+            .args(arguments)
+            .stdin(KEYS.lines().next().unwrap())
+            .run()
+            .expect_code(code);
+        for secret in ["0102030405", "0e0f", "1e1f"] {
+            assert!(!run.stdout.contains(secret) && !run.stderr.contains(secret));
+        }
+        run
+    };
+    let imported = yubikey(&["import", file], 0);
+    assert!(
+        imported.stderr.contains("2 keys imported"),
+        "{}",
+        imported.stderr
+    );
+    assert!(imported.stderr.contains("the file has their secrets"));
+    // Once more and for one person, from standard input.
+    let imported = yubikey(&["import", "-", "--for", "Ada"], 0);
+    assert!(imported.stderr.contains("1 key imported, Ada can claim"));
+    assert_eq!(
+        yubikey(&["list"], 0).stdout,
+        "ccccccccbcbb\treserved\tada\nccccccccbcbc\tfree\t-\n"
+    );
+    yubikey(&["rm", "CCCCCCCCBCBC"], 0);
+    let gone = yubikey(&["remove", "ccccccccbcbc"], 1);
+    assert!(gone.stderr.contains("hint: ") && gone.stderr.contains("yubikey list"));
+    let nobody = yubikey(&["import", file, "--for", "eve"], 1);
+    assert!(
+        nobody.stderr.contains("there is no user eve"),
+        "{}",
+        nobody.stderr
+    );
+    fs::write(file, KEYS.replace("101112", "x01112")).unwrap();
+    let refused = yubikey(&["import", file], 1);
+    assert!(
+        refused.stderr.contains("line 2: the AES key"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("nothing was imported"));
+    assert_eq!(
+        yubikey(&["list"], 0).stdout,
+        "ccccccccbcbb\treserved\tada\n"
+    );
+    assert_eq!(mode(&state.join("keys.json")), 0o600);
+
+    let listed = user(&state, &["factors", "list", "ADA"]).expect_code(0);
+    assert_eq!(listed.stdout, "recovery codes\t0\n");
+    user(&state, &["factors", "reset", "ada"]).expect_code(0);
+    let nobody = user(&state, &["factors", "reset", "eve"]).expect_code(1);
+    assert!(nobody.stderr.contains("there is no user eve"));
+}
+
+#[test]
+fn the_metadata_say_which_classes_there_are_and_a_bad_name_is_refused() {
+    for (arguments, expected) in [
+        (&[][..], r#""acr_values_supported":["1","mfa"]"#),
+        (
+            &["--second-factor", "required", "--mfa-acr", "urn:example:2"],
+            r#""acr_values_supported":["1","urn:example:2"]"#,
+        ),
+        (
+            &["--second-factor", "off"],
+            r#""acr_values_supported":["1"]"#,
+        ),
+    ] {
+        let directory = TempDir::new().unwrap();
+        let server = program(directory.path())
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .start();
+        let metadata = get(address(&server), "/.well-known/openid-configuration");
+        assert!(metadata.contains(expected), "{metadata}");
+    }
+    for name in ["1", "", "two words", "a\"b", "\u{e9}"] {
+        let directory = TempDir::new().unwrap();
+        let refused = program(directory.path())
+            .args(["serve", "--mfa-acr", name])
+            .run()
+            .expect_code(2);
+        assert!(refused.stderr.contains("--mfa-acr"), "{}", refused.stderr);
+    }
+}
+
 fn client(directory: &Path, arguments: &[&str]) -> Finished {
     program(directory).arg("client").args(arguments).run()
 }

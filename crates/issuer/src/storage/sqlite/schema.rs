@@ -10,7 +10,7 @@ use super::failed;
 use crate::storage::StorageError;
 
 /// One script per version; never changed once released, only added to.
-const MIGRATIONS: [&str; 4] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     DEVICE_LOGINS,
     BROWSER_LOGINS,
     TOKEN_EXCHANGE,

@@ -8,7 +8,9 @@ use countersign_jose::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use crate::core::{ClientAuthentication, GrantType, SetupLink};
+use crate::core::{
+    Authentication, ClientAuthentication, Demands, DeviceState, GrantType, SetupLink,
+};
 use crate::storage::Store;
 
 fn place() -> (TempDir, PathBuf) {
@@ -152,6 +154,57 @@ fn a_file_of_version_1_keeps_what_it_has_and_its_default_client_learns_the_brows
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
     assert_eq!(version, 4);
+}
+
+/// What was under way while the program was replaced goes on: a browser signed in,
+/// a code to be redeemed, terminals that wait for a person and for their tokens.
+#[test]
+fn a_file_of_version_3_keeps_sign_ins_by_password_and_logins_under_way() {
+    let (_directory, path) = place();
+    create_private(&path).unwrap();
+    let older = Connection::open(&path).unwrap();
+    for script in &schema::MIGRATIONS[..3] {
+        older.execute_batch(script).unwrap();
+    }
+    older
+        .execute_batch(
+            "INSERT INTO sessions VALUES (zeroblob(32), 'ada', 1000, 9000);
+             INSERT INTO codes (code, client_id, redirect_uri, code_challenge, scopes, audiences,
+                account_id, auth_time, expires_at)
+                VALUES (zeroblob(32), 'cli', 'http://127.0.0.1/', zeroblob(32), 'openid', '[]',
+                'ada', 1000, 9000);
+             INSERT INTO devices VALUES (zeroblob(32), 'BCDFGHJK', 'cli', 'openid', '[]',
+                '192.0.2.1', 'box', NULL, 1000, 9000, 'pending', NULL, NULL);
+             INSERT INTO devices VALUES (x'0101010101010101010101010101010101010101010101010101010101010101',
+                'BCDFGHJL', 'cli', 'openid', '[]', NULL, NULL, 'x', 1000, 9000, 'approved', 'ada', 1000);
+             PRAGMA user_version = 3;",
+        )
+        .unwrap();
+    drop(older);
+    store(&path)
+        .read(|records| {
+            let at = Timestamp::from_secs(1);
+            let session = records.session(&[0; 32])?.unwrap();
+            assert_eq!(session.authenticated_at, at);
+            assert_eq!(session.second, None);
+            assert!(!session.is_halfway);
+            let by_password = Authentication { at, second: None };
+            let code = records.code(&[0; 32])?.unwrap();
+            assert_eq!(code.authentication, by_password);
+            let waiting = records.device_with_user_code("BCDFGHJK")?.unwrap();
+            assert_eq!(waiting.state, DeviceState::Pending);
+            assert_eq!(waiting.demands, Demands::default());
+            assert_eq!(waiting.claimed_host.as_deref(), Some("box"));
+            let approved = records.device(&[1; 32])?.unwrap();
+            let state = DeviceState::Approved {
+                account_id: "ada".to_owned(),
+                authentication: by_password,
+            };
+            assert_eq!(approved.state, state);
+            assert_eq!(records.keys()?, []);
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[tokio::test]
