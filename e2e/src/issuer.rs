@@ -171,6 +171,78 @@ impl Issuer {
         })
     }
 
+    /// Sets an authenticator up for `ada`, on the pages; no session of hers is left.
+    ///
+    /// # Panics
+    /// When a page is not the one that comes next.
+    pub fn set_up_authenticator(&self) -> Authenticator {
+        let mut browser = Browser::new();
+        let page = browser.get(&format!("{}/sign-in?for=factors", self.origin));
+        let credentials = [("username", "ada"), ("password", PASSWORD)];
+        browser.submit(&page, &page.form_with("username"), &credentials);
+        let page = browser.get(&format!("{}/factors/totp?for=factors", self.origin));
+        let secret = page.body.split_once("class=\"command secret\">");
+        let secret = secret.and_then(|(_, rest)| rest.split_once('<'));
+        let (secret, _) = secret.expect("the page shows the secret");
+        let authenticator = Authenticator {
+            secret: secret.to_owned(),
+        };
+        let code = authenticator.code("now");
+        let page = browser.submit(&page, &page.form_with("code"), &[("code", &code)]);
+        assert!(
+            page.text().contains("Your recovery codes"),
+            "{}",
+            page.text()
+        );
+        let page = browser.get(&self.origin);
+        browser.submit(
+            &page,
+            &page.form_with("everywhere"),
+            &[("everywhere", "yes")],
+        );
+        authenticator
+    }
+
+    /// Plays the person at the page of a request, whatever it asks for, and approves it. What was
+    /// asked for on the way: `password`, `code`.
+    ///
+    /// # Panics
+    /// When a page is none of these.
+    pub fn do_as_asked(
+        &self,
+        browser: &mut Browser,
+        address: &str,
+        authenticator: Option<&Authenticator>,
+    ) -> Vec<&'static str> {
+        assert!(address.starts_with(&self.origin), "{address} is elsewhere");
+        let mut asked = Vec::new();
+        let mut page = browser.get(address);
+        while asked.len() < 5 {
+            let has = |name: &str| page.forms().iter().any(|form| form.has(name));
+            page = if has("username") {
+                asked.push("password");
+                let credentials = [("username", "ada"), ("password", PASSWORD)];
+                browser.submit(&page, &page.form_with("username"), &credentials)
+            } else if has("code") {
+                asked.push("code");
+                let authenticator = authenticator.expect("somebody with an authenticator");
+                // The one after this, which is taken as well: this one may be used up.
+                let code = authenticator.code("now + 30 seconds");
+                browser.submit(&page, &page.form_with("code"), &[("code", &code)])
+            } else {
+                let decision = if page.text().contains("This needs a second factor") {
+                    "unmet"
+                } else {
+                    "approve"
+                };
+                let form = page.form_with("decision");
+                browser.submit(&page, &form, &[("decision", decision)]);
+                return asked;
+            };
+        }
+        panic!("it asks again and again: {asked:?}");
+    }
+
     fn decide(&self, address: &str, code: &str, decision: &str) -> Page {
         assert!(
             address.starts_with(&self.origin),
@@ -190,6 +262,24 @@ impl Issuer {
             &page.form_with("decision"),
             &[("decision", decision)],
         )
+    }
+}
+
+/// `oathtool`, which has learned the secret from a page.
+#[derive(Debug)]
+pub struct Authenticator {
+    secret: String,
+}
+
+impl Authenticator {
+    /// The code of a time, in the words of `oathtool`.
+    fn code(&self, time: &str) -> String {
+        let shown = Program::new("oathtool")
+            .args(["--totp", "--base32", "--now", time, "-"])
+            .stdin(format!("{}\n", self.secret))
+            .run()
+            .expect_code(0);
+        shown.stdout.trim().to_owned()
     }
 }
 

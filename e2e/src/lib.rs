@@ -16,7 +16,7 @@ pub use chromium::{Person, Seen, browser_script};
 pub use cli::{Cli, Visiting, Waiting};
 pub use desktop::{Desktop, Opened};
 pub use internet::Internet;
-pub use issuer::Issuer;
+pub use issuer::{Authenticator, Issuer};
 pub use oidc_agent::{OidcAgent, Signing};
 pub use shaped::Shaped;
 pub use stranger::{NodeProvider, Steps, node, python};

@@ -7,9 +7,11 @@
     reason = "helpers of tests fail like tests"
 )]
 
+use std::cell::RefCell;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_e2e::{Cli, Issuer, NodeProvider};
+use countersign_e2e::{Authenticator, Cli, Issuer, NodeProvider};
 use countersign_testkit::{Browser, Finished, HttpServer, Reply};
 use serde_json::{Value, json};
 
@@ -41,7 +43,10 @@ fn approved(cli: &Cli, issuer: &str, arguments: &str, approve: Approve<'_>) -> F
 
 /// What the ID token says of the sign-in.
 fn claims(cli: &Cli) -> Value {
-    let token = cli.run("token --id-token").expect_code(0).stdout;
+    payload(&cli.run("token --id-token").expect_code(0).stdout)
+}
+
+fn payload(token: &str) -> Value {
     let claims = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
 }
@@ -108,15 +113,106 @@ fn what_oidc_provider_does_not_reach_is_said() {
     assert_eq!(cli.run("token").expect_code(0).stdout, before);
 }
 
-#[test]
-fn at_our_issuer_by_browser() {
-    let issuer = Issuer::start();
-    let cli = cli("browser");
-    // The browser is signed in at the server, and has to sign in there once more.
-    let browser = std::cell::RefCell::new(Browser::new());
+/// A person whose browser is signed in at our issuer steps up; what was asked for at the sign-in, and
+/// then at the step.
+fn at_ours(
+    cli: &Cli,
+    issuer: &Issuer,
+    authenticator: &Authenticator,
+    parameters: &str,
+) -> Vec<Vec<&'static str>> {
+    let browser = RefCell::new(Browser::new());
+    let asked = RefCell::new(Vec::new());
     let approve = |address: &str| {
-        issuer.authorize(&mut browser.borrow_mut(), address, "approve");
+        let mut browser = browser.borrow_mut();
+        let this_time = issuer.do_as_asked(&mut browser, address, Some(authenticator));
+        asked.borrow_mut().push(this_time);
     };
-    stepped_up(&cli, issuer.issuer(), "max_age=\"0\"", &approve);
-    assert!(claims(&cli)["auth_time"].is_i64());
+    stepped_up(cli, issuer.issuer(), parameters, &approve);
+    asked.into_inner()
+}
+
+#[test]
+fn at_our_issuer_the_missing_factor_is_asked_for_by_browser_and_by_device_grant() {
+    for flow in ["browser", "device"] {
+        let issuer = Issuer::start_with(&["--second-factor", "on-request"]);
+        let authenticator = issuer.set_up_authenticator();
+        let cli = cli(flow);
+        let parameters = "acr_values=\"phr mfa\", max_age=\"300\"";
+        let asked = at_ours(&cli, &issuer, &authenticator, parameters);
+        assert_eq!(asked, [vec!["password"], vec!["code"]], "{flow}");
+        // The API hears it from the access token, and so does whoever asks about that.
+        let access = cli.run("token").expect_code(0).stdout;
+        for claims in [claims(&cli), payload(&access)] {
+            assert_eq!(claims["acr"], "mfa", "{flow}");
+            assert_eq!(claims["amr"], json!(["pwd", "otp", "mfa"]), "{flow}");
+            assert!(claims["auth_time"].is_i64(), "{flow}");
+        }
+        assert_eq!(issuer.introspect(access.trim())["acr"], "mfa", "{flow}");
+        // Renewing makes it neither more nor less.
+        let renewed = cli.run("token --force-refresh").expect_code(0).stdout;
+        for name in ["acr", "auth_time"] {
+            assert_eq!(payload(&renewed)[name], payload(&access)[name], "{flow}");
+        }
+    }
+}
+
+#[test]
+fn at_our_issuer_a_fresh_sign_in_is_asked_for_by_browser_and_by_device_grant() {
+    for flow in ["browser", "device"] {
+        let issuer = Issuer::start_with(&["--second-factor", "on-request"]);
+        let authenticator = issuer.set_up_authenticator();
+        let cli = cli(flow);
+        let asked = at_ours(&cli, &issuer, &authenticator, "max_age=\"0\"");
+        assert_eq!(asked, [vec!["password"], vec!["password"]], "{flow}");
+        assert_eq!(claims(&cli)["acr"], "1", "{flow}");
+        assert!(claims(&cli)["auth_time"].is_i64());
+    }
+}
+
+/// Whoever has a second factor is asked for both where both have to be fresh.
+#[test]
+fn at_our_issuer_a_fresh_sign_in_with_both_is_asked_for() {
+    let issuer = Issuer::start_with(&["--second-factor", "on-request", "--mfa-acr", "urn:x:two"]);
+    let authenticator = issuer.set_up_authenticator();
+    let cli = cli("device");
+    let parameters = "acr_values=\"urn:x:two\", max_age=\"0\"";
+    let asked = at_ours(&cli, &issuer, &authenticator, parameters);
+    assert_eq!(asked, [vec!["password"], vec!["password", "code"]]);
+    assert_eq!(claims(&cli)["acr"], "urn:x:two");
+}
+
+/// RFC 9470, section 5: `unmet_authentication_requirements`, and the session is as it was.
+#[test]
+fn what_a_person_at_our_issuer_cannot_reach_is_said() {
+    for flow in ["browser", "device"] {
+        let issuer = Issuer::start();
+        let cli = cli(flow);
+        let browser = RefCell::new(Browser::new());
+        let login = format!(
+            "login --qr never --issuer {} --client-id cli",
+            issuer.issuer()
+        );
+        let approve = |address: &str| {
+            issuer.do_as_asked(&mut browser.borrow_mut(), address, None);
+        };
+        approved(&cli, issuer.issuer(), &login, &approve).expect_code(0);
+        let before = cli.run("token").expect_code(0).stdout;
+        let visit = |address: &str| {
+            if flow == "device" {
+                approve(address);
+            } else {
+                // The issuer answers for itself, and there is nothing to press.
+                browser.borrow_mut().get(address);
+            }
+        };
+        let done = approved(&cli, issuer.issuer(), "stepup --acr mfa", &visit);
+        assert_ne!(done.code(), Some(0), "{flow}");
+        assert!(
+            done.stdout.contains("unmet_authentication_requirements"),
+            "{flow}: {}",
+            done.stdout
+        );
+        assert_eq!(cli.run("token").expect_code(0).stdout, before, "{flow}");
+    }
 }
