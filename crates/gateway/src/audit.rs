@@ -17,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use countersign_resource::step_up::Confirmed;
 use countersign_resource::{Caller, Timestamp};
 
 use crate::config;
@@ -70,6 +71,8 @@ pub(crate) struct Entry<'e> {
     pub(crate) decision: &'e str,
     pub(crate) code: &'e str,
     pub(crate) caller: Option<&'e Caller>,
+    /// How a person confirmed it, where the rule asks for that.
+    pub(crate) confirmed: Option<&'e Confirmed>,
     /// What went wrong, where `decision` is `fail`; for the operator only.
     pub(crate) reason: Option<&'e str>,
 }
@@ -288,6 +291,16 @@ impl Entry<'_> {
                 text("jti", jti);
             }
             text("presented", caller.presentation().code());
+        }
+        if let Some(confirmed) = self.confirmed {
+            // A password that came before has no device here; its own line says which.
+            text(
+                "otp",
+                confirmed.method().map_or("earlier", |it| it.as_str()),
+            );
+            if let Some(device) = confirmed.device() {
+                text("device", device);
+            }
         }
         if let Some(reason) = self.reason {
             text("reason", reason);

@@ -1,13 +1,15 @@
 //! The one decision: may this request pass, and by which rule.
 //!
 //! The proxy, forward-auth and `explain` all ask here, so that none of them can be kinder than the
-//! others. Nothing about a request is decided by its query or its body.
+//! others. Nothing about a request is decided by its query or its body; where a person has to confirm
+//! it, that is for this query and this body.
 //!
 //! Not responsible for carrying the decision out, nor for writing it down.
 
 use std::borrow::Cow;
 
 use countersign_oauth::text::printable;
+use countersign_resource::step_up::{Confirmed, Seen};
 use countersign_resource::{Advice, Caller, Presentation, Presented, Rejection};
 use http::header::{ALLOW, CONTENT_LENGTH};
 use http::{HeaderValue, Method, Response, StatusCode};
@@ -34,8 +36,21 @@ pub(crate) struct Decision<'l, 'r> {
 pub(crate) enum Verdict {
     /// It passes: for this caller, or for anybody.
     Pass(Option<Caller>),
+    /// It does once a person has confirmed it by a one-time password: ask [`confirm`].
+    Confirm(Caller),
     /// It does not.
     Refuse(Refusal),
+}
+
+impl Verdict {
+    /// Whose request it is, as far as that is known.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        match self {
+            Self::Pass(caller) => caller.as_ref(),
+            Self::Confirm(caller) => Some(caller),
+            Self::Refuse(_) => None,
+        }
+    }
 }
 
 /// Why a request does not pass.
@@ -117,6 +132,7 @@ pub(crate) async fn decide<'l, 'r>(
     };
     let part = live.part(request.origin, &path);
     let verdict = match admit(live, rule, part, request).await {
+        Ok(Some(caller)) if rule.route.confirm.is_some() => Verdict::Confirm(caller),
         Ok(caller) => Verdict::Pass(caller),
         Err(rejection) => Verdict::Refuse(rejection.into()),
     };
@@ -126,6 +142,23 @@ pub(crate) async fn decide<'l, 'r>(
         part,
         verdict,
     }
+}
+
+/// Whether a person has confirmed a request that its rule lets pass only then. The password that it
+/// brings is used up.
+pub(crate) async fn confirm(
+    live: &Live,
+    rule: &Rule,
+    caller: &Caller,
+    request: &Presented<'_>,
+    body: Seen<'_>,
+) -> Result<Confirmed, Refusal> {
+    let (Some(wanted), Some(confirmer)) = (&rule.route.confirm, live.confirmer()) else {
+        // The configuration is refused when a rule asks for a password and nobody judges any.
+        return Err(Refusal::NoRule);
+    };
+    let asking = confirmer.confirm(caller, request, body, &wanted.asked);
+    asking.await.map_err(Refusal::Token)
 }
 
 /// The rule for a path and a method, and the path's one form.

@@ -72,6 +72,15 @@ pub async fn explain(config: Config, asked: &Asked<'_>) -> Result<(String, bool)
             );
             true
         }
+        Verdict::Confirm(caller) => {
+            let _ = writeln!(
+                out,
+                "decision passes, for {} of {}, once they have confirmed it by a one-time password",
+                printable(caller.subject()),
+                printable(caller.issuer())
+            );
+            false
+        }
         Verdict::Refuse(refusal) => {
             let response = refusal.response::<()>(&live.advice(decision.part));
             let _ = writeln!(out, "decision refused with {}", response.status().as_u16());

@@ -47,6 +47,7 @@ mod proxy;
 mod revoke;
 mod serve;
 mod state;
+mod step_up;
 
 pub use config::Config;
 pub use explain::{Asked, explain};

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-use countersign_jose::base64url;
+use countersign_jose::{base64url, crypto};
 use countersign_resource::otp::OtpService;
+use countersign_resource::step_up::Confirmer;
 use countersign_resource::{
     Advice, CertificateHeader, Demands, DpopPolicy, IntrospectionPolicy, LoadBalancer,
     ResourceMetadata, Trust, Validator,
@@ -39,6 +40,9 @@ pub(crate) struct Live {
     upstreams: Vec<Arc<Upstream>>,
     signer: Arc<Signer>,
     sign_in: Option<SignIn>,
+    confirmer: Option<Confirmer>,
+    /// Seals challenges where no file has a key, and outlives the configuration.
+    own_key: [u8; 32],
     audit: Option<Arc<Audit>>,
     /// `Host` values that are ours, as bytes to compare with.
     hosts: Vec<HeaderValue>,
@@ -157,6 +161,14 @@ impl Live {
             Some(origin) => origin.url.origin().ascii_serialization(),
             None => "countersign-gateway".to_owned(),
         };
+        let own_key = match previous {
+            Some(previous) => previous.own_key,
+            None => random_key()?,
+        };
+        let confirmer = match &otp {
+            Some(otp) => Some(confirmer(&config, otp, own_key, &own_name)?),
+            None => None,
+        };
         Ok(Self {
             config,
             validator,
@@ -167,6 +179,8 @@ impl Live {
             upstreams,
             signer,
             sign_in,
+            confirmer,
+            own_key,
             audit,
             hosts,
             own_name,
@@ -224,6 +238,11 @@ impl Live {
 
     pub(crate) fn sign_in(&self) -> Option<&SignIn> {
         self.sign_in.as_ref()
+    }
+
+    /// Whoever has requests confirmed by one-time passwords.
+    pub(crate) fn confirmer(&self) -> Option<&Confirmer> {
+        self.confirmer.as_ref()
     }
 
     pub(crate) fn audit(&self) -> Option<&Arc<Audit>> {
@@ -427,19 +446,51 @@ fn dpop(wanted: &Dpop) -> Result<DpopPolicy, Problem> {
         policy = policy.require_nonce();
     }
     if let Some(path) = &wanted.nonce_key_file {
-        let text = read_secret(path)?;
-        let key = base64url::decode(&text)
-            .ok()
-            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        let key = key.ok_or_else(|| {
-            Problem::new(format!("{} is no key for nonces", path.display())).hint(format!(
-                "make one: openssl rand 32 | basenc --base64url | tr -d = > {}",
-                path.display()
-            ))
-        })?;
-        policy = policy.nonce_key(key);
+        policy = policy.nonce_key(read_key(path, "nonces")?);
     }
     Ok(policy)
+}
+
+fn confirmer(
+    config: &Config,
+    otp: &OtpService,
+    own_key: [u8; 32],
+    own_name: &str,
+) -> Result<Confirmer, Problem> {
+    let wanted = &config.step_up;
+    let realm = wanted.realm.as_deref().unwrap_or(own_name);
+    let mut builder = Confirmer::builder(realm, otp.clone());
+    if wanted.key_files.is_empty() {
+        builder = builder.key(own_key);
+    }
+    for path in &wanted.key_files {
+        builder = builder.key(read_key(path, "challenges")?);
+    }
+    builder
+        .build()
+        .map_err(|error| Problem::new("one-time passwords cannot be asked for").because(error))
+}
+
+fn random_key() -> Result<[u8; 32], Problem> {
+    let mut key = [0; 32];
+    crypto::aws_lc::provider()
+        .fill_random(&mut key)
+        .map_err(|error| Problem::new("this machine gives no random values").because(error))?;
+    Ok(key)
+}
+
+/// 32 bytes that nobody else knows.
+fn read_key(path: &Path, what_for: &str) -> Result<[u8; 32], Problem> {
+    let text = read_secret(path)?;
+    let key = base64url::decode(&text)
+        .ok()
+        .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    key.ok_or_else(|| {
+        Problem::new(format!("{} is no key for {what_for}", path.display())).hint(format!(
+            "make one: openssl rand 32 | basenc --base64url | tr -d = > {}",
+            path.display()
+        ))
+    })
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Problem> {

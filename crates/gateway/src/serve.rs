@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use countersign_resource::step_up::{Confirmed, STEP_UP};
 use countersign_resource::{Caller, Presented, Timestamp};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST};
 use http::request::Parts;
@@ -148,7 +149,7 @@ impl Exchange<'_> {
             .client_certificate(self.connection.certificate())
             .source(Some(seen.client))
             .peer(Some(self.connection.peer()));
-        let decision = decide(self.live, uri.path(), &presented).await;
+        let mut decision = decide(self.live, uri.path(), &presented).await;
         self.connection.metrics().decided(self.began.elapsed());
         let scene = Scene {
             parts: &parts,
@@ -157,12 +158,13 @@ impl Exchange<'_> {
         };
         let (rule, caller) = match (&decision.verdict, decision.rule) {
             (Verdict::Pass(caller), Some(rule)) => (rule, caller.clone()),
+            (Verdict::Confirm(caller), Some(rule)) => (rule, Some(caller.clone())),
             (Verdict::Refuse(refusal), _) => {
                 let answer = self.refuse(&scene, &decision, refusal);
                 let instead = self.instead(&scene, &decision, visit).await;
                 return instead.unwrap_or(answer);
             }
-            (Verdict::Pass(_), None) => {
+            (Verdict::Pass(_) | Verdict::Confirm(_), None) => {
                 return self.refuse(&scene, &decision, &Refusal::NoRule);
             }
         };
@@ -180,7 +182,15 @@ impl Exchange<'_> {
         if let Some(unsound) = self.unfit(&parts, rule, wish) {
             return self.refuse_ruled(&scene, &decision, rule, unsound);
         }
-        if let Some(refused) = self.pass(&scene, &decision, rule, caller.as_ref()) {
+        let asking = self.confirm(&scene, &mut decision, rule, &presented, body);
+        let (confirmed, body) = match asking.await {
+            Ok(confirmed) => confirmed,
+            Err(answer) => {
+                let instead = self.instead(&scene, &decision, visit).await;
+                return instead.unwrap_or(answer);
+            }
+        };
+        if let Some(refused) = self.pass(&scene, &decision, rule, confirmed.as_ref()) {
             return refused;
         }
         let audience = &upstream.spec().audience;
@@ -306,6 +316,7 @@ impl Exchange<'_> {
         proxy::join_cookies(headers);
         headers.remove(EXPECT);
         headers.remove(DPOP);
+        headers.remove(STEP_UP);
         if !rule.route.pass.token {
             headers.remove(AUTHORIZATION);
         }
@@ -362,9 +373,9 @@ impl Exchange<'_> {
         scene: &Scene<'_>,
         decision: &Decision<'_, '_>,
         rule: &Rule,
-        caller: Option<&Caller>,
+        confirmed: Option<&Confirmed>,
     ) -> Option<Response<Download>> {
-        let passed = self.record(scene, decision, "pass", "pass", caller, None);
+        let passed = self.write(scene, decision, ("pass", "pass"), confirmed, None);
         passed.is_err().then(|| {
             let full = Unsound {
                 code: "audit_unavailable",
@@ -388,7 +399,7 @@ impl Exchange<'_> {
         }
         self.connection.metrics().code("refuse", code);
         // A refusal that cannot be written down stays a refusal.
-        let _ = self.record(scene, decision, "refuse", code, None, None);
+        let _ = self.record(scene, decision, "refuse", code, None);
         refusal.response(&self.live.advice(decision.part))
     }
 
@@ -401,11 +412,7 @@ impl Exchange<'_> {
     ) -> Response<Download> {
         rule.counts.refused.fetch_add(1, Relaxed);
         self.connection.metrics().code("refuse", unsound.code);
-        let caller = match &decision.verdict {
-            Verdict::Pass(caller) => caller.as_ref(),
-            Verdict::Refuse(_) => None,
-        };
-        let _ = self.record(scene, decision, "refuse", unsound.code, caller, None);
+        let _ = self.record(scene, decision, "refuse", unsound.code, None);
         bare(unsound.status)
     }
 
@@ -428,7 +435,7 @@ impl Exchange<'_> {
             host: host.unwrap_or(&nothing),
             client: self.connection.peer(),
         };
-        let _ = self.record(&scene, &decision, "refuse", unsound.code, None, None);
+        let _ = self.record(&scene, &decision, "refuse", unsound.code, None);
         bare(unsound.status)
     }
 
@@ -476,11 +483,7 @@ impl Exchange<'_> {
             host,
             client: seen.client,
         };
-        let caller = match &decision.verdict {
-            Verdict::Pass(caller) => caller.as_ref(),
-            Verdict::Refuse(_) => None,
-        };
-        let _ = self.record(&scene, decision, "fail", told.code, caller, reason);
+        let _ = self.record(&scene, decision, "fail", told.code, reason);
         bare(told.status)
     }
 
@@ -490,7 +493,17 @@ impl Exchange<'_> {
         decision: &Decision<'_, '_>,
         said: &'static str,
         code: &str,
-        caller: Option<&Caller>,
+        reason: Option<&str>,
+    ) -> Result<(), crate::audit::Full> {
+        self.write(scene, decision, (said, code), None, reason)
+    }
+
+    fn write(
+        &self,
+        scene: &Scene<'_>,
+        decision: &Decision<'_, '_>,
+        (said, code): (&'static str, &str),
+        confirmed: Option<&Confirmed>,
         reason: Option<&str>,
     ) -> Result<(), crate::audit::Full> {
         let Some(audit) = self.live.audit() else {
@@ -507,7 +520,8 @@ impl Exchange<'_> {
             rule: decision.rule.map(|rule| &*rule.route.name),
             decision: said,
             code,
-            caller,
+            caller: decision.verdict.caller(),
+            confirmed,
             reason,
         })
     }

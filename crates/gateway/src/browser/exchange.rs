@@ -75,7 +75,7 @@ impl Exchange<'_> {
             path: parts.uri.path().into(),
             rule: None,
             part: None,
-            verdict: Verdict::Pass(None),
+            verdict: Verdict::Pass(answered.caller.clone()),
         };
         // The query is not written down, even where others are: there is a code in it.
         let mut bare_parts = Request::new(()).into_parts().0;
@@ -86,8 +86,7 @@ impl Exchange<'_> {
             client,
         };
         let reason = answered.refused.as_deref().filter(|why| !why.is_empty());
-        let caller = answered.caller.as_ref();
-        let written = self.record(&scene, &decision, said, answered.code, caller, reason);
+        let written = self.record(&scene, &decision, said, answered.code, reason);
         if written.is_err() && answered.refused.is_none() {
             self.connection
                 .metrics()

@@ -40,6 +40,7 @@ use crate::decide::find;
 use crate::live::{Live, Rule};
 use crate::problem::Problem;
 use crate::proxy::Download;
+use crate::step_up::IN_A_TERMINAL;
 
 /// Where the browser comes back to, after our prefix.
 const CALLBACK: &str = "callback";
@@ -385,6 +386,10 @@ impl Visit<'_> {
             return None;
         }
         let status = rejection.status();
+        if matches!(rejection, Rejection::StepUp(_)) {
+            // Signing in again would not change it.
+            return Some(self.not_for_them(IN_A_TERMINAL));
+        }
         if let Some(session) = &self.session {
             let stronger = match rejection {
                 Rejection::InsufficientUserAuthentication { .. } => Some(Asked::by(wanted)),

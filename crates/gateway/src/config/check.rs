@@ -22,6 +22,7 @@ mod rest;
 mod route;
 mod sign_in;
 mod state;
+mod step_up;
 mod upstream;
 
 /// Longer than any answer that is worth waiting for, and short enough to end.
@@ -53,13 +54,17 @@ impl<'f> Check<'f> {
         let resources = self.resources(file.resource, &issuers, &origins)?;
         let upstreams = self.upstreams(file.upstream)?;
         let policies = self.policies(file.policy)?;
-        let (routes, table) = self.routes(
-            file.route,
-            &issuers,
-            &upstreams,
-            &policies,
-            !forward_auth.is_empty(),
-        )?;
+        let (step_up, life) = self.step_up(file.step_up)?;
+        let around = route::Around {
+            issuers: &issuers,
+            upstreams: &upstreams,
+            policies: &policies,
+            forward_auth: &forward_auth,
+            has_origin: !listen.origins.is_empty(),
+            has_otp: file.otp.is_some(),
+            life,
+        };
+        let (routes, table) = self.routes(file.route, &around)?;
         let identity = self.identity(file.identity)?;
         let sign_in = self.sign_in(file.sign_in, &listen, &issuers, &routes)?;
         self.people_get_in(sign_in.as_ref(), &routes, &resources)?;
@@ -81,6 +86,7 @@ impl<'f> Check<'f> {
             sign_in,
             otp: self.otp(file.otp, &state)?,
             state,
+            step_up,
             resources,
             client_certificate: self.client_certificate(file.client_certificate)?,
             aws_load_balancer: self.aws_load_balancer(file.aws_load_balancer)?,

@@ -10,6 +10,7 @@ use http::Method;
 mod forward;
 mod otp;
 mod sign_in;
+mod step_up;
 
 use super::{Access, Config, Route, Wanted, text};
 
@@ -83,6 +84,7 @@ pub fn explain(config: &Config) -> String {
     if let Some(otp) = &config.otp {
         out.push_str(&otp::sentence(config, otp));
     }
+    out.push_str(&step_up::sentence(config));
     if config.trust.is_empty() {
         out.push_str("believes nobody's X-Forwarded-For\n");
     } else {
@@ -134,6 +136,9 @@ pub(crate) fn sentence(config: &Config, route: &Route) -> String {
         Access::Token(wanted) => {
             let _ = writeln!(out, "  {}", who(config, wanted));
         }
+    }
+    if let Some(confirm) = &route.confirm {
+        let _ = writeln!(out, "  {}", step_up::confirmed(confirm));
     }
     if route.sign_in {
         out.push_str("  people at a browser are sent to sign in, programs are not\n");
@@ -245,6 +250,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if !config.issuers.is_empty() && !config.routes.iter().any(needs_issuer) {
         warnings.push("no route needs a token, so no issuer is ever asked".to_owned());
     }
+    warnings.extend(step_up::warnings(config));
     if let Some(sign_in) = &config.sign_in {
         warnings.extend(sign_in::warnings(config, sign_in));
     }

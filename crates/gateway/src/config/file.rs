@@ -36,6 +36,7 @@ pub(super) struct File {
     pub(super) sign_in: Option<Spanned<SignIn>>,
     pub(super) state: Option<Spanned<State>>,
     pub(super) otp: Option<Spanned<OtpService>>,
+    pub(super) step_up: Option<Spanned<StepUp>>,
     #[serde(default)]
     pub(super) resource: Resources,
     pub(super) client_certificate: Option<Spanned<ClientCertificate>>,
@@ -119,6 +120,9 @@ pub(super) struct ForwardAuth {
     pub(super) uri_header: Option<String>,
     pub(super) host_header: Option<String>,
     pub(super) client_header: Option<String>,
+    /// Whether Envoy hands bodies over, by `with_request_body`.
+    #[serde(default)]
+    pub(super) body: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -285,6 +289,39 @@ pub(super) struct Validation {
     pub(super) ca_file: Option<PathBuf>,
 }
 
+/// How requests are confirmed by one-time passwords, whichever route asks.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepUp {
+    /// The first seals, all of them open.
+    pub(super) key_file: Option<OneOrMany>,
+    pub(super) realm: Option<String>,
+    pub(super) life: Option<Span>,
+}
+
+/// The methods of one-time passwords by their names on the wire.
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum OtpMethod {
+    Yubikey,
+    Totp,
+}
+
+/// What a route asks of a person beside a good token.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RouteStepUp {
+    pub(super) acr: Option<Vec<String>>,
+    pub(super) max_age: Option<Span>,
+    pub(super) otp: Option<Vec<OtpMethod>>,
+    /// `request`, or a length of time.
+    pub(super) per: Option<String>,
+    pub(super) action: Option<String>,
+    pub(super) body_limit: Option<Bytes>,
+    #[serde(default)]
+    pub(super) danger_unbound_body: bool,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Challenge {
@@ -362,6 +399,7 @@ pub(super) struct Route {
     pub(super) issuers: Option<Vec<String>>,
     pub(super) acr: Option<Vec<String>>,
     pub(super) max_age: Option<Span>,
+    pub(super) step_up: Option<RouteStepUp>,
     #[serde(default)]
     pub(super) sender_constrained: bool,
     pub(super) policy: Option<String>,

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use countersign_oauth::ScopeSet;
 use countersign_resource::policy::Policy;
+use countersign_resource::step_up;
 use countersign_resource::{CertificateForm, Network, TokenProfile};
 use http::uri::Authority;
 use http::{HeaderName, Method};
@@ -53,6 +54,7 @@ pub struct Config {
     pub(crate) sign_in: Option<SignIn>,
     pub(crate) state: State,
     pub(crate) otp: Option<Otp>,
+    pub(crate) step_up: StepUp,
     pub(crate) resources: Vec<Resource>,
     pub(crate) client_certificate: Option<ClientCertificate>,
     pub(crate) aws_load_balancer: Option<AwsLoadBalancer>,
@@ -109,6 +111,8 @@ pub(crate) struct ForwardAuth {
     /// `aud` of assertions for routes that have no upstream.
     pub(crate) audience: String,
     pub(crate) asked: Asked,
+    /// Whether it hands the bodies of requests over.
+    pub(crate) body: bool,
     /// Where it stands in the file.
     pub(crate) line: usize,
 }
@@ -270,6 +274,15 @@ pub(crate) struct State {
     pub(crate) danger_allow_without: bool,
 }
 
+/// How requests are confirmed by one-time passwords, whichever route asks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct StepUp {
+    /// The first seals, all of them open; none is a key of this process alone.
+    pub(crate) key_files: Vec<PathBuf>,
+    /// The name that challenges are of; the gateway's own one when there is none.
+    pub(crate) realm: Option<String>,
+}
+
 /// A database that several replicas share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SharedState {
@@ -361,6 +374,8 @@ pub(crate) struct Route {
     pub(crate) upstream: Option<usize>,
     pub(crate) pass: Pass,
     pub(crate) websocket: bool,
+    /// What a person has to confirm each request by.
+    pub(crate) confirm: Option<Confirm>,
     /// Whether people at a browser are sent to sign in.
     pub(crate) sign_in: bool,
     pub(crate) max_body: Option<u64>,
@@ -390,6 +405,14 @@ pub(crate) struct Wanted {
     pub(crate) sender_constrained: bool,
     /// A policy of the file, and its name.
     pub(crate) policy: Option<(String, Arc<Policy>)>,
+}
+
+/// A one-time password that a route asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Confirm {
+    pub(crate) asked: step_up::StepUp,
+    /// Whether a password counts for a request whose body nobody here sees.
+    pub(crate) danger_unbound_body: bool,
 }
 
 /// What an upstream learns of the caller.
@@ -491,6 +514,7 @@ impl Config {
         tls.flatten()
             .chain(cookies)
             .chain(seals)
+            .chain(&self.step_up.key_files)
             .map(PathBuf::as_path)
     }
 

@@ -15,7 +15,7 @@ pub(crate) struct Span(pub(crate) Duration);
 pub(crate) struct Bytes(pub(crate) u64);
 
 impl Span {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let at = text.find(|c: char| !c.is_ascii_digit())?;
         let (number, unit) = text.split_at(at);
         let number: u32 = number.parse().ok()?;

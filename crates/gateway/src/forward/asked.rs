@@ -38,6 +38,7 @@ pub(super) fn by_headers(parts: &Parts, names: &Names<'_>) -> Result<Subject, Un
         host,
         headers,
         client: Some(client),
+        body: None,
     })
 }
 
@@ -58,6 +59,7 @@ pub(super) fn by_request(parts: &Parts, client: Option<&HeaderName>) -> Result<S
         host,
         headers: parts.headers.clone(),
         client,
+        body: None,
     })
 }
 

@@ -52,6 +52,7 @@ pub(super) fn question(body: &[u8]) -> Result<Subject, NoQuestion> {
     let attributes = nested(message, 1).map_err(malformed)?;
     let http = nested(nested(attributes, 4).map_err(malformed)?, 2).map_err(malformed)?;
     let (mut method, mut target, mut host) = (None, None, None);
+    let mut content: Option<&[u8]> = None;
     let mut headers = HeaderMap::new();
     fields(http, |field, value| {
         let place = match field {
@@ -65,6 +66,13 @@ pub(super) fn question(body: &[u8]) -> Result<Subject, NoQuestion> {
                     1 => header(&mut headers, value.bytes()?),
                     _ => Ok(()),
                 });
+            }
+            // `body` as text, or `raw_body`, for an Envoy that was told to send it.
+            11 | 12 => {
+                return match content.replace(value.bytes()?) {
+                    None => Ok(()),
+                    Some(_) => Err(Malformed),
+                };
             }
             _ => return Ok(()),
         };
@@ -83,6 +91,7 @@ pub(super) fn question(body: &[u8]) -> Result<Subject, NoQuestion> {
         host: HeaderValue::from_str(host).map_err(|_| NoQuestion::Unfit)?,
         headers,
         client: source(attributes).map_err(malformed)?,
+        body: Some(content.unwrap_or_default().to_vec()),
     })
 }
 

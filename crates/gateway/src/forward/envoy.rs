@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::check_request::question;
 use super::wire::Message;
-use super::{Change, Judged, join_challenges, judge};
+use super::{Change, Judged, join_challenges, judge, whole};
 use crate::config::ForwardAuth;
 use crate::proxy::Download;
 use crate::serve::{DPOP_NONCE, Exchange, REQUEST_ID, unsound};
@@ -24,7 +24,7 @@ const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
-/// A head with everything that Envoy knows about it. Bodies have no place in the question.
+/// A head with everything that Envoy knows about it. A body comes on top, where one is expected.
 const LONGEST: usize = 1024 * 1024;
 
 /// `append_action` of a `HeaderValueOption`: `OVERWRITE_IF_EXISTS_OR_ADD`. An Envoy that does not know the
@@ -59,17 +59,24 @@ pub(super) async fn call(
         let _ = exchange.refuse_unsound(parts, None, unsound("grpc_method"));
         return answer(End::Unimplemented, None);
     }
-    let collected = timeout(
-        exchange.live.config().limits.head_time,
-        Limited::new(body, LONGEST).collect(),
-    );
+    let limits = &exchange.live.config().limits;
+    let longest = if forward.body {
+        LONGEST.saturating_add(usize::try_from(limits.body).unwrap_or(usize::MAX))
+    } else {
+        LONGEST
+    };
+    let collected = timeout(limits.head_time, Limited::new(body, longest).collect());
     let message = match collected.await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(_)) => return unread(exchange, parts, "grpc_too_long", End::ResourceExhausted),
         Err(_) => return unread(exchange, parts, "grpc_late", End::DeadlineExceeded),
     };
     let subject = match question(&message) {
-        Ok(subject) => subject,
+        Ok(mut subject) => {
+            let body = subject.body.take().filter(|_| forward.body);
+            subject.body = body.and_then(|body| whole(&subject.headers, body));
+            subject
+        }
         Err(problem) => return unread(exchange, parts, problem.code(), End::InvalidArgument),
     };
     let answered = match judge(exchange, forward, subject).await {

@@ -9,7 +9,7 @@
 //! nothing to tell, so that a proxy that copies them overwrites whatever the caller has sent.
 //!
 //! Not responsible for how each proxy is told to ask, which is in `docs/gateway`, nor for the body of the
-//! request, which is never seen here.
+//! request, which is only seen where Envoy hands it over.
 
 mod asked;
 mod check_request;
@@ -19,8 +19,9 @@ mod wire;
 
 use std::borrow::Cow;
 
+use countersign_resource::step_up::STEP_UP;
 use countersign_resource::{Caller, Presented};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -29,13 +30,16 @@ use crate::config::{Asked, ForwardAuth, Place, Preset};
 use crate::decide::{Decision, Refusal, Verdict, decide};
 use crate::identity;
 use crate::live::Rule;
-use crate::proxy::Download;
+use crate::proxy::{Download, Received};
 use crate::route::{PathProblem, canonical};
 use crate::serve::{
     DPOP, DPOP_NONCE, Exchange, REQUEST_ID, Scene, Unsound, bare, next_nonce, unsound,
 };
+use crate::step_up;
 use subject::Subject;
 
+/// Whether a body that Envoy hands over was cut.
+const PARTIAL_BODY: HeaderName = HeaderName::from_static("x-envoy-auth-partial-body");
 /// How Envoy is told by HTTP which headers must not go on.
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
@@ -89,6 +93,10 @@ pub(crate) async fn answer(
         }
         Asked::Request { client } => asked::by_request(&parts, client.as_ref()),
         Asked::Message => return envoy::call(exchange, forward, &parts, body).await,
+    };
+    let subject = match subject {
+        Ok(subject) if forward.body => with_body(exchange, subject, body).await,
+        subject => subject,
     };
     let judged = match subject {
         Ok(subject) => judge(exchange, forward, subject).await,
@@ -165,6 +173,7 @@ async fn judge(exchange: &Exchange<'_>, forward: &ForwardAuth, subject: Subject)
     let mut parts = Request::new(()).into_parts().0;
     parts.method = subject.method;
     parts.headers = subject.headers;
+    let body = subject.body;
     let undecided = |refusal| Decision {
         path: Cow::Borrowed(path),
         rule: None,
@@ -185,7 +194,7 @@ async fn judge(exchange: &Exchange<'_>, forward: &ForwardAuth, subject: Subject)
         connection.metrics().code("refuse", unsound.code);
         let decision = undecided(Refusal::NoRule);
         // A refusal that cannot be written down stays a refusal.
-        let _ = exchange.record(&scene, &decision, "refuse", unsound.code, None, None);
+        let _ = exchange.record(&scene, &decision, "refuse", unsound.code, None);
         return Judged::Refuse(bare(unsound.status));
     }
     if let Some(refusal) = refusal {
@@ -196,28 +205,63 @@ async fn judge(exchange: &Exchange<'_>, forward: &ForwardAuth, subject: Subject)
         .origin(origin.map(|origin| &origin.url))
         .source(subject.client)
         .peer(Some(connection.peer()));
-    let decision = decide(exchange.live, path, &presented).await;
+    let mut decision = decide(exchange.live, path, &presented).await;
     connection.metrics().decided(exchange.began.elapsed());
     let (rule, caller) = match (&decision.verdict, decision.rule) {
-        (Verdict::Pass(caller), Some(rule)) => (rule, caller.as_ref()),
+        (Verdict::Pass(caller), Some(rule)) => (rule, caller.clone()),
+        (Verdict::Confirm(caller), Some(rule)) => (rule, Some(caller.clone())),
         (Verdict::Refuse(refusal), _) => {
             return Judged::Refuse(exchange.refuse(&scene, &decision, refusal));
         }
-        (Verdict::Pass(_), None) => {
+        (Verdict::Pass(_) | Verdict::Confirm(_), None) => {
             return Judged::Refuse(exchange.refuse(&scene, &decision, &Refusal::NoRule));
         }
     };
-    let change = match change(exchange, forward, rule, caller, &parts) {
+    let change = match change(exchange, forward, rule, caller.as_ref(), &parts) {
         Ok(change) => change,
         Err(unsound) => {
             return Judged::Refuse(exchange.refuse_ruled(&scene, &decision, rule, unsound));
         }
     };
-    if let Some(refused) = exchange.pass(&scene, &decision, rule, caller) {
+    let asking = exchange.confirm_asked(&scene, &mut decision, rule, &presented, body.as_deref());
+    let confirmed = match asking.await {
+        Ok(confirmed) => confirmed,
+        Err(refused) => return Judged::Refuse(refused),
+    };
+    if let Some(refused) = exchange.pass(&scene, &decision, rule, confirmed.as_ref()) {
         return Judged::Refuse(refused);
     }
     rule.counts.count_passed();
     Judged::Pass(Box::new(change))
+}
+
+/// Adds the body that Envoy hands over with a question by HTTP.
+async fn with_body(
+    exchange: &Exchange<'_>,
+    mut subject: Subject,
+    body: Incoming,
+) -> Result<Subject, Unsound> {
+    let limits = &exchange.live.config().limits;
+    let read = Received::read(body, limits.body, limits.body_idle_time, limits.body_rate).await;
+    subject.body = whole(&subject.headers, read.map_err(step_up::told)?.into());
+    Ok(subject)
+}
+
+/// What an Envoy that hands bodies over says about this one: all of it, or none because there is none.
+/// It sets the header itself, over whatever the caller has sent.
+fn whole(headers: &HeaderMap, body: Vec<u8>) -> Option<Vec<u8>> {
+    let mut said = headers.get_all(PARTIAL_BODY).iter();
+    match (said.next(), said.next()) {
+        (Some(partial), None) if partial == "false" => Some(body),
+        (None, _) if body.is_empty() && !announces_body(headers) => Some(body),
+        // It was cut, or Envoy was not told to hand it over.
+        _ => None,
+    }
+}
+
+fn announces_body(headers: &HeaderMap) -> bool {
+    let is_some = |length: &HeaderValue| length.as_bytes() != b"0";
+    headers.contains_key(TRANSFER_ENCODING) || headers.get_all(CONTENT_LENGTH).iter().any(is_some)
 }
 
 /// What the service may know of the caller, and what it must not see.
@@ -248,6 +292,7 @@ fn change(
     change.set.insert(AUTHORIZATION, token);
     change.set.insert(REQUEST_ID, exchange.id.clone());
     change.remove.push(DPOP);
+    change.remove.push(STEP_UP);
     for name in parts.headers.keys() {
         if identity::is_of_outsider(name.as_str(), identity) && !change.set.contains_key(name) {
             change.remove.push(name.clone());

@@ -14,4 +14,6 @@ pub(super) struct Subject {
     /// The caller's headers, without those that the proxy has put in to ask.
     pub(super) headers: HeaderMap,
     pub(super) client: Option<IpAddr>,
+    /// Its body, where the proxy hands that over.
+    pub(super) body: Option<Vec<u8>>,
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
@@ -88,10 +89,34 @@ impl Silence {
     }
 }
 
+/// The body of a request as its sender has it, or as it was read.
+#[derive(Debug)]
+pub(crate) enum Received {
+    Stream(Incoming),
+    Whole(Bytes),
+}
+
+impl Received {
+    /// Reads a body to its end, as far as its length, its silence and its pace are within limits.
+    pub(crate) async fn read(
+        body: Incoming,
+        most: u64,
+        silence: Duration,
+        rate: u64,
+    ) -> Result<Bytes, BodyProblem> {
+        if body.is_end_stream() {
+            return Ok(Bytes::new());
+        }
+        let upload = Upload::new(body, most, silence, rate, &UploadFate::default());
+        Ok(upload.collect().await?.to_bytes())
+    }
+}
+
 /// The body of a request on its way to the upstream.
 #[derive(Debug)]
 pub(crate) enum Upload {
     Empty,
+    Whole(Option<Bytes>),
     Stream(UploadStream),
 }
 
@@ -160,6 +185,15 @@ impl Upload {
         })
     }
 
+    /// A body that has been read.
+    pub(crate) fn whole(bytes: Bytes) -> Self {
+        if bytes.is_empty() {
+            Self::Empty
+        } else {
+            Self::Whole(Some(bytes))
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
@@ -210,6 +244,7 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
         match &mut *self {
             Self::Empty => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(stream) => {
                 let polled = ready!(stream.poll(cx));
                 if let Err(problem) = &polled {
@@ -222,14 +257,16 @@ impl Body for Upload {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Empty => true,
+            Self::Empty | Self::Whole(None) => true,
+            Self::Whole(Some(_)) => false,
             Self::Stream(stream) => stream.inner.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Empty => SizeHint::with_exact(0),
+            Self::Empty | Self::Whole(None) => SizeHint::with_exact(0),
+            Self::Whole(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.inner.size_hint(),
         }
     }

@@ -18,11 +18,11 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Instant;
 
-pub(crate) use body::{BodyProblem, Download, Upload, UploadFate};
+pub(crate) use body::{BodyProblem, Download, Received, Upload, UploadFate};
 pub(crate) use headers::{join_cookies, remove_all, strip_request};
 pub(crate) use health::watch;
 pub(crate) use upgrade::{Wish, wish};
@@ -81,7 +81,7 @@ impl Unserved {
 /// A request that may pass, without what must not leave this machine.
 #[derive(Debug)]
 pub(crate) struct Passing<'p> {
-    pub(crate) request: Request<Incoming>,
+    pub(crate) request: Request<Received>,
     pub(crate) upstream: &'p Arc<Upstream>,
     pub(crate) target: PathAndQuery,
     pub(crate) host: HeaderValue,
@@ -124,17 +124,19 @@ async fn forward_in_time(
     let upstream = passing.upstream;
     let (parts, body) = passing.request.into_parts();
     let mut fate = None;
-    let upload = if body.is_end_stream() {
-        Upload::Empty
-    } else {
-        let most = rule.route.max_body.unwrap_or(limits.body);
-        let rate = if is_call(&parts.headers, upstream.spec()) {
-            0
-        } else {
-            rule.route.body_rate.unwrap_or(limits.body_rate)
-        };
-        let fate = fate.insert(UploadFate::default());
-        Upload::new(body, most, limits.body_idle_time, rate, fate)
+    let upload = match body {
+        Received::Whole(bytes) => Upload::whole(bytes),
+        Received::Stream(body) if body.is_end_stream() => Upload::Empty,
+        Received::Stream(body) => {
+            let most = rule.route.max_body.unwrap_or(limits.body);
+            let rate = if is_call(&parts.headers, upstream.spec()) {
+                0
+            } else {
+                rule.route.body_rate.unwrap_or(limits.body_rate)
+            };
+            let fate = fate.insert(UploadFate::default());
+            Upload::new(body, most, limits.body_idle_time, rate, fate)
+        }
     };
     let mut request = Request::new(upload);
     *request.method_mut() = parts.method;

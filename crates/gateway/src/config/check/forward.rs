@@ -45,6 +45,11 @@ impl Check<'_> {
         listen: &Listen,
     ) -> Result<ForwardAuth, Problem> {
         let asked = self.asked(span, &table)?;
+        if table.body && matches!(asked, Asked::Headers { .. }) {
+            return Err(self
+                .at(span, "only Envoy hands the bodies of requests over")
+                .hint("take out body = true"));
+        }
         let place = self.place(span, &table.address, table.mode.as_deref())?;
         let mut trust = Vec::new();
         for text in &table.trust {
@@ -82,6 +87,7 @@ impl Check<'_> {
             audience,
             origins,
             asked,
+            body: table.body,
             line: line_of(self.text, span.start),
         })
     }

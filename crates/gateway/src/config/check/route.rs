@@ -3,34 +3,47 @@
 use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use countersign_oauth::ScopeSet;
 use http::Method;
 use toml::Spanned;
 
 use super::super::{
-    Access, Issuer, Pass, Policies, Protocol, Route, Upstream, Wanted, file, suggest::line_of,
+    Access, ForwardAuth, Issuer, Pass, Policies, Protocol, Route, Upstream, Wanted, file,
+    suggest::line_of,
 };
 use super::Check;
 use crate::problem::Problem;
 use crate::route::{Pattern, PatternProblem, Table};
 
+/// What a route may name, and what it has to fit in with.
+pub(super) struct Around<'a> {
+    pub(super) issuers: &'a [Issuer],
+    pub(super) upstreams: &'a [Upstream],
+    pub(super) policies: &'a Policies,
+    pub(super) forward_auth: &'a [ForwardAuth],
+    /// Whether it is said by which names callers know the gateway.
+    pub(super) has_origin: bool,
+    /// Whether anybody judges one-time passwords.
+    pub(super) has_otp: bool,
+    /// How long a challenge is good for.
+    pub(super) life: Option<Duration>,
+}
+
 impl Check<'_> {
     pub(super) fn routes(
         &self,
         routes: Vec<Spanned<file::Route>>,
-        issuers: &[Issuer],
-        upstreams: &[Upstream],
-        policies: &Policies,
-        has_forward_auth: bool,
+        around: &Around<'_>,
     ) -> Result<(Vec<Route>, Table), Problem> {
         let mut checked: Vec<Route> = Vec::new();
         let mut table = Table::default();
         let mut names = HashSet::new();
         for route in routes {
             let span = route.span();
-            let route = self.route(&span, route.into_inner(), issuers, upstreams, policies)?;
-            if route.upstream.is_none() && !has_forward_auth {
+            let route = self.route(&span, route.into_inner(), around)?;
+            if route.upstream.is_none() && around.forward_auth.is_empty() {
                 return Err(self
                     .at(&span, "the route has no upstream, and no other proxy asks")
                     .hint("add upstream = \"…\" to it, or [[forward_auth]] to the file"));
@@ -75,11 +88,15 @@ impl Check<'_> {
     fn route(
         &self,
         span: &Range<usize>,
-        route: file::Route,
-        issuers: &[Issuer],
-        upstreams: &[Upstream],
-        policies: &Policies,
+        mut route: file::Route,
+        around: &Around<'_>,
     ) -> Result<Route, Problem> {
+        let Around {
+            issuers,
+            upstreams,
+            policies,
+            ..
+        } = *around;
         let pattern = Pattern::parse(&route.path).map_err(|problem| {
             let hint = match &problem {
                 PatternProblem::NotCanonical {
@@ -97,7 +114,12 @@ impl Check<'_> {
             None => None,
             Some(name) => Some(self.upstream_of(span, name, &route, upstreams)?),
         };
+        let step_up = route.step_up.take();
+        if let Some(step_up) = &step_up {
+            self.sign_in_of(span, step_up, &mut route)?;
+        }
         let asks = route.scopes.is_some()
+            || step_up.is_some()
             || route.issuers.is_some()
             || route.acr.is_some()
             || route.max_age.is_some()
@@ -130,7 +152,7 @@ impl Check<'_> {
             (None, false) => vec![file::Pass::Assertion],
             (Some(pass), false) => pass.clone(),
         };
-        let name = route.name.unwrap_or_else(|| {
+        let name = route.name.take().unwrap_or_else(|| {
             let methods: Vec<&str> = methods.iter().map(Method::as_str).collect();
             if methods.is_empty() {
                 pattern.to_string()
@@ -141,8 +163,13 @@ impl Check<'_> {
         if name.is_empty() || name.len() > 200 || name.chars().any(char::is_control) {
             return Err(self.at(span, "the name of the route is empty or too long"));
         }
+        let confirm = match step_up {
+            None => None,
+            Some(step_up) => self.confirm(span, &step_up, &name, &route, around)?,
+        };
         Ok(Route {
             name: name.into(),
+            confirm,
             pattern,
             methods,
             access,
