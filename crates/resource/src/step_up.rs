@@ -31,3 +31,6 @@ pub use refusal::{StepUpRefusal, Unconfirmed};
 
 /// The header field that a challenge is answered in.
 pub const STEP_UP: HeaderName = HeaderName::from_static("step-up");
+
+#[cfg(test)]
+mod tests;
