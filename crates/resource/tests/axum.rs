@@ -7,14 +7,24 @@
     reason = "helpers of tests fail like tests"
 )]
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::routing::get;
+use axum::routing::{get, put};
+use countersign_oauth::challenge::BearerChallenge;
+use countersign_otp::crypto::aws_lc;
+use countersign_resource::otp::{
+    MemoryDevices, Method, NewDevice, OtpService, Person, SealingKey, SealingKeys,
+};
 use countersign_resource::policy::{Policy, Rule};
-use countersign_resource::{Caller, Demands, Refused, Validator, ValidatorLayer};
+use countersign_resource::state::MemoryState;
+use countersign_resource::step_up::{Confirmed, Confirmer, StepUp, StepUpLayer};
+use countersign_resource::{
+    Caller, Clock as _, Demands, Refused, SystemClock, Validator, ValidatorLayer,
+};
 use countersign_testkit::{HttpServer, Key, Reply, Signature};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{Request, Response};
@@ -27,6 +37,7 @@ struct Scene {
     issuer: HttpServer,
     key: Key,
     app: Router,
+    otp: OtpService,
 }
 
 impl Scene {
@@ -52,6 +63,15 @@ impl Scene {
             .build()
             .unwrap();
         let demands = Demands::builder().policy(policy).build().unwrap();
+        let otp = OtpService::builder(
+            Arc::new(MemoryDevices::new()),
+            SealingKeys::new(SealingKey::new(&[7; 32]).unwrap()),
+            Arc::new(MemoryState::new(SystemClock::default().now())),
+        );
+        let otp = otp.build().unwrap();
+        let confirmer = Confirmer::builder(API, otp.clone()).build().unwrap();
+        let asked = StepUp::each_request("put").build().unwrap();
+        let step_up = StepUpLayer::new(validator.clone(), confirmer, asked);
         let layer = ValidatorLayer::new(validator.clone());
         let metadata = validator.metadata().unwrap().clone();
         let app = Router::new()
@@ -61,13 +81,21 @@ impl Scene {
                 Router::new()
                     .route("/greet", get(greet))
                     .route("/clear", get(clear))
+                    .route("/unasked", put(store))
+                    .route("/behind", put(store).layer(step_up.clone()))
                     .layer(layer),
             )
+            .route("/alone", put(store).layer(step_up))
             .route("/open", get(greet))
             .route("/perhaps", get(perhaps))
             .route(metadata.path(), get(metadata.clone()))
             .with_state(validator);
-        Self { issuer, key, app }
+        Self {
+            issuer,
+            key,
+            app,
+            otp,
+        }
     }
 
     fn token(&self, changes: &Value) -> String {
@@ -120,6 +148,11 @@ async fn clear(State(validator): State<Validator>, caller: Caller) -> Result<Str
     let recent = Demands::builder().max_age(Duration::from_secs(300));
     validator.demand(&caller, &recent.build().unwrap())?;
     Ok("cleared".to_owned())
+}
+
+async fn store(caller: Caller, confirmed: Confirmed, body: String) -> String {
+    let device = confirmed.device().unwrap_or_default();
+    format!("{} stored {body} by {device}", caller.subject())
 }
 
 fn challenge(response: &Response<Body>) -> &str {
@@ -206,4 +239,46 @@ async fn a_policy_is_answered_by_a_challenge_where_another_token_would_help() {
     let response = scene.get("/write", Some(&stranger)).await;
     assert_eq!(response.status(), 403);
     assert!(!response.headers().contains_key(WWW_AUTHENTICATE));
+}
+
+/// In the place of the validator's layer, and behind it: a proof of possession is used up once.
+#[tokio::test]
+async fn a_handler_has_a_confirmed_request_or_is_not_reached() {
+    let mut scene = Scene::new();
+    let token = scene.token(&json!({}));
+    let new = NewDevice::totp().unwrap();
+    let NewDevice::Totp(totp) = new.clone() else {
+        panic!("it is one");
+    };
+    let issuer = scene.issuer.origin();
+    let ada = Person::new(&issuer, "ada");
+    scene.otp.enrol(ada, "her phone", new, None).await.unwrap();
+    for (round, path) in ["/behind", "/alone"].into_iter().enumerate() {
+        let request = |step_up: Option<String>| {
+            let mut request = Request::put(path).header(AUTHORIZATION, format!("Bearer {token}"));
+            if let Some(step_up) = step_up {
+                request = request.header("step-up", step_up);
+            }
+            request.body(Body::from("7")).unwrap()
+        };
+        let asked = scene.app.call(request(None)).await.unwrap();
+        assert_eq!(asked.status(), 401);
+        let told = BearerChallenge::find([challenge(&asked)]).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        // A step is used once, and the next one is taken, too.
+        let at = now + Duration::from_secs(30) * u32::try_from(round).unwrap();
+        let code = totp.code_at(at, aws_lc::provider());
+        let method = Method::Totp;
+        let step_up = format!(
+            "challenge=\"{}\", method={method}, otp=\"{code}\"",
+            told.extra("otp_challenge").unwrap()
+        );
+        let done = scene.app.call(request(Some(step_up))).await.unwrap();
+        assert_eq!(done.status(), 200, "{:?}", done.headers());
+        let body = to_bytes(done.into_body(), 10_000).await.unwrap();
+        assert_eq!(body, "ada stored 7 by her phone");
+    }
+    let unasked = Request::put("/unasked").header(AUTHORIZATION, format!("Bearer {token}"));
+    let unasked = unasked.body(Body::empty()).unwrap();
+    assert_eq!(scene.app.call(unasked).await.unwrap().status(), 500);
 }
