@@ -94,6 +94,7 @@ fuzz_target!(|bytes: &[u8]| {
 /// What holds for every question.
 fn check(subject: &Subject) {
     assert!(!subject.host.is_empty());
+    assert!(subject.body.is_some());
     for name in subject.headers.keys() {
         assert!(!name.as_str().starts_with(':'));
     }
