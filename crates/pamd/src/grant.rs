@@ -48,7 +48,8 @@ impl Grant {
     }
 }
 
-/// A refresh token. It is held in memory alone: no file, no frame of the module, no log.
+/// A refresh token. It is in no frame of the module and in no log, and in no file but the one in memory that
+/// lets a later daemon go on (`session::record`).
 #[derive(Clone, PartialEq, Eq)]
 pub struct RefreshToken(pub(crate) Secret);
 

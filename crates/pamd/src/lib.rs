@@ -27,6 +27,7 @@ mod grant;
 mod login;
 mod process;
 mod reference;
+pub mod session;
 
 pub use audit::{Audit, Event, Outcome};
 pub use clock::{Clock, SystemClock};
