@@ -59,6 +59,39 @@ pub fn pam_module_that_panics() -> PathBuf {
     })
 }
 
+/// The PAM module with LLVM's address sanitizer in it, and the library that this needs in the program
+/// that loads it.
+///
+/// # Panics
+/// When it does not build.
+pub fn pam_module_under_sanitizer() -> (PathBuf, PathBuf) {
+    let host = rustc(&["-vV"]);
+    let host = host.lines().find_map(|line| line.strip_prefix("host: "));
+    let host = host.expect("rustc names its host");
+    let module = once("pam_countersign.so under the sanitizer", || {
+        let (target_dir, _) = running_from();
+        let target_dir = target_dir.join("pam-asan");
+        // Naming the target keeps the flag away from build scripts.
+        let what = ["--package", "countersign-pam", "--target", host];
+        let environment = [
+            // The flag is not stable; what it leads to comes with the stable compiler.
+            ("RUSTC_BOOTSTRAP", "1"),
+            ("CARGO_ENCODED_RUSTFLAGS", "-Zsanitizer=address"),
+        ];
+        build_with(&target_dir, "dev", &what, &environment);
+        target_dir.join(host).join("debug").join(MODULE)
+    });
+    let library = format!("lib/rustlib/{host}/lib/librustc-stable_rt.asan.a");
+    let sysroot = rustc(&["--print", "sysroot"]);
+    (module, Path::new(sysroot.trim()).join(library))
+}
+
+fn rustc(arguments: &[&str]) -> String {
+    let output = Command::new("rustc").args(arguments).output();
+    let output = output.expect("rustc is there: it built this test");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 /// What cargo calls the module.
 const MODULE: &str = "libpam_countersign.so";
 
@@ -81,6 +114,16 @@ fn once(name: &str, make: impl FnOnce() -> PathBuf) -> PathBuf {
 
 /// Runs `cargo build`, and returns the directory that the results are in.
 fn build(target_dir: &Path, profile: &str, what: &[&str]) -> PathBuf {
+    build_with(target_dir, profile, what, &[])
+}
+
+/// As `build`, with these variables.
+fn build_with(
+    target_dir: &Path,
+    profile: &str,
+    what: &[&str],
+    environment: &[(&str, &str)],
+) -> PathBuf {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {
         // Cargo tells a test about its package in these. Build scripts that look at them (ring's)
@@ -91,6 +134,7 @@ fn build(target_dir: &Path, profile: &str, what: &[&str]) -> PathBuf {
         }
     }
     let output = cargo
+        .envs(environment.iter().copied())
         .args(["build", "--quiet"])
         .args(what)
         .args(["--profile", profile])

@@ -19,7 +19,7 @@ mod provider;
 mod signing;
 mod sshd;
 
-pub use binaries::{bin, pam_module, pam_module_that_panics};
+pub use binaries::{bin, pam_module, pam_module_that_panics, pam_module_under_sanitizer};
 pub use browser::{Browser, Page};
 pub use databases::Database;
 pub use desktop::Desktop;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use countersign_testkit::{Program, pam_module};
+use countersign_testkit::{Program, pam_module, pam_module_under_sanitizer};
 
 use crate::daemon::Daemon;
 
@@ -21,27 +21,46 @@ pub(crate) const LOGIN: &[&str] = &[
     "close_session",
 ];
 
-/// The built program. Its directory is under the target directory, and stays there for the next run.
+/// The built program. It stays below the target directory, for the next run.
 pub(crate) fn program() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-            let program = directory.join("driver");
-            let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/driver.c");
-            // Under a name of its own first, so that a run beside this one never meets half of it.
-            let unfinished = directory.join(format!("driver-{}", std::process::id()));
-            let built = Program::new("cc")
-                .args(["-Wall", "-Wextra", "-Werror", "-g", "-o"])
-                .arg(&unfinished)
-                .arg(source)
-                .args(["-l:libpam.so.0"])
-                .run();
-            assert!(built.code() == Some(0), "{built:?}");
-            fs::rename(&unfinished, &program).unwrap();
-            program
-        })
-        .clone()
+    BUILT.get_or_init(|| compile("driver", &[])).clone()
+}
+
+/// The program with the library of the sanitizer, which watches what the module does with memory.
+fn sanitized(library: &Path) -> PathBuf {
+    let whole = format!(
+        "-Wl,--whole-archive,{},--no-whole-archive",
+        library.display()
+    );
+    let words = [
+        &whole,
+        "-Wl,--export-dynamic",
+        "-lpthread",
+        "-ldl",
+        "-lrt",
+        "-lm",
+        "-lstdc++",
+    ];
+    compile("driver-sanitized", &words)
+}
+
+fn compile(name: &str, words: &[&str]) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let program = directory.join(name);
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/driver.c");
+    // Under a name of its own first, so that a run beside this one never meets half of it.
+    let unfinished = directory.join(format!("{name}-{}", std::process::id()));
+    let built = Program::new("cc")
+        .args(["-Wall", "-Wextra", "-Werror", "-g", "-o"])
+        .arg(&unfinished)
+        .arg(source)
+        .args(words)
+        .arg("-l:libpam.so.0")
+        .run();
+    assert!(built.code() == Some(0), "{built:?}");
+    fs::rename(&unfinished, &program).unwrap();
+    program
 }
 
 /// A run of the program.
@@ -81,6 +100,14 @@ impl Driver {
             answer: "hunter2",
             under: Vec::new(),
         }
+    }
+
+    /// Calls the module that has the sanitizer in it.
+    pub(crate) fn sanitized(mut self) -> Self {
+        let (module, library) = pam_module_under_sanitizer();
+        self.module = module;
+        self.program = sanitized(&library);
+        self
     }
 
     pub(crate) fn module(mut self, module: PathBuf) -> Self {

@@ -66,3 +66,16 @@ fn valgrind_finds_nothing() {
         }
     }
 }
+
+/// LLVM's address sanitizer looks at the module's own loads and stores, also on the stack, and at what
+/// is left at the end.
+#[test]
+fn the_address_sanitizer_finds_nothing() {
+    for daemon in [Daemon::that_wants("hunter2"), mixed()] {
+        for manner in ["plain", "hidden", "silent", "mute"] {
+            let driver = Driver::new(&daemon).sanitized().manner(manner);
+            let said = driver.argument("debug").times(15).call(LOGIN);
+            assert_eq!(said.stderr, "", "{manner}");
+        }
+    }
+}
