@@ -22,12 +22,18 @@
 //! (`countersign-pam-wire`), the protocol itself (`countersign-oauth`).
 
 mod audit;
+mod config;
+mod conversation;
 mod clock;
 mod grant;
 mod login;
+mod problem;
 mod process;
+mod prompt;
+mod qr;
 mod reference;
 pub mod session;
+mod rules;
 
 pub use audit::{Audit, Event, Outcome};
 pub use clock::{Clock, SystemClock};

@@ -121,6 +121,7 @@ const HOUSE: &[Room] = &[
             "countersign-oauth",
             "countersign-pam-wire",
             "countersign-policy",
+            "countersign-pam-wire",
         ],
         because: "the daemon is a client of the authorization server like any other, and neither \
                   serves tokens nor stands in front of an API",

@@ -1,0 +1,354 @@
+//! From the file as it is written to a configuration that can be used.
+//!
+//! Everything that can be known without opening a socket or another file is decided here, so that
+//! `check` on another machine says what the daemon would say.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use countersign_client::ScopeSet;
+use countersign_oauth::Issuer;
+use countersign_policy::Rule as Conditions;
+use toml::Spanned;
+use url::Url;
+
+use super::file::{self, OneOrMany};
+use super::suggest::line_of;
+use super::text::{Span, span};
+use super::{Config, Flow, Limits, Parsed, Provider, Sessions, Show, explain};
+use crate::problem::Problem;
+use crate::rules::{Accounts, Rule, Rules, is_account};
+
+const MOST_RULES: usize = 1000;
+
+pub(super) struct Check<'f> {
+    text: &'f str,
+    name: &'f str,
+    directory: &'f Path,
+}
+
+impl<'f> Check<'f> {
+    pub(super) fn new(text: &'f str, name: &'f str, directory: &'f Path) -> Self {
+        Self {
+            text,
+            name,
+            directory,
+        }
+    }
+
+    pub(super) fn run(&self, file: file::File) -> Result<Parsed, Problem> {
+        let rules = self.rules(&file)?;
+        let redirect_uri = self.redirect_uri(file.flow, file.redirect_uri.as_ref(), file.issuer.span())?;
+        let services = match &file.services {
+            None => vec!["sshd".to_owned()],
+            Some(services) => {
+                let names = services.get_ref().clone().into_vec();
+                if names.is_empty() || names.iter().any(|name| !is_account(name)) {
+                    return Err(self.at(&services.span(), "services are named as in /etc/pam.d"));
+                }
+                names
+            }
+        };
+        let notify = match &file.notify {
+            None => None,
+            Some(path) if path.get_ref().is_absolute() => Some(path.get_ref().clone()),
+            Some(path) => {
+                return Err(self
+                    .at(&path.span(), "notify is no absolute path")
+                    .why("it is a program, run without a shell and without arguments"));
+            }
+        };
+        let contact = match &file.contact {
+            None => None,
+            Some(text) if (1..=60).contains(&text.get_ref().chars().count()) => {
+                Some(countersign_client::printable(text.get_ref()))
+            }
+            Some(text) => {
+                return Err(self.at(&text.span(), "contact has to be 1 to 60 characters long"));
+            }
+        };
+        let mut config = Config {
+            provider: self.provider(&file)?,
+            flow: file.flow,
+            redirect_uri,
+            services,
+            deadline: self.time("deadline", file.deadline.as_ref(), 110, 20, 900)?,
+            rules,
+            limits: self.limits(&file.limits)?,
+            show: Show {
+                qr: file.qr,
+                qr_invert: file.qr_invert,
+            },
+            auto_continue: file.auto_continue,
+            sessions: Sessions {
+                offline_grace: self.time("offline_grace", file.offline_grace.as_ref(), 15 * 60, 0, 86_400)?,
+                on_revoke: file.on_revoke,
+                kill: file.kill,
+                pubkey_needs_grant: file.pubkey_needs_grant,
+                break_glass: file.break_glass,
+            },
+            notify,
+            contact,
+            warnings: Vec::new(),
+        };
+        config.warnings = explain::warnings(&config);
+        Ok(Parsed {
+            config,
+            secret_file: file
+                .client_secret_file
+                .map(|path| self.directory.join(path)),
+        })
+    }
+
+    fn provider(&self, file: &file::File) -> Result<Provider, Problem> {
+        let text = file.issuer.get_ref();
+        Issuer::parse(text).map_err(|error| {
+            self.at(&file.issuer.span(), format!("`{text}` is no issuer"))
+                .because(error)
+                .hint("issuer = \"https://login.example.com\", exactly as its discovery document has it")
+        })?;
+        let client_id = file.client_id.get_ref();
+        if client_id.is_empty() || client_id.contains(char::is_control) {
+            return Err(self.at(&file.client_id.span(), "the client_id is empty or no text"));
+        }
+        let scopes = match &file.scopes {
+            None => ["openid", "profile", "email", "offline_access"]
+                .map(str::to_owned)
+                .to_vec(),
+            Some(scopes) => {
+                let names = scopes.get_ref();
+                let mut set = ScopeSet::new();
+                for name in names {
+                    set.insert(name).map_err(|error| {
+                        self.at(&scopes.span(), format!("`{name}` is no scope"))
+                            .because(error)
+                    })?;
+                }
+                if !names.iter().any(|name| name == "openid") {
+                    return Err(self
+                        .at(&scopes.span(), "the scope openid is missing")
+                        .why("without it the server says of nobody who it is"));
+                }
+                names.clone()
+            }
+        };
+        Ok(Provider {
+            issuer: text.clone(),
+            client_id: client_id.clone(),
+            client_secret: None,
+            scopes,
+            ca_file: file.ca_file.as_ref().map(|path| self.directory.join(path)),
+            http_timeout: self.time("http_timeout", file.http_timeout.as_ref(), 3, 1, 10)?,
+            worker_user: file
+                .worker_user
+                .clone()
+                .unwrap_or_else(|| "_countersign".to_owned()),
+        })
+    }
+
+    fn redirect_uri(
+        &self,
+        flow: Flow,
+        uri: Option<&Spanned<String>>,
+        otherwise: Range<usize>,
+    ) -> Result<Option<String>, Problem> {
+        let Some(uri) = uri else {
+            return match flow {
+                Flow::Device => Ok(None),
+                Flow::Paste => Err(self
+                    .at(&otherwise, "flow = \"paste\" needs a redirect_uri")
+                    .why("the browser has to come back to a page that shows the code")
+                    .hint("redirect_uri = \"https://…\", a page that shows its own address or its `code`")),
+            };
+        };
+        let parsed = Url::parse(uri.get_ref()).ok();
+        let fits = parsed.is_some_and(|url| match url.scheme() {
+            "https" => url.has_host() && url.fragment().is_none(),
+            // What the browser cannot open stays in its address bar, to be copied from there.
+            "http" => matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")),
+            _ => false,
+        });
+        if flow == Flow::Device || !fits {
+            let what = format!("the redirect_uri {} cannot be used", uri.get_ref());
+            let why = if flow == Flow::Device {
+                "the device grant has none; it belongs to flow = \"paste\""
+            } else {
+                "it must be https, or http on 127.0.0.1"
+            };
+            return Err(self.at(&uri.span(), what).why(why));
+        }
+        Ok(Some(uri.get_ref().clone()))
+    }
+
+    fn rules(&self, file: &file::File) -> Result<Rules, Problem> {
+        let account_claim = match &file.account_claim {
+            None => None,
+            Some(path) => {
+                let names = names(path.get_ref());
+                if names.is_empty() || names.iter().any(String::is_empty) {
+                    return Err(self.at(&path.span(), "account_claim is empty"));
+                }
+                Some(names)
+            }
+        };
+        let longest = self.time("max_session", file.max_session.as_ref(), 12 * 3600, 60, 30 * 86_400)?;
+        if file.rule.len() > MOST_RULES {
+            return Err(Problem::new(format!("{}: there are more than {MOST_RULES} rules", self.name)));
+        }
+        let mut rules: Vec<Rule> = Vec::new();
+        for (written, number) in file.rule.iter().zip(1..) {
+            let rule = self.rule(file, written, number, account_claim.is_some(), longest)?;
+            if rules.iter().any(|other| other.name() == rule.name()) {
+                return Err(self.at(&written.span(), format!("two rules are called {:?}", rule.name())));
+            }
+            rules.push(rule);
+        }
+        Ok(Rules::new(
+            rules,
+            account_claim,
+            file.min_uid.unwrap_or(1000),
+            file.allow_root,
+        ))
+    }
+
+    fn rule(
+        &self,
+        file: &file::File,
+        written: &Spanned<file::Rule>,
+        number: usize,
+        has_claim: bool,
+        longest: Duration,
+    ) -> Result<Rule, Problem> {
+        let (at, rule) = (written.span(), written.get_ref());
+        let name = rule.name.clone().unwrap_or_else(|| format!("#{number}"));
+        let named = many(rule.accounts.as_ref()).unwrap_or_default();
+        if named.is_empty() && !rule.own_account {
+            return Err(self
+                .at(&at, format!("rule {name:?} is for no account"))
+                .hint("accounts = [\"ada\"], or own_account = true with an account_claim"));
+        }
+        if let Some(unfit) = named.iter().find(|account| !is_account(account)) {
+            return Err(self
+                .at(&at, format!("rule {name:?}: {unfit:?} is no name of an account"))
+                .why("accounts are named one by one, without patterns"));
+        }
+        if rule.own_account && !has_claim {
+            return Err(self
+                .at(&at, format!("rule {name:?} says own_account = true, and there is no account_claim"))
+                .hint("account_claim = \"preferred_username\" at the top of the file, if your provider lets nobody choose it"));
+        }
+        let mut conditions = Conditions::named(&name);
+        if rule.anyone {
+            conditions = conditions.anyone();
+        }
+        if let Some(subjects) = many(rule.sub.as_ref()) {
+            conditions = conditions.subjects(subjects);
+        }
+        if let Some(emails) = many(rule.email.as_ref()) {
+            conditions = conditions.emails(emails);
+        }
+        if let Some(groups) = many(rule.group.as_ref()) {
+            conditions = conditions.groups(groups);
+            if let Some(path) = &file.groups_claim {
+                conditions = conditions.groups_claim(path.clone());
+            }
+        }
+        if let Some(values) = many(rule.require_acr.as_ref()) {
+            conditions = conditions.acr(values);
+        }
+        if let Some(Span(age)) = rule.max_auth_age {
+            conditions = conditions.max_auth_age(age);
+        }
+        let from = many(rule.allow_from.as_ref());
+        if let Some(networks) = &from {
+            conditions = conditions.from(networks.clone());
+        }
+        for test in &rule.claim {
+            conditions = conditions.claim(test.clone());
+        }
+        let max_session = match rule.max_session {
+            None => longest,
+            Some(Span(own)) if own <= longest && own >= Duration::from_secs(60) => own,
+            Some(Span(own)) => {
+                return Err(self.at(&at, format!("rule {name:?}: max_session = {}", span(own))).why(
+                    format!("it lies between 1 min and the max_session of the file, {}", span(longest)),
+                ));
+            }
+        };
+        Rule::new(
+            name.clone(),
+            Accounts {
+                named,
+                own: rule.own_account,
+            },
+            conditions,
+            max_session,
+            many(rule.require_acr.as_ref()),
+            rule.max_auth_age.map(|Span(age)| age),
+            from,
+        )
+        .map_err(|error| {
+            self.at(&at, format!("rule {name:?} cannot be used"))
+                .because(error)
+        })
+    }
+
+    fn limits(&self, limits: &file::Limits) -> Result<Limits, Problem> {
+        let number = |name: &str, value: Option<&Spanned<usize>>, usual: usize, most: usize| {
+            match value {
+                None => Ok(usual),
+                Some(value) if (1..=most).contains(value.get_ref()) => Ok(*value.get_ref()),
+                Some(value) => Err(self
+                    .at(&value.span(), format!("{name} = {}", value.get_ref()))
+                    .why(format!("it lies between 1 and {most}"))),
+            }
+        };
+        Ok(Limits {
+            per_user: number("per_user", limits.per_user.as_ref(), 1, 16)?,
+            per_rhost: number("per_rhost", limits.per_rhost.as_ref(), 3, 256)?,
+            per_minute: number("per_minute", limits.per_minute.as_ref(), 10, 1000)?,
+            total: number("total", limits.total.as_ref(), 64, 256)?,
+        })
+    }
+
+    /// A time within bounds, all in seconds.
+    fn time(
+        &self,
+        name: &str,
+        value: Option<&Spanned<Span>>,
+        usual: u64,
+        least: u64,
+        most: u64,
+    ) -> Result<Duration, Problem> {
+        let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
+        match value {
+            None => Ok(Duration::from_secs(usual)),
+            Some(value) if (least..=most).contains(&value.get_ref().0) => Ok(value.get_ref().0),
+            Some(value) => Err(self
+                .at(&value.span(), format!("{name} = {}", span(value.get_ref().0)))
+                .why(format!("it lies between {} and {}", span(least), span(most)))),
+        }
+    }
+
+    /// A problem of a place in the file.
+    fn at(&self, span: &Range<usize>, what: impl AsRef<str>) -> Problem {
+        Problem::new(format!(
+            "{}, line {}: {}",
+            self.name,
+            line_of(self.text, span.start),
+            what.as_ref()
+        ))
+    }
+}
+
+fn many(value: Option<&OneOrMany>) -> Option<Vec<String>> {
+    value.cloned().map(OneOrMany::into_vec)
+}
+
+fn names(path: &countersign_policy::Path) -> Vec<String> {
+    match path {
+        countersign_policy::Path::Name(name) => vec![name.clone()],
+        countersign_policy::Path::Names(names) => names.clone(),
+    }
+}
