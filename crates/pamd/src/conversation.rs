@@ -139,13 +139,17 @@ enum State {
     /// For the person.
     Asking,
     /// For the authorization server, after an answer.
-    Holding { until: Duration },
+    Holding {
+        until: Duration,
+    },
     /// A code is to be redeemed.
     Pasted(Secret),
     /// For the authorization server to take the code.
     Redeeming,
     /// For the authorization server, with nothing asked.
-    Streaming { beat: Duration },
+    Streaming {
+        beat: Duration,
+    },
     Over,
 }
 
@@ -256,7 +260,10 @@ impl Conversation {
         }
         if now >= self.deadline && !matches!(self.state, State::Over) {
             // Also when somebody approved, and nobody has said so at the prompt.
-            return self.end(Err(Failure::new(FailureKind::Expired, "nobody approved in time")));
+            return self.end(Err(Failure::new(
+                FailureKind::Expired,
+                "nobody approved in time",
+            )));
         }
         match &mut self.state {
             State::Beginning if now >= self.begun + FIRST => {

@@ -22,22 +22,43 @@
 //! (`countersign-pam-wire`), the protocol itself (`countersign-oauth`).
 
 mod audit;
+mod clock;
 mod config;
 mod conversation;
-mod clock;
+mod daemon;
+mod desk;
+mod doctor;
+mod door;
 mod grant;
+mod host;
+mod journal;
+mod line;
+mod live;
 mod login;
+mod mailbox;
+mod notify;
 mod problem;
 mod process;
 mod prompt;
 mod qr;
 mod reference;
-pub mod session;
+mod renew;
 mod rules;
+mod server;
+pub mod session;
+mod trial;
+pub mod worker;
+mod workers;
 
 pub use audit::{Audit, Event, Outcome};
 pub use clock::{Clock, SystemClock};
+pub use config::{Config, USUAL_FILE, check_text, explain};
+pub use daemon::{Options, USUAL_CONTROL, USUAL_STATE, run};
+pub use doctor::{Found, examine};
 pub use grant::{Grant, RefreshToken, Renewed, Renewer};
 pub use login::{Answer, Login, Opened, Sessions, Verdict};
+pub use problem::Problem;
 pub use process::Process;
 pub use reference::Reference;
+pub use server::USUAL_SOCKET;
+pub use trial::{Tried, try_policy};

@@ -28,7 +28,8 @@ pub(crate) struct Who {
 }
 
 /// What the authorization server gave to be shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
 pub(crate) enum Shown {
     /// A code to be approved elsewhere (RFC 8628).
     Device {
@@ -137,7 +138,11 @@ fn short(shown: &Shown) -> String {
             user_code,
             verification_uri,
             ..
-        } => format!("{}  code {}", printable(verification_uri), printable(user_code)),
+        } => format!(
+            "{}  code {}",
+            printable(verification_uri),
+            printable(user_code)
+        ),
         Shown::Paste { .. } => "The address stands above the QR code.".to_owned(),
     }
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use countersign_client::Timestamp;
 use countersign_jose::json;
-use countersign_policy::{Claims as _, Evidence, Fact, Network, Policy, PolicyError, Rule as Conditions};
+use countersign_policy::{
+    Claims as _, Evidence, Fact, Network, Policy, PolicyError, Rule as Conditions,
+};
 use serde_json::{Map, Value};
 
 /// The longest set of claims that is looked at.
@@ -22,7 +24,7 @@ const MAX_ACCOUNT: usize = 256;
 /// All rules of a configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    rules: Vec<Rule>,
+    all: Vec<Rule>,
     account_claim: Option<Vec<String>>,
     min_uid: u32,
     allow_root: bool,
@@ -87,7 +89,9 @@ pub(crate) enum Decision {
         max_session: Duration,
     },
     /// Why not, by rule, for the journal.
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
 }
 
 /// The claims of a person, from whoever verified them.
@@ -107,7 +111,8 @@ impl Rule {
     ) -> Result<Self, PolicyError> {
         let policy = Policy::builder().allow(conditions).build()?;
         // The policy has refused what is no network.
-        let parse = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        let parse =
+            |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
         Ok(Self {
             name,
             accounts,
@@ -152,7 +157,7 @@ impl Rules {
         allow_root: bool,
     ) -> Self {
         Self {
-            rules,
+            all: rules,
             account_claim,
             min_uid,
             allow_root,
@@ -160,11 +165,11 @@ impl Rules {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
+        self.all.is_empty()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.rules.iter()
+        self.all.iter()
     }
 
     pub(crate) fn account_claim(&self) -> Option<&[String]> {
@@ -191,7 +196,9 @@ impl Rules {
                 _ => Closed::NoRule,
             });
         }
-        let fitting = about.into_iter().filter(|rule| rule.may_come_from(target.source));
+        let fitting = about
+            .into_iter()
+            .filter(|rule| rule.may_come_from(target.source));
         let fitting: Vec<&Rule> = fitting.collect();
         if fitting.is_empty() {
             return Err(Closed::Source);
@@ -213,7 +220,7 @@ impl Rules {
     /// are about everybody's own.
     fn about<'r>(&'r self, target: Target<'r>) -> impl Iterator<Item = &'r Rule> {
         let is_persons = target.uid != 0 && target.uid >= self.min_uid;
-        self.rules
+        self.all
             .iter()
             .filter(move |rule| rule.names(target.account) || (is_persons && rule.accounts.own))
     }

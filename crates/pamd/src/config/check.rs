@@ -39,7 +39,8 @@ impl<'f> Check<'f> {
 
     pub(super) fn run(&self, file: file::File) -> Result<Parsed, Problem> {
         let rules = self.rules(&file)?;
-        let redirect_uri = self.redirect_uri(file.flow, file.redirect_uri.as_ref(), file.issuer.span())?;
+        let redirect_uri =
+            self.redirect_uri(file.flow, file.redirect_uri.as_ref(), file.issuer.span())?;
         let services = match &file.services {
             None => vec!["sshd".to_owned()],
             Some(services) => {
@@ -82,7 +83,13 @@ impl<'f> Check<'f> {
             },
             auto_continue: file.auto_continue,
             sessions: Sessions {
-                offline_grace: self.time("offline_grace", file.offline_grace.as_ref(), 15 * 60, 0, 86_400)?,
+                offline_grace: self.time(
+                    "offline_grace",
+                    file.offline_grace.as_ref(),
+                    15 * 60,
+                    0,
+                    86_400,
+                )?,
                 on_revoke: file.on_revoke,
                 kill: file.kill,
                 pubkey_needs_grant: file.pubkey_needs_grant,
@@ -192,15 +199,27 @@ impl<'f> Check<'f> {
                 Some(names)
             }
         };
-        let longest = self.time("max_session", file.max_session.as_ref(), 12 * 3600, 60, 30 * 86_400)?;
+        let longest = self.time(
+            "max_session",
+            file.max_session.as_ref(),
+            12 * 3600,
+            60,
+            30 * 86_400,
+        )?;
         if file.rule.len() > MOST_RULES {
-            return Err(Problem::new(format!("{}: there are more than {MOST_RULES} rules", self.name)));
+            return Err(Problem::new(format!(
+                "{}: there are more than {MOST_RULES} rules",
+                self.name
+            )));
         }
         let mut rules: Vec<Rule> = Vec::new();
         for (written, number) in file.rule.iter().zip(1..) {
             let rule = self.rule(file, written, number, account_claim.is_some(), longest)?;
             if rules.iter().any(|other| other.name() == rule.name()) {
-                return Err(self.at(&written.span(), format!("two rules are called {:?}", rule.name())));
+                return Err(self.at(
+                    &written.span(),
+                    format!("two rules are called {:?}", rule.name()),
+                ));
             }
             rules.push(rule);
         }
@@ -230,7 +249,10 @@ impl<'f> Check<'f> {
         }
         if let Some(unfit) = named.iter().find(|account| !is_account(account)) {
             return Err(self
-                .at(&at, format!("rule {name:?}: {unfit:?} is no name of an account"))
+                .at(
+                    &at,
+                    format!("rule {name:?}: {unfit:?} is no name of an account"),
+                )
                 .why("accounts are named one by one, without patterns"));
         }
         if rule.own_account && !has_claim {
@@ -271,9 +293,12 @@ impl<'f> Check<'f> {
             None => longest,
             Some(Span(own)) if own <= longest && own >= Duration::from_secs(60) => own,
             Some(Span(own)) => {
-                return Err(self.at(&at, format!("rule {name:?}: max_session = {}", span(own))).why(
-                    format!("it lies between 1 min and the max_session of the file, {}", span(longest)),
-                ));
+                return Err(self
+                    .at(&at, format!("rule {name:?}: max_session = {}", span(own)))
+                    .why(format!(
+                        "it lies between 1 min and the max_session of the file, {}",
+                        span(longest)
+                    )));
             }
         };
         Rule::new(
@@ -295,15 +320,14 @@ impl<'f> Check<'f> {
     }
 
     fn limits(&self, limits: &file::Limits) -> Result<Limits, Problem> {
-        let number = |name: &str, value: Option<&Spanned<usize>>, usual: usize, most: usize| {
-            match value {
+        let number =
+            |name: &str, value: Option<&Spanned<usize>>, usual: usize, most: usize| match value {
                 None => Ok(usual),
                 Some(value) if (1..=most).contains(value.get_ref()) => Ok(*value.get_ref()),
                 Some(value) => Err(self
                     .at(&value.span(), format!("{name} = {}", value.get_ref()))
                     .why(format!("it lies between 1 and {most}"))),
-            }
-        };
+            };
         Ok(Limits {
             per_user: number("per_user", limits.per_user.as_ref(), 1, 16)?,
             per_rhost: number("per_rhost", limits.per_rhost.as_ref(), 3, 256)?,
@@ -326,8 +350,15 @@ impl<'f> Check<'f> {
             None => Ok(Duration::from_secs(usual)),
             Some(value) if (least..=most).contains(&value.get_ref().0) => Ok(value.get_ref().0),
             Some(value) => Err(self
-                .at(&value.span(), format!("{name} = {}", span(value.get_ref().0)))
-                .why(format!("it lies between {} and {}", span(least), span(most)))),
+                .at(
+                    &value.span(),
+                    format!("{name} = {}", span(value.get_ref().0)),
+                )
+                .why(format!(
+                    "it lies between {} and {}",
+                    span(least),
+                    span(most)
+                ))),
         }
     }
 

@@ -8,7 +8,13 @@ use super::{Config, Flow, OnRevoke};
 use crate::rules::Rule;
 
 /// Claims that people can change themselves at many providers.
-const CHANGEABLE: [&str; 5] = ["preferred_username", "nickname", "name", "email", "username"];
+const CHANGEABLE: [&str; 5] = [
+    "preferred_username",
+    "nickname",
+    "name",
+    "email",
+    "username",
+];
 
 /// What a configuration does, for whoever wrote it.
 pub fn explain(config: &Config) -> String {
@@ -105,7 +111,12 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !config.provider.scopes.iter().any(|scope| scope == "offline_access") {
+    if !config
+        .provider
+        .scopes
+        .iter()
+        .any(|scope| scope == "offline_access")
+    {
         warnings.push(
             "the scope offline_access is not asked for: without a refresh token a withdrawn access ends no session before max_session"
                 .to_owned(),

@@ -13,6 +13,11 @@ use super::{Flow, KillBy, OnRevoke, Qr};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::struct_field_names,
+    reason = "these are the names and types of the keys"
+)]
 pub(super) struct File {
     pub(super) issuer: Spanned<String>,
     pub(super) client_id: Spanned<String>,

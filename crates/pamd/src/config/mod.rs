@@ -208,8 +208,10 @@ fn read_secret(path: &Path) -> Result<Secret, Problem> {
     let text = Secret::new(text);
     let secret = text.expose().trim_end_matches(['\r', '\n']);
     if secret.is_empty() || secret.contains(char::is_control) {
-        return Err(Problem::new(format!("{} holds no client secret", path.display()))
-            .why("it must be one line of text"));
+        return Err(
+            Problem::new(format!("{} holds no client secret", path.display()))
+                .why("it must be one line of text"),
+        );
     }
     Ok(Secret::new(secret))
 }

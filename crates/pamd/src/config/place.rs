@@ -61,9 +61,8 @@ pub(super) fn read(path: &Path, most: u64, readers: Readers) -> Result<(String, 
     let read = file.take(most + 1).read_to_string(&mut text);
     read.map_err(|error| Problem::new(format!("{shown} cannot be read as text")).because(error))?;
     if text.len() as u64 > most {
-        return Err(Problem::new(format!("{shown} is too long")).why(format!(
-            "at most {most} bytes are read of a file like this"
-        )));
+        return Err(Problem::new(format!("{shown} is too long"))
+            .why(format!("at most {most} bytes are read of a file like this")));
     }
     Ok((text, Seen::of(&metadata)))
 }
@@ -81,7 +80,10 @@ fn check(path: &Path, metadata: &Metadata, readers: Readers) -> Result<(), Probl
     }
     if !may_own(metadata.uid()) {
         return Err(refused()
-            .why(format!("it belongs to user {}, not to root", metadata.uid()))
+            .why(format!(
+                "it belongs to user {}, not to root",
+                metadata.uid()
+            ))
             .hint(format!("chown root: {shown}")));
     }
     let mode = metadata.mode() & 0o7777;
@@ -92,7 +94,9 @@ fn check(path: &Path, metadata: &Metadata, readers: Readers) -> Result<(), Probl
     }
     if readers == Readers::Nobody && mode & 0o077 != 0 {
         return Err(refused()
-            .why(format!("it holds a secret that others can read (mode {mode:04o})"))
+            .why(format!(
+                "it holds a secret that others can read (mode {mode:04o})"
+            ))
             .hint(format!("chmod 0600 {shown}")));
     }
     Ok(())
@@ -100,8 +104,9 @@ fn check(path: &Path, metadata: &Metadata, readers: Readers) -> Result<(), Probl
 
 /// Whoever can write a directory above can put another file in the place of this one.
 fn check_directories(path: &Path) -> Result<(), Problem> {
-    let real = fs::canonicalize(path)
-        .map_err(|error| Problem::new(format!("{} cannot be found", path.display())).because(error))?;
+    let real = fs::canonicalize(path).map_err(|error| {
+        Problem::new(format!("{} cannot be found", path.display())).because(error)
+    })?;
     for directory in real.ancestors().skip(1) {
         let shown = directory.display();
         let metadata = fs::metadata(directory)
@@ -111,7 +116,9 @@ fn check_directories(path: &Path) -> Result<(), Problem> {
         let is_open = mode & 0o022 != 0 && mode & 0o1000 == 0;
         if is_open || !may_own(metadata.uid()) {
             return Err(Problem::new(format!("{} is not used", path.display()))
-                .why(format!("others than root can put another file there: {shown} (mode {mode:04o})"))
+                .why(format!(
+                    "others than root can put another file there: {shown} (mode {mode:04o})"
+                ))
                 .hint(format!("chown root: {shown} && chmod go-w {shown}")));
         }
     }
@@ -140,7 +147,11 @@ mod tests {
             (0o600, Readers::Nobody, None),
             (0o664, Readers::Anybody, Some("can write it (mode 0664)")),
             (0o602, Readers::Anybody, Some("can write it (mode 0602)")),
-            (0o640, Readers::Nobody, Some("a secret that others can read (mode 0640)")),
+            (
+                0o640,
+                Readers::Nobody,
+                Some("a secret that others can read (mode 0640)"),
+            ),
         ] {
             let path = file(home.path(), mode);
             let outcome = read(&path, 100, readers);
@@ -155,7 +166,12 @@ mod tests {
     fn what_is_too_long_or_no_file_is_refused_and_nobody_waits_for_a_pipe() {
         let home = tempfile::tempdir().unwrap();
         let path = file(home.path(), 0o600);
-        assert!(read(&path, 6, Readers::Anybody).unwrap_err().line().contains("too long"));
+        assert!(
+            read(&path, 6, Readers::Anybody)
+                .unwrap_err()
+                .line()
+                .contains("too long")
+        );
         assert!(read(&path, 7, Readers::Anybody).is_ok());
         let pipe = home.path().join("pipe");
         rustix::fs::mknodat(
@@ -178,7 +194,10 @@ mod tests {
         let path = file(home.path(), 0o600);
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let problem = read(&path, 100, Readers::Anybody).unwrap_err();
-        assert!(problem.to_string().contains("can put another file there"), "{problem}");
+        assert!(
+            problem.to_string().contains("can put another file there"),
+            "{problem}"
+        );
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o1777)).unwrap();
         assert!(read(&path, 100, Readers::Anybody).is_ok());
     }

@@ -19,37 +19,103 @@ fn the_least_is_enough_and_lets_nobody_in() {
     assert_eq!(config.provider.http_timeout, Duration::from_secs(3));
     assert_eq!(config.limits.total, 64);
     assert!(config.rules.is_empty());
-    assert!(config.warnings.iter().any(|warning| warning.contains("nobody may log in")));
+    assert!(
+        config
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("nobody may log in"))
+    );
 }
 
 #[test]
 fn a_slip_is_named_with_its_line_and_what_was_meant() {
     for (text, says) in [
         ("isuer = \"https://id.example\"\n", "did you mean `issuer`?"),
-        (&format!("{LEAST}max_sesion = \"1h\"\n"), "did you mean `max_session`?"),
+        (
+            &format!("{LEAST}max_sesion = \"1h\"\n"),
+            "did you mean `max_session`?",
+        ),
         (&format!("{LEAST}max_sesion = \"1h\"\n"), "pam.toml, line 3"),
-        (&format!("{LEAST}[[rule]]\naccount = \"ada\"\n"), "did you mean `accounts`?"),
-        (&format!("{LEAST}[limits]\nper_host = 1\n"), "did you mean `per_rhost`?"),
+        (
+            &format!("{LEAST}[[rule]]\naccount = \"ada\"\n"),
+            "did you mean `accounts`?",
+        ),
+        (
+            &format!("{LEAST}[limits]\nper_host = 1\n"),
+            "did you mean `per_rhost`?",
+        ),
         ("client_id = \"x\"\n", "missing field `issuer`"),
-        ("issuer = \"http://id.example\"\nclient_id = \"x\"\n", "is no issuer"),
-        ("issuer = \"https://id.example\"\nclient_id = \"\"\n", "client_id is empty"),
-        (&format!("{LEAST}scopes = [\"profile\"]\n"), "openid is missing"),
+        (
+            "issuer = \"http://id.example\"\nclient_id = \"x\"\n",
+            "is no issuer",
+        ),
+        (
+            "issuer = \"https://id.example\"\nclient_id = \"\"\n",
+            "client_id is empty",
+        ),
+        (
+            &format!("{LEAST}scopes = [\"profile\"]\n"),
+            "openid is missing",
+        ),
         (&format!("{LEAST}flow = \"browser\"\n"), "unknown variant"),
-        (&format!("{LEAST}flow = \"paste\"\n"), "needs a redirect_uri"),
-        (&format!("{LEAST}redirect_uri = \"https://a.example/\"\n"), "belongs to flow = \"paste\""),
-        (&format!("{LEAST}flow = \"paste\"\nredirect_uri = \"http://a.example/\"\n"), "must be https"),
-        (&format!("{LEAST}deadline = \"5s\"\n"), "between 20 s and 15 min"),
+        (
+            &format!("{LEAST}flow = \"paste\"\n"),
+            "needs a redirect_uri",
+        ),
+        (
+            &format!("{LEAST}redirect_uri = \"https://a.example/\"\n"),
+            "belongs to flow = \"paste\"",
+        ),
+        (
+            &format!("{LEAST}flow = \"paste\"\nredirect_uri = \"http://a.example/\"\n"),
+            "must be https",
+        ),
+        (
+            &format!("{LEAST}deadline = \"5s\"\n"),
+            "between 20 s and 15 min",
+        ),
         (&format!("{LEAST}deadline = 110\n"), "expected a string"),
-        (&format!("{LEAST}http_timeout = \"1m\"\n"), "between 1 s and 10 s"),
+        (
+            &format!("{LEAST}http_timeout = \"1m\"\n"),
+            "between 1 s and 10 s",
+        ),
         (&format!("{LEAST}notify = \"mail\"\n"), "no absolute path"),
-        (&format!("{LEAST}[limits]\ntotal = 0\n"), "between 1 and 256"),
-        (&format!("{LEAST}[[rule]]\nsub = \"1\"\n"), "is for no account"),
-        (&format!("{LEAST}[[rule]]\naccounts = \"ada\"\n"), "no conditions"),
-        (&format!("{LEAST}[[rule]]\naccounts = \"*\"\nsub = \"1\"\n"), "without patterns"),
-        (&format!("{LEAST}[[rule]]\nown_account = true\nsub = \"1\"\n"), "there is no account_claim"),
-        (&format!("{LEAST}[[rule]]\naccounts = \"a\"\nsub = \"1\"\nallow_from = \"10.0.0.1/8\"\n"), "not a network"),
-        (&format!("{LEAST}[[rule]]\naccounts = \"a\"\nsub = \"1\"\nmax_session = \"13h\"\n"), "max_session of the file"),
-        (&format!("{LEAST}[[rule]]\nname = \"r\"\naccounts = \"a\"\nsub = \"1\"\n[[rule]]\nname = \"r\"\naccounts = \"a\"\nsub = \"2\"\n"), "two rules"),
+        (
+            &format!("{LEAST}[limits]\ntotal = 0\n"),
+            "between 1 and 256",
+        ),
+        (
+            &format!("{LEAST}[[rule]]\nsub = \"1\"\n"),
+            "is for no account",
+        ),
+        (
+            &format!("{LEAST}[[rule]]\naccounts = \"ada\"\n"),
+            "no conditions",
+        ),
+        (
+            &format!("{LEAST}[[rule]]\naccounts = \"*\"\nsub = \"1\"\n"),
+            "without patterns",
+        ),
+        (
+            &format!("{LEAST}[[rule]]\nown_account = true\nsub = \"1\"\n"),
+            "there is no account_claim",
+        ),
+        (
+            &format!(
+                "{LEAST}[[rule]]\naccounts = \"a\"\nsub = \"1\"\nallow_from = \"10.0.0.1/8\"\n"
+            ),
+            "not a network",
+        ),
+        (
+            &format!("{LEAST}[[rule]]\naccounts = \"a\"\nsub = \"1\"\nmax_session = \"13h\"\n"),
+            "max_session of the file",
+        ),
+        (
+            &format!(
+                "{LEAST}[[rule]]\nname = \"r\"\naccounts = \"a\"\nsub = \"1\"\n[[rule]]\nname = \"r\"\naccounts = \"a\"\nsub = \"2\"\n"
+            ),
+            "two rules",
+        ),
     ] {
         let said = problem(text);
         assert!(said.contains(says), "{text}: {said}");
@@ -59,7 +125,10 @@ fn a_slip_is_named_with_its_line_and_what_was_meant() {
 #[test]
 fn what_may_not_be_meant_is_warned_of() {
     for (text, says) in [
-        ("account_claim = \"preferred_username\"\n[[rule]]\nown_account = true\nanyone = true\n", "chooses the account"),
+        (
+            "account_claim = \"preferred_username\"\n[[rule]]\nown_account = true\nanyone = true\n",
+            "chooses the account",
+        ),
         ("account_claim = \"uid\"\n", "no rule says own_account"),
         ("[[rule]]\naccounts = \"root\"\nsub = \"1\"\n", "allow_root"),
         ("pubkey_needs_grant = true\n", "break_glass is empty"),
@@ -101,8 +170,16 @@ fn the_secret_stands_in_a_file_that_nobody_else_reads() {
     assert!(refused.contains("hint: chmod 0600"), "{refused}");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let config = Config::read(&file).unwrap();
-    assert_eq!(config.provider.client_secret.as_ref().unwrap().expose(), "hush-hush");
+    assert_eq!(
+        config.provider.client_secret.as_ref().unwrap().expose(),
+        "hush-hush"
+    );
     assert!(!format!("{config:?}").contains("hush"));
     fs::write(&secret, "\n").unwrap();
-    assert!(Config::read(&file).unwrap_err().line().contains("no client secret"));
+    assert!(
+        Config::read(&file)
+            .unwrap_err()
+            .line()
+            .contains("no client secret")
+    );
 }

@@ -70,7 +70,10 @@ fn asking() -> Conversation {
 fn approved_first_and_then_enter() {
     let mut talk = asking();
     talk.hear(signed(), at(20));
-    assert!(matches!(talk.next(at(20)), Next::Wait(_)), "nobody is interrupted");
+    assert!(
+        matches!(talk.next(at(20)), Next::Wait(_)),
+        "nobody is interrupted"
+    );
     talk.hear(enter(), at(25));
     assert!(matches!(talk.next(at(25)), Next::End(Ok(_))));
 }
@@ -97,8 +100,11 @@ fn enter_too_early_is_asked_again_five_times_and_no_more() {
         assert!(matches!(talk.next(said), Next::Working));
         now += HOLD;
         let text = prompt(talk.next(now));
-        let left = (at(110) - now).as_secs();
-        assert!(text.starts_with(&format!("Not approved yet, {left} s left.")), "{text}");
+        let left = at(110).saturating_sub(now).as_secs();
+        assert!(
+            text.starts_with(&format!("Not approved yet, {left} s left.")),
+            "{text}"
+        );
     }
     talk.hear(enter(), now);
     assert_eq!(failure(talk.next(now + HOLD)), FailureKind::Expired);
@@ -136,14 +142,20 @@ fn the_server_has_three_seconds_to_begin() {
     let mut talk = begun(false);
     assert_eq!(failure(talk.next(at(3))), FailureKind::Unreachable);
     let mut talk = begun(false);
-    talk.hear(Heard::Failed(Failure::new(FailureKind::Misconfigured, "x")), at(1));
+    talk.hear(
+        Heard::Failed(Failure::new(FailureKind::Misconfigured, "x")),
+        at(1),
+    );
     assert_eq!(failure(talk.next(at(1))), FailureKind::Misconfigured);
 }
 
 #[test]
 fn a_refusal_is_told_at_the_next_enter() {
     let mut talk = asking();
-    talk.hear(Heard::Failed(Failure::new(FailureKind::Denied, "x")), at(20));
+    talk.hear(
+        Heard::Failed(Failure::new(FailureKind::Denied, "x")),
+        at(20),
+    );
     talk.hear(enter(), at(21));
     assert_eq!(failure(talk.next(at(21))), FailureKind::Denied);
 }

@@ -87,13 +87,20 @@ fn a_prompt_with_a_code_for_cameras_is_read_by_one_and_fits() {
             "https://id.example.com/device?user_code=WDJB-MJHT"
         );
         let lines = text.lines().count();
-        assert!(lines <= 12 + drawn.len(), "{lines} lines with {}", drawn.len());
+        assert!(
+            lines <= 12 + drawn.len(),
+            "{lines} lines with {}",
+            drawn.len()
+        );
         for line in text.lines() {
             assert!(line.chars().count() <= COLUMNS, "{line}");
         }
         // The last lines stay on a screen of 24 rows, and have all that is needed.
         let end: Vec<&str> = text.lines().rev().take(6).collect();
-        assert!(end.iter().any(|line| line.contains("https://id.example.com/device  code WDJB-MJHT")));
+        assert!(
+            end.iter()
+                .any(|line| line.contains("https://id.example.com/device  code WDJB-MJHT"))
+        );
     }
 }
 
@@ -149,7 +156,12 @@ fn the_ends() {
          this host and name the reference KMPRTX.\n"
     );
     assert_eq!(
-        not_allowed("bob@example.com", &who(), Some("it@example.com"), &reference()),
+        not_allowed(
+            "bob@example.com",
+            &who(),
+            Some("it@example.com"),
+            &reference()
+        ),
         "You signed in as bob@example.com, who may not use the account ada here. If you\n\
          have another account, name it: ssh ACCOUNT@db1.example.com. Otherwise ask\n\
          it@example.com and name the reference KMPRTX.\n"
@@ -177,7 +189,10 @@ fn nothing_from_outside_steers_a_terminal_or_widens_a_line() {
         not_allowed(&name, &who, None, &reference()),
         welcome(&name, &reference()),
     ] {
-        assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+        assert!(
+            text.chars().all(|c| c == '\n' || !c.is_control()),
+            "{text:?}"
+        );
         for line in text.lines() {
             assert!(line.chars().count() <= COLUMNS, "{line}");
         }

@@ -30,7 +30,13 @@ fn with(name: &str, value: Value) -> Value {
 }
 
 /// The rule that lets in, or the reasons why none does.
-fn decided(text: &str, account: &str, uid: u32, source: &str, claims: &Value) -> Result<String, String> {
+fn decided(
+    text: &str,
+    account: &str,
+    uid: u32,
+    source: &str,
+    claims: &Value,
+) -> Result<String, String> {
     let target = Target {
         account,
         uid,
@@ -43,12 +49,14 @@ fn decided(text: &str, account: &str, uid: u32, source: &str, claims: &Value) ->
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn who_gets_in_and_who_does_not() {
     let sub = "[[rule]]\nname = \"r\"\naccounts = \"ada\"\nsub = \"0001\"\n";
     let email = "[[rule]]\nname = \"r\"\naccounts = \"ada\"\nemail = \"ada@example.com\"\n";
     let group = "[[rule]]\nname = \"r\"\naccounts = [\"deploy\", \"ada\"]\ngroup = \"ops\"\n";
     let own = "account_claim = \"preferred_username\"\n[[rule]]\nname = \"r\"\nown_account = true\ngroup = \"dev\"\n";
-    let own_email = "account_claim = \"email\"\n[[rule]]\nname = \"r\"\nown_account = true\nanyone = true\n";
+    let own_email =
+        "account_claim = \"email\"\n[[rule]]\nname = \"r\"\nown_account = true\nanyone = true\n";
     let strict = "[[rule]]\nname = \"r\"\naccounts = \"ada\"\nsub = \"0001\"\nrequire_acr = \"mfa\"\nmax_auth_age = \"5m\"\nallow_from = \"192.0.2.0/24\"\n";
     let claim = "[[rule]]\nname = \"r\"\naccounts = \"ada\"\nclaim = [{ claim = [\"realm\", \"roles\"], any = [\"ssh\"] }]\n";
     let here = "192.0.2.7";
@@ -62,34 +70,109 @@ fn who_gets_in_and_who_does_not() {
         (sub, "Ada", ada(), Some("no rule is about the account")),
         // By address, verified, and nothing else that looks like it.
         (email, "ada", ada(), None),
-        (email, "ada", with("email_verified", json!(false)), Some("not verified")),
-        (email, "ada", with("email_verified", json!("true")), Some("not verified")),
-        (email, "ada", with("email_verified", json!(null)), Some("not verified")),
-        (email, "ada", with("email", json!("ada@example.com.evil")), Some("evil")),
+        (
+            email,
+            "ada",
+            with("email_verified", json!(false)),
+            Some("not verified"),
+        ),
+        (
+            email,
+            "ada",
+            with("email_verified", json!("true")),
+            Some("not verified"),
+        ),
+        (
+            email,
+            "ada",
+            with("email_verified", json!(null)),
+            Some("not verified"),
+        ),
+        (
+            email,
+            "ada",
+            with("email", json!("ada@example.com.evil")),
+            Some("evil"),
+        ),
         // By group, in full.
         (group, "deploy", ada(), None),
-        (group, "deploy", with("groups", json!(["Ops"])), Some("groups")),
+        (
+            group,
+            "deploy",
+            with("groups", json!(["Ops"])),
+            Some("groups"),
+        ),
         (group, "deploy", with("groups", json!("op")), Some("groups")),
-        (group, "deploy", with("groups", json!({"ops": true})), Some("groups")),
+        (
+            group,
+            "deploy",
+            with("groups", json!({"ops": true})),
+            Some("groups"),
+        ),
         // The person's own account, by a claim that the administrator named.
         (own, "ada", ada(), None),
         (own, "bob", ada(), Some("preferred_username is \"ada\"")),
-        (own, "ada", with("preferred_username", json!("ada@example.com")), Some("ada@example.com")),
-        (own, "ada", with("preferred_username", json!("CORP\\ada")), Some("CORP")),
-        (own, "ada", with("preferred_username", json!("ADA")), Some("ADA")),
-        (own, "ada", with("preferred_username", json!("ada\u{0}")), Some("ada")),
-        (own, "ada", with("preferred_username", json!(["ada"])), Some("is no text")),
-        (own, "ada", with("preferred_username", json!(null)), Some("is no text")),
+        (
+            own,
+            "ada",
+            with("preferred_username", json!("ada@example.com")),
+            Some("ada@example.com"),
+        ),
+        (
+            own,
+            "ada",
+            with("preferred_username", json!("CORP\\ada")),
+            Some("CORP"),
+        ),
+        (
+            own,
+            "ada",
+            with("preferred_username", json!("ADA")),
+            Some("ADA"),
+        ),
+        (
+            own,
+            "ada",
+            with("preferred_username", json!("ada\u{0}")),
+            Some("ada"),
+        ),
+        (
+            own,
+            "ada",
+            with("preferred_username", json!(["ada"])),
+            Some("is no text"),
+        ),
+        (
+            own,
+            "ada",
+            with("preferred_username", json!(null)),
+            Some("is no text"),
+        ),
         (own, "ada", with("groups", json!(["ops"])), Some("groups")),
         (own_email, "ada@example.com", ada(), None),
         (own_email, "ada", ada(), Some("email is")),
-        (own_email, "ada@example.com", with("email_verified", json!(false)), Some("not verified")),
+        (
+            own_email,
+            "ada@example.com",
+            with("email_verified", json!(false)),
+            Some("not verified"),
+        ),
         // How and when the person signed in.
         (strict, "ada", ada(), None),
         (strict, "ada", with("acr", json!("pwd")), Some("acr")),
         (strict, "ada", with("acr", json!(["mfa"])), Some("acr")),
-        (strict, "ada", with("auth_time", json!(999)), Some("301 seconds old")),
-        (strict, "ada", with("auth_time", json!("1000")), Some("auth_time")),
+        (
+            strict,
+            "ada",
+            with("auth_time", json!(999)),
+            Some("301 seconds old"),
+        ),
+        (
+            strict,
+            "ada",
+            with("auth_time", json!("1000")),
+            Some("auth_time"),
+        ),
         // Any claim.
         (claim, "ada", with("realm", json!({"roles": ["ssh"]})), None),
         (claim, "ada", ada(), Some("no claim realm.roles")),
@@ -122,7 +205,11 @@ fn where_the_person_comes_from_counts_before_and_after() {
         ("host.example.com", false),
         ("", false),
     ] {
-        assert_eq!(decided(&text, "ada", 1000, source, &ada()).is_ok(), fits, "{source}");
+        assert_eq!(
+            decided(&text, "ada", 1000, source, &ada()).is_ok(),
+            fits,
+            "{source}"
+        );
         let target = Target {
             account: "ada",
             uid: 1000,
@@ -135,7 +222,8 @@ fn where_the_person_comes_from_counts_before_and_after() {
 
 #[test]
 fn root_and_system_accounts_are_closed_unless_a_rule_names_them() {
-    let own = "account_claim = \"preferred_username\"\n[[rule]]\nown_account = true\nanyone = true\n";
+    let own =
+        "account_claim = \"preferred_username\"\n[[rule]]\nown_account = true\nanyone = true\n";
     let named = "[[rule]]\naccounts = [\"root\", \"git\"]\nsub = \"0001\"\n";
     let allowed = format!("allow_root = true\n{named}");
     let low = format!("min_uid = 0\n{own}");
@@ -171,7 +259,8 @@ fn root_and_system_accounts_are_closed_unless_a_rule_names_them() {
 fn what_every_rule_wants_is_asked_for_and_nothing_else() {
     let both = "[[rule]]\nname = \"a\"\naccounts = \"ada\"\nsub = \"1\"\nrequire_acr = \"mfa\"\nmax_auth_age = \"5m\"\n\
                 [[rule]]\nname = \"b\"\naccounts = \"ada\"\nsub = \"2\"\nrequire_acr = [\"mfa\", \"hw\"]\nmax_auth_age = \"15m\"\n";
-    let some = format!("{both}[[rule]]\nname = \"c\"\naccounts = [\"ada\", \"bob\"]\nsub = \"3\"\n");
+    let some =
+        format!("{both}[[rule]]\nname = \"c\"\naccounts = [\"ada\", \"bob\"]\nsub = \"3\"\n");
     let target = Target {
         account: "ada",
         uid: 1000,
@@ -221,10 +310,21 @@ fn a_name_is_fit_for_a_terminal() {
 
 #[test]
 fn names_of_accounts_are_plain() {
-    for good in ["ada", "a", "ada.l", "CORP\\ada", "ada@example.com", "_www", "a-b+c", "0"] {
+    for good in [
+        "ada",
+        "a",
+        "ada.l",
+        "CORP\\ada",
+        "ada@example.com",
+        "_www",
+        "a-b+c",
+        "0",
+    ] {
         assert!(is_account(good), "{good}");
     }
-    for bad in ["", "-ada", ".ada", "a b", "a/b", "a*", "a\n", "ädä", "a:b", "a%", "@a", "+a"] {
+    for bad in [
+        "", "-ada", ".ada", "a b", "a/b", "a*", "a\n", "ädä", "a:b", "a%", "@a", "+a",
+    ] {
         assert!(!is_account(bad), "{bad}");
     }
 }

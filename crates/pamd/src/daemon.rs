@@ -1,0 +1,146 @@
+//! The supervisor put together: configuration, worker, sessions, socket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_client::{Clock, SystemClock};
+use listenfd::ListenFd;
+
+use crate::audit::Audit;
+use crate::config::{self, USUAL_FILE};
+use crate::desk::Desk;
+use crate::door::Door;
+use crate::journal::Journal;
+use crate::live::Live;
+use crate::notify::Notifying;
+use crate::problem::Problem;
+use crate::renew::WorkerRenewer;
+use crate::server::{self, Origin, USUAL_SOCKET};
+use crate::session::control::Control;
+use crate::session::{Elsewhere, Kill, OnRevoke, Settings, Watch, Watching};
+use crate::workers::Workers;
+use crate::{Event, Outcome, Renewer, Sessions};
+
+/// Where the daemon keeps what it knows of sessions.
+pub const USUAL_STATE: &str = "/run/countersign/sessions";
+/// Where administrators ask it.
+pub const USUAL_CONTROL: &str = "/run/countersign/control.sock";
+
+/// How the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration.
+    pub config: PathBuf,
+    /// The socket of the module, unless the service manager hands one over.
+    pub socket: PathBuf,
+    /// What survives a restart.
+    pub state: PathBuf,
+    /// The socket of administrators.
+    pub control: PathBuf,
+    /// How long a daemon that the service manager has started stays without anything to do.
+    pub idle: Duration,
+    /// Whether events go to standard error.
+    pub log_stderr: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            config: USUAL_FILE.into(),
+            socket: USUAL_SOCKET.into(),
+            state: USUAL_STATE.into(),
+            control: USUAL_CONTROL.into(),
+            idle: Duration::from_secs(10 * 60),
+            log_stderr: false,
+        }
+    }
+}
+
+/// Runs the daemon.
+///
+/// # Errors
+/// A [`Problem`] when it cannot begin, or cannot go on.
+pub fn run(options: &Options) -> Result<(), Problem> {
+    // A core would hold tokens, and nobody may look into this process.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let journal: Arc<dyn Audit> = Arc::new(if options.log_stderr {
+        Journal::on_stderr()
+    } else {
+        Journal::of_this_host()
+    });
+    let live = Arc::new(Live::read(&options.config, Arc::clone(&journal))?);
+    let config = live.current();
+    let audit: Arc<dyn Audit> = Arc::new(Notifying::new(Arc::clone(&journal), Arc::clone(&live)));
+    let (listener, origin) = match ListenFd::from_env().take_unix_listener(0) {
+        Ok(Some(listener)) => (listener, Origin::Activated),
+        Ok(None) => (server::bind(&options.socket)?, Origin::Own),
+        Err(error) => {
+            return Err(
+                Problem::new("the service manager handed over no listening socket")
+                    .because(error)
+                    .hint("systemctl cat countersign-pamd.socket"),
+            );
+        }
+    };
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let workers = Arc::new(Workers::new(Arc::clone(&clock), Arc::clone(&audit)));
+    let renewer: Arc<dyn Renewer> = Arc::new(WorkerRenewer {
+        live: Arc::clone(&live),
+        workers: Arc::clone(&workers),
+        clock: Arc::clone(&clock),
+    });
+    let watch = Watch::start(Watching {
+        settings: settings(&config.sessions),
+        directory: options.state.clone(),
+        renewer,
+        audit: Arc::clone(&audit),
+    });
+    let watch =
+        Arc::new(watch.map_err(|error| Problem::new("sessions cannot be watched").because(error))?);
+    let control = Control::listen(&options.control, Arc::clone(&watch)).map_err(|error| {
+        let shown = options.control.display();
+        Problem::new(format!("the socket {shown} cannot be made")).because(error)
+    })?;
+    for warning in config.warnings() {
+        audit.write(&Event::new("configuration", Outcome::Noted, warning));
+    }
+    // The first login finds it awake, and the server's metadata and keys at hand. One that cannot be
+    // started says so in the journal, and again at each login.
+    let _ = workers.worker(&config.provider);
+    let sessions: Arc<dyn Sessions> = watch;
+    let desk = Arc::new(Desk {
+        live,
+        workers,
+        sessions,
+        audit,
+        clock,
+        door: Door::default(),
+    });
+    let ended = server::serve(&listener, &origin, options.idle, &desk);
+    drop(control);
+    ended
+}
+
+fn settings(keys: &config::Sessions) -> Settings {
+    Settings {
+        on_revoke: match keys.on_revoke {
+            config::OnRevoke::Terminate => OnRevoke::Terminate,
+            config::OnRevoke::Warn => OnRevoke::Warn,
+        },
+        offline_grace: keys.offline_grace,
+        kill: match keys.kill {
+            config::KillBy::Auto => Kill::Auto,
+            config::KillBy::Logind => Kill::Logind,
+            config::KillBy::Sessionid => Kill::Sessionid,
+        },
+        elsewhere: if keys.pubkey_needs_grant {
+            Elsewhere::NeedsGrant {
+                except: keys.break_glass.clone(),
+            }
+        } else {
+            Elsewhere::Pass
+        },
+        ..Settings::default()
+    }
+}

@@ -1,0 +1,105 @@
+//! The configuration in force: read again when the file has changed, and only then.
+//!
+//! A new file that cannot be used leaves the old one in force, and the journal says so, once.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::audit::{Audit, Event, Outcome};
+use crate::config::{Config, Seen};
+use crate::problem::Problem;
+
+/// The configuration in force.
+pub(crate) struct Live {
+    path: PathBuf,
+    audit: Arc<dyn Audit>,
+    state: Mutex<State>,
+}
+
+struct State {
+    config: Arc<Config>,
+    /// The file that was looked at last, usable or not.
+    seen: Option<Seen>,
+}
+
+impl Live {
+    /// Reads the file for the first time.
+    ///
+    /// # Errors
+    /// A [`Problem`] when it cannot be used: then there is nothing to run with.
+    pub(crate) fn read(path: &Path, audit: Arc<dyn Audit>) -> Result<Self, Problem> {
+        let (config, seen) = Config::read_seen(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            audit,
+            state: Mutex::new(State {
+                config: Arc::new(config),
+                seen: Some(seen),
+            }),
+        })
+    }
+
+    /// What is in force now.
+    pub(crate) fn current(&self) -> Arc<Config> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Seen::at(&self.path);
+        if now != state.seen {
+            state.seen = now;
+            match Config::read_seen(&self.path) {
+                Ok((config, seen)) => {
+                    state.config = Arc::new(config);
+                    state.seen = Some(seen);
+                    self.audit.write(&Event::new(
+                        "configuration",
+                        Outcome::Noted,
+                        format!("{} was read again", self.path.display()),
+                    ));
+                }
+                Err(problem) => self.audit.write(&Event::new(
+                    "configuration",
+                    Outcome::Failed,
+                    format!("what was in force before stays so: {}", problem.line()),
+                )),
+            }
+        }
+        Arc::clone(&state.config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::audit::tests::Kept;
+
+    #[test]
+    fn a_new_file_counts_from_the_next_login_on_and_a_bad_one_never() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("pam.toml");
+        let write = |id: &str| {
+            let text = format!("issuer = \"https://id.example\"\nclient_id = {id}\n");
+            // As editors do it: another file in its place.
+            let new = home.path().join("new");
+            fs::write(&new, text).unwrap();
+            fs::rename(&new, &path).unwrap();
+        };
+        write("\"one\"");
+        let kept = Arc::new(Kept::default());
+        let audit: Arc<dyn Audit> = Arc::clone(&kept) as _;
+        let live = Live::read(&path, audit).unwrap();
+        let id = || live.current().provider.client_id.clone();
+        let events = || kept.0.lock().unwrap().len();
+        assert_eq!((id().as_str(), events()), ("one", 0));
+        write("\"two\"");
+        assert_eq!((id().as_str(), events()), ("two", 1));
+        write("3");
+        assert_eq!((id().as_str(), events()), ("two", 2));
+        assert_eq!((id().as_str(), events()), ("two", 2), "it is said once");
+        fs::remove_file(&path).unwrap();
+        assert_eq!((id().as_str(), events()), ("two", 3));
+        write("\"four\"");
+        assert_eq!((id().as_str(), events()), ("four", 4));
+        assert!(kept.0.lock().unwrap()[1].message.contains("line 2"));
+    }
+}

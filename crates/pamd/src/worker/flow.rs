@@ -1,0 +1,356 @@
+//! Sign-ins and renewals, each on a thread of its own: the machines of `countersign-oauth`, driven with
+//! a limit on every wait and an ear for "forget it".
+//!
+//! Not responsible for who may ask, nor for what the claims allow.
+
+use std::cell::Cell;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use countersign_client::{Clock, Timestamp};
+use countersign_jose::crypto::ring;
+use countersign_oauth::{
+    AuthorizationRequest, CallbackError, Client, CodeFlow, DeviceFlow, Error, Flow, IdTokenError,
+    PendingAuthorization, RefreshFlow, ScopeSet, Secret, Step, TokenResponse, TransportError,
+    id_token,
+};
+
+use super::message::FromWorker;
+use super::provider::{Provider, World};
+use crate::conversation::FailureKind;
+use crate::prompt::Shown;
+
+/// What a flow is told while it runs.
+#[derive(Debug)]
+pub(super) enum Told {
+    Forget,
+    Redeem(Secret),
+}
+
+/// Everything that flows have in common.
+pub(super) struct Shop {
+    pub(super) provider: Provider,
+    pub(super) client: Client,
+    pub(super) scopes: ScopeSet,
+    /// The longest that one answer is waited for.
+    pub(super) http_timeout: Duration,
+}
+
+/// One sign-in.
+#[derive(Debug)]
+pub(super) struct SignIn {
+    pub(super) id: u64,
+    pub(super) redirect_uri: Option<String>,
+    pub(super) acr_values: Vec<String>,
+    pub(super) max_age: Option<Duration>,
+    pub(super) limit: Duration,
+}
+
+/// How long something may take, and whether anybody still wants to know.
+pub(super) struct Patience<'p> {
+    /// Of the monotonic clock.
+    until: Duration,
+    /// Times that are given to machines never run backwards.
+    wall: Timestamp,
+    monotonic: Duration,
+    told: Option<&'p Receiver<Told>>,
+    forgotten: Cell<bool>,
+}
+
+impl<'p> Patience<'p> {
+    /// `limit` from now.
+    pub(super) fn begin(clock: &dyn Clock, limit: Duration) -> Self {
+        Self {
+            until: clock.monotonic().saturating_add(limit),
+            wall: clock.now(),
+            monotonic: clock.monotonic(),
+            told: None,
+            forgotten: Cell::new(false),
+        }
+    }
+
+    /// The same, until somebody says that it is not wanted any more.
+    fn or_forgotten(mut self, told: &'p Receiver<Told>) -> Self {
+        self.told = Some(told);
+        self
+    }
+
+    pub(super) fn left(&self, clock: &dyn Clock) -> Duration {
+        self.until.saturating_sub(clock.monotonic())
+    }
+
+    fn now(&self, clock: &dyn Clock) -> Timestamp {
+        self.wall + clock.monotonic().saturating_sub(self.monotonic)
+    }
+
+    /// Lets `duration` pass, or less.
+    fn wait(&self, clock: &dyn Clock, duration: Duration) {
+        let duration = duration.min(self.left(clock));
+        let Some(told) = self.told else {
+            clock.sleep(duration);
+            return;
+        };
+        match told.recv_timeout(duration) {
+            Ok(Told::Forget) | Err(RecvTimeoutError::Disconnected) => self.forgotten.set(true),
+            // A code that nobody asked for.
+            Ok(Told::Redeem(_)) | Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// Runs `flow` to its end, or to that of the patience.
+pub(super) fn drive<F: Flow>(
+    flow: &mut F,
+    world: World<'_>,
+    patience: &Patience<'_>,
+) -> Result<F::Output, Error> {
+    let clock = world.clock;
+    let mut last = None;
+    loop {
+        let left = patience.left(clock);
+        let now = patience.now(clock);
+        match flow.poll(now)? {
+            Step::Done(output) => return Ok(output),
+            _ if patience.forgotten.get() => return Err(interrupted()),
+            _ if left.is_zero() => return Err(last.unwrap_or_else(timed_out)),
+            Step::WaitUntil(at) => patience.wait(clock, at.since(now)),
+            Step::Send(request) => match world.transport.send(&request, left) {
+                Ok(answer) => flow.handle(&answer, patience.now(clock))?,
+                Err(error) => {
+                    last = Some(transport(error.clone()));
+                    flow.transport_failed(error, patience.now(clock));
+                }
+            },
+        }
+    }
+}
+
+fn transport(source: TransportError) -> Error {
+    Error::Transport {
+        endpoint: countersign_oauth::Endpoint::Token,
+        source,
+    }
+}
+
+fn timed_out() -> Error {
+    transport(TransportError::Timeout)
+}
+
+fn interrupted() -> Error {
+    transport(TransportError::Interrupted)
+}
+
+impl Shop {
+    /// Signs a person in. `say` hears what is to be shown; what comes out is said by whoever called.
+    pub(super) fn sign_in(
+        &self,
+        sign_in: &SignIn,
+        world: World<'_>,
+        told: &Receiver<Told>,
+        say: &dyn Fn(FromWorker),
+    ) -> FromWorker {
+        let id = sign_in.id;
+        let outcome = match &sign_in.redirect_uri {
+            None => self.by_device(sign_in, world, told, say),
+            Some(redirect_uri) => self.by_paste(sign_in, redirect_uri, world, told, say),
+        };
+        outcome.unwrap_or_else(|error| failed(id, &error))
+    }
+
+    fn request(&self, sign_in: &SignIn) -> AuthorizationRequest {
+        let mut request = AuthorizationRequest::new(self.scopes.clone());
+        request.acr_values.clone_from(&sign_in.acr_values);
+        request.max_age = sign_in.max_age;
+        request
+    }
+
+    fn by_device(
+        &self,
+        sign_in: &SignIn,
+        world: World<'_>,
+        told: &Receiver<Told>,
+        say: &dyn Fn(FromWorker),
+    ) -> Result<FromWorker, Error> {
+        let patience = Patience::begin(world.clock, sign_in.limit).or_forgotten(told);
+        let beginning = Patience::begin(world.clock, self.http_timeout);
+        let metadata = self.provider.metadata(world, self.http_timeout)?;
+        let mut asking = self
+            .request(sign_in)
+            .start_device(&metadata, &self.client)?;
+        let codes = drive(&mut asking, world, &beginning)?;
+        let now = patience.now(world.clock);
+        let complete = codes.verification_uri_complete.as_ref();
+        say(FromWorker::Shown {
+            id: sign_in.id,
+            shown: Shown::Device {
+                user_code: codes.user_code.clone(),
+                verification_uri: codes.verification_uri.to_string(),
+                verification_uri_complete: complete.map(ToString::to_string),
+                expires_in: codes.expires_at.since(now),
+            },
+        });
+        let mut polling = DeviceFlow::new(&metadata, &self.client, &codes, now)?;
+        let tokens = drive(&mut polling, world, &patience)?;
+        // The device grant sends no nonce; the device code binds the answer to this request.
+        let expected = self.expected(&tokens);
+        self.signed(sign_in.id, &tokens, &expected, world)
+    }
+
+    fn by_paste(
+        &self,
+        sign_in: &SignIn,
+        redirect_uri: &str,
+        world: World<'_>,
+        told: &Receiver<Told>,
+        say: &dyn Fn(FromWorker),
+    ) -> Result<FromWorker, Error> {
+        let patience = Patience::begin(world.clock, sign_in.limit);
+        let beginning = Patience::begin(world.clock, self.http_timeout);
+        let metadata = self.provider.metadata(world, self.http_timeout)?;
+        let request = self.request(sign_in);
+        let mut flow =
+            request.start_code(&metadata, &self.client, redirect_uri, ring::provider())?;
+        let pending = drive(&mut flow, world, &beginning)?;
+        say(FromWorker::Shown {
+            id: sign_in.id,
+            shown: Shown::Paste {
+                url: pending.url().to_string(),
+            },
+        });
+        let code = loop {
+            let text = match told.recv_timeout(patience.left(world.clock)) {
+                Ok(Told::Redeem(text)) => text,
+                Ok(Told::Forget) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(interrupted());
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(timed_out()),
+            };
+            match accept(&pending, &text) {
+                Ok(code) => break code,
+                Err(Some(error)) => return Err(error),
+                Err(None) => say(FromWorker::NotACode { id: sign_in.id }),
+            }
+        };
+        let mut flow = CodeFlow::new(&metadata, &self.client, &pending, &code)?;
+        let redeeming = Patience::begin(world.clock, self.http_timeout);
+        let tokens = drive(&mut flow, world, &redeeming)?;
+        let expected = pending.expected_id_token(&tokens);
+        self.signed(sign_in.id, &tokens, &expected, world)
+    }
+
+    /// Renews a grant of `subject`.
+    pub(super) fn renew(
+        &self,
+        id: u64,
+        refresh_token: &Secret,
+        subject: &str,
+        world: World<'_>,
+    ) -> FromWorker {
+        let renewed = || {
+            let metadata = self.provider.metadata(world, self.http_timeout)?;
+            let mut flow = RefreshFlow::new(&metadata, &self.client, refresh_token)?;
+            let patience = Patience::begin(world.clock, self.http_timeout);
+            let tokens = drive(&mut flow, world, &patience)?;
+            // OpenID Connect Core, section 12.2: there need not be one.
+            if tokens.id_token.is_none() {
+                return Ok(brought(id, None, &tokens));
+            }
+            let mut expected = self.expected(&tokens);
+            expected.subject = Some(subject.to_owned());
+            self.signed(id, &tokens, &expected, world)
+        };
+        renewed().unwrap_or_else(|error| failed(id, &error))
+    }
+
+    fn expected(&self, tokens: &TokenResponse) -> id_token::Expected {
+        let issuer = self.provider.issuer().clone();
+        let client_id = self.client.client_id.as_str();
+        let mut expected = id_token::Expected::new(issuer, client_id, ring::provider());
+        expected.access_token = Some(tokens.access_token.clone());
+        expected
+    }
+
+    fn signed(
+        &self,
+        id: u64,
+        tokens: &TokenResponse,
+        expected: &id_token::Expected,
+        world: World<'_>,
+    ) -> Result<FromWorker, Error> {
+        let token = tokens.id_token.as_ref();
+        let token = token.ok_or(Error::IdToken(IdTokenError::Missing))?;
+        let verified = self
+            .provider
+            .verify(world, token, expected, self.http_timeout)?;
+        let claims = serde_json::to_string(verified.claims()).ok();
+        Ok(brought(id, claims, tokens))
+    }
+}
+
+fn brought(id: u64, claims: Option<String>, tokens: &TokenResponse) -> FromWorker {
+    FromWorker::Signed {
+        id,
+        claims,
+        access_expires_in: tokens.expires_in,
+        refresh_token: tokens.refresh_token.clone(),
+    }
+}
+
+/// The code in what was pasted; an error without one when it is worth asking again.
+fn accept(
+    pending: &PendingAuthorization,
+    text: &Secret,
+) -> Result<countersign_oauth::AuthorizationCode, Option<Error>> {
+    pending
+        .accept_pasted(text.expose())
+        .map_err(|error| match error {
+            CallbackError::Refused(refusal) => Some(Error::AccessDenied(refusal)),
+            CallbackError::PeerMisbehaved(what) => Some(Error::PeerMisbehaved {
+                endpoint: countersign_oauth::Endpoint::Authorization,
+                what,
+            }),
+            _ => None,
+        })
+}
+
+fn failed(id: u64, error: &Error) -> FromWorker {
+    FromWorker::Failed {
+        id,
+        kind: kind(error),
+        why: why(error),
+    }
+}
+
+/// An error with all that is behind it, in one line.
+pub(super) fn why(error: &Error) -> String {
+    let mut why = vec![error.to_string()];
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        let line = error.to_string();
+        if why.last() != Some(&line) {
+            why.push(line);
+        }
+        next = error.source();
+    }
+    why.join(": ")
+}
+
+fn kind(error: &Error) -> FailureKind {
+    match error {
+        Error::AccessDenied(_) | Error::CodeRejected(_) | Error::RefreshRejected(_) => {
+            FailureKind::Denied
+        }
+        Error::DeviceCodeExpired { .. } | Error::DeviceCodeUnknown(_) => FailureKind::Expired,
+        Error::Transport {
+            source: TransportError::Interrupted,
+            ..
+        } => FailureKind::Interrupted,
+        Error::Unavailable { .. } => FailureKind::Unreachable,
+        Error::Transport { source, .. } if source.is_retryable() => FailureKind::Unreachable,
+        Error::Transport { .. }
+        | Error::PeerMisbehaved { .. }
+        | Error::IdToken(_)
+        | Error::Keys(_) => FailureKind::Unbelievable,
+        _ => FailureKind::Misconfigured,
+    }
+}

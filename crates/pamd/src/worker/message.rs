@@ -1,0 +1,167 @@
+//! What supervisor and worker say to each other, and the frames it goes in: a length and JSON.
+//!
+//! Both ends are the same program, so there is one version of it. Tokens stand in these messages and
+//! nowhere else outside of memory; buffers are wiped.
+
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use countersign_client::Secret;
+use countersign_oauth::secret;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::conversation::FailureKind;
+use crate::prompt::Shown;
+
+/// Claims of 64 KiB, escaped, and some tokens.
+const MAX_FRAME: usize = 512 * 1024;
+
+/// From the supervisor.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(crate) enum ToWorker {
+    /// The first message: whom to speak with.
+    Configure(Configure),
+    /// Begin a sign-in.
+    Begin {
+        id: u64,
+        /// The page that shows the code; none for the device grant.
+        redirect_uri: Option<String>,
+        acr_values: Vec<String>,
+        max_age: Option<Duration>,
+        /// Give up after this.
+        limit: Duration,
+    },
+    /// The person pasted this.
+    Redeem {
+        id: u64,
+        #[serde(with = "secret::exposed")]
+        text: Secret,
+    },
+    /// Nobody wants to know any more.
+    Forget { id: u64 },
+    /// Renew a grant of this subject.
+    Renew {
+        id: u64,
+        #[serde(with = "secret::exposed")]
+        refresh_token: Secret,
+        subject: String,
+    },
+}
+
+/// The authorization server, and who we are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Configure {
+    pub(crate) issuer: String,
+    pub(crate) client_id: String,
+    #[serde(default, with = "secret::exposed")]
+    pub(crate) client_secret: Option<Secret>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) http_timeout: Duration,
+    /// What an earlier worker knew of the server.
+    pub(crate) known: Option<Known>,
+}
+
+/// What a server publishes, as it was fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) metadata: String,
+    pub(crate) keys: String,
+    /// When, by the time of day in milliseconds.
+    pub(crate) fetched_at: i64,
+}
+
+/// From the worker.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "snake_case")]
+pub(crate) enum FromWorker {
+    /// The sandbox is closed; this is what it consists of.
+    Ready { sandbox: Vec<String> },
+    /// What the server publishes, for the worker after this one.
+    Learned { known: Known },
+    /// The server cannot be asked what it publishes.
+    Trouble { why: String },
+    /// The server has begun: show this.
+    Shown { id: u64, shown: Shown },
+    /// What was pasted is no code, and was not sent.
+    NotACode { id: u64 },
+    /// The person has signed in, or the grant was renewed.
+    Signed {
+        id: u64,
+        /// Verified; none when a renewal brought no ID token.
+        claims: Option<String>,
+        access_expires_in: Option<Duration>,
+        #[serde(default, with = "secret::exposed")]
+        refresh_token: Option<Secret>,
+    },
+    /// It failed.
+    Failed {
+        id: u64,
+        kind: FailureKind,
+        why: String,
+    },
+}
+
+/// Writes a message.
+///
+/// # Errors
+/// When the other side is gone.
+pub(crate) fn write(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
+    let body = Zeroizing::new(serde_json::to_vec(message)?);
+    let length = u32::try_from(body.len()).ok();
+    let length = length.filter(|_| body.len() <= MAX_FRAME);
+    let length = length.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let mut frame = Zeroizing::new(Vec::with_capacity(4 + body.len()));
+    frame.extend_from_slice(&length.to_be_bytes());
+    frame.extend_from_slice(&body);
+    to.write_all(&frame)
+}
+
+/// Reads a message; `None` when the other side has closed.
+///
+/// # Errors
+/// When the other side is gone in the middle of a message, or says what is none.
+pub(crate) fn read<M: DeserializeOwned>(mut from: impl Read) -> io::Result<Option<M>> {
+    let mut prefix = [0; 4];
+    match from.read_exact(&mut prefix) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
+    if length > MAX_FRAME {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut body = Zeroizing::new(vec![0; length]);
+    from.read_exact(&mut body)?;
+    Ok(Some(serde_json::from_slice(&body)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_read_as_it_was_written_and_hides_its_secrets() {
+        let message = ToWorker::Renew {
+            id: 7,
+            refresh_token: Secret::new("hush"),
+            subject: "ada".to_owned(),
+        };
+        assert!(!format!("{message:?}").contains("hush"));
+        let mut bytes = Vec::new();
+        write(&mut bytes, &message).unwrap();
+        let back: ToWorker = read(bytes.as_slice()).unwrap().unwrap();
+        assert!(
+            matches!(back, ToWorker::Renew { id: 7, refresh_token, .. } if refresh_token.expose() == "hush")
+        );
+        assert!(read::<ToWorker>([].as_slice()).unwrap().is_none());
+        assert!(read::<ToWorker>(&bytes[..9]).is_err());
+        assert!(read::<ToWorker>([0xff, 0, 0, 0].as_slice()).is_err());
+        assert!(read::<ToWorker>([0, 0, 0, 2, b'{', b'}'].as_slice()).is_err());
+    }
+}
