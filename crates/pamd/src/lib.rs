@@ -61,4 +61,4 @@ pub use problem::Problem;
 pub use process::Process;
 pub use reference::Reference;
 pub use server::USUAL_SOCKET;
-pub use trial::{Tried, try_policy};
+pub use trial::{Tried, try_claims, try_policy};

@@ -125,3 +125,100 @@ fn withdrawn(why: impl Into<String>) -> Renewed {
 fn unreachable(why: impl Into<String>) -> Renewed {
     Renewed::Unreachable { why: why.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_client::{Secret, Timestamp};
+
+    use super::*;
+    use crate::config::check_text;
+
+    /// The account that every host has.
+    const ACCOUNT: &str = "root";
+    const HEAD: &str = "issuer = \"https://id.example\"\nclient_id = \"ssh\"\nallow_root = true\n";
+
+    fn grant() -> Grant {
+        Grant {
+            issuer: "https://id.example".to_owned(),
+            subject: "0001".to_owned(),
+            name: "Ada".to_owned(),
+            account: ACCOUNT.to_owned(),
+            rule: "ops".to_owned(),
+            service: "sshd".to_owned(),
+            rhost: "192.0.2.7".to_owned(),
+            reference: "KMPRTX".parse().unwrap(),
+            granted_at: Timestamp::from_secs(1_000_000),
+            max_session: Duration::from_secs(3600),
+            access_expires: None,
+            refresh: Some(RefreshToken::new(Secret::new("secret"))),
+        }
+    }
+
+    fn after(rules: &str, claims: Option<&str>) -> Result<Grant, String> {
+        let config = check_text(&format!("{HEAD}{rules}")).unwrap();
+        match judged(&config, grant(), claims) {
+            Renewed::Still(grant) => Ok(*grant),
+            Renewed::Withdrawn { why } => Err(format!("withdrawn: {why}")),
+            Renewed::Unreachable { why } => Err(format!("unreachable: {why}")),
+        }
+    }
+
+    #[test]
+    fn a_renewal_is_judged_like_a_sign_in() {
+        let ops = "[[rule]]\nname = \"ops\"\naccounts = \"root\"\ngroup = \"ops\"\nmax_auth_age = \"5m\"\n\
+                   allow_from = \"192.0.2.0/24\"\nmax_session = \"2h\"\n";
+        let moved = ops.replace("192.0.2.0/24", "10.0.0.0/8");
+        let renamed = ops.replace("\"ops\"\naccounts", "\"operators\"\naccounts");
+        // Signed in ten minutes after 1970-01-12 13:46:40, which is days ago by now and was fresh then.
+        let claims = |sub: &str, groups: &str| {
+            format!(
+                "{{\"sub\":{sub:?},\"groups\":[{groups:?}],\"auth_time\":999900,\"name\":\"Ada L\"}}"
+            )
+        };
+        let still = after(ops, Some(&claims("0001", "ops"))).unwrap();
+        assert_eq!(still.name, "Ada L");
+        assert_eq!(still.max_session, Duration::from_secs(7200));
+        assert_eq!(
+            after(&renamed, Some(&claims("0001", "ops"))).unwrap().rule,
+            "operators"
+        );
+        for (rules, claims, why) in [
+            (
+                ops,
+                Some(claims("0001", "dev")),
+                "withdrawn: rule \"ops\": the claim groups",
+            ),
+            (
+                ops,
+                Some(claims("0002", "ops")),
+                "withdrawn: the server speaks of another person",
+            ),
+            (
+                ops,
+                Some("{".to_owned()),
+                "unreachable: the claims cannot be read",
+            ),
+            (&moved, Some(claims("0001", "ops")), "withdrawn: every rule"),
+            (
+                "",
+                Some(claims("0001", "ops")),
+                "withdrawn: the account is root",
+            ),
+            // Without an ID token, what was known of the person is all there is.
+            (
+                &renamed,
+                None,
+                "withdrawn: the rule that let the person in is gone",
+            ),
+            (
+                &moved,
+                None,
+                "withdrawn: the rule that let the person in is gone",
+            ),
+        ] {
+            let said = after(rules, claims.as_deref()).unwrap_err();
+            assert!(said.starts_with(why), "{said}");
+        }
+        assert_eq!(after(ops, None).unwrap(), grant());
+    }
+}

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use countersign_client::{Clock as _, SystemClock, printable};
+use countersign_jose::JsonError;
 
 use crate::config::{Config, span};
 use crate::host;
@@ -26,7 +27,7 @@ pub struct Tried {
     pub allowed: bool,
 }
 
-/// Tries the rules on the claims in a file.
+/// Tries the rules on the claims in a file, for an account of this host or one that it does not have.
 ///
 /// # Errors
 /// A [`Problem`] when the claims cannot be read.
@@ -36,10 +37,27 @@ pub fn try_policy(
     claims: &Path,
     from: Option<IpAddr>,
 ) -> Result<Tried, Problem> {
-    let person = read(claims)?;
+    let bytes = read(claims)?;
+    try_claims(config, (user, host::uid_of(user)), &bytes, from).map_err(|error| {
+        Problem::new(format!("the claims in {} cannot be read", claims.display()))
+            .because(error)
+            .hint("a JSON object, such as {\"sub\": \"0001\", \"groups\": [\"ops\"]}")
+    })
+}
+
+/// The same with claims that are at hand, and an account whose number is known, or is not.
+///
+/// # Errors
+/// When the claims cannot be read.
+pub fn try_claims(
+    config: &Config,
+    (user, uid): (&str, Option<u32>),
+    claims: &[u8],
+    from: Option<IpAddr>,
+) -> Result<Tried, JsonError> {
+    let person = Person::parse(claims)?;
     let now = SystemClock::new().now();
     let mut text = String::new();
-    let uid = host::uid_of(user);
     // The rules can be tried on a desk where the account is not.
     let known = uid.map_or_else(
         || "not an account of this host, so taken for that of a person".to_owned(),
@@ -82,20 +100,17 @@ pub fn try_policy(
     Ok(Tried { text, allowed })
 }
 
-fn read(path: &Path) -> Result<Person, Problem> {
-    let failed = || Problem::new(format!("the claims in {} cannot be read", path.display()));
+fn read(path: &Path) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     let read = if path.as_os_str() == "-" {
         io::stdin().take(MAX_FILE + 1).read_to_end(&mut bytes)
     } else {
         File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
     };
-    read.map_err(|error| failed().because(error))?;
-    Person::parse(&bytes).map_err(|error| {
-        failed()
-            .because(error)
-            .hint("a JSON object, such as {\"sub\": \"0001\", \"groups\": [\"ops\"]}")
-    })
+    read.map_err(|error| {
+        Problem::new(format!("the claims in {} cannot be read", path.display())).because(error)
+    })?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

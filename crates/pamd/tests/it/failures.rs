@@ -9,17 +9,19 @@ use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, usual};
 
+type Spoil = fn(&Provider);
+
 /// What is wrong, how it is made so, how it ends, and what the journal says.
 struct Case {
     name: &'static str,
-    spoil: fn(&Provider),
+    spoil: Spoil,
     verdict: Verdict,
     says: &'static [&'static str],
 }
 
 const fn case(
     name: &'static str,
-    spoil: fn(&Provider),
+    spoil: Spoil,
     verdict: Verdict,
     says: &'static [&'static str],
 ) -> Case {
@@ -68,7 +70,7 @@ const REFUSED: &[Case] = &[
         |provider| {
             provider.pending_polls(100);
             provider.edit(Endpoint::DeviceAuthorization, |body| {
-                body["expires_in"] = json!(3)
+                body["expires_in"] = json!(3);
             });
         },
         Verdict::Denied,
@@ -209,7 +211,7 @@ const ANSWERS: &[Case] = &[
             provider.always(
                 Endpoint::Token,
                 Reply::redirect(307, "https://evil.example/"),
-            )
+            );
         },
         Verdict::Failed,
         &["login failed", "redirect"],
@@ -269,7 +271,7 @@ const ANSWERS: &[Case] = &[
         |provider| {
             for endpoint in [Endpoint::OpenIdConfiguration, Endpoint::OauthMetadata] {
                 provider.edit(endpoint, |body| {
-                    body["issuer"] = json!("https://evil.example")
+                    body["issuer"] = json!("https://evil.example");
                 });
             }
         },
@@ -336,9 +338,9 @@ fn an_answer_that_is_none_lets_nobody_in() {
 /// What is odd and right all the same.
 #[test]
 fn what_honest_servers_do_is_waited_for() {
-    let cases: [(&str, fn(&Provider)); 4] = [
+    let cases: [(&str, Spoil); 4] = [
         ("slow_down", |provider| {
-            provider.first(Endpoint::Token, [error("slow_down")])
+            provider.first(Endpoint::Token, [error("slow_down")]);
         }),
         ("a hiccup", |provider| {
             provider.first(Endpoint::Token, [Reply::new(503), html(502)]);
@@ -347,7 +349,7 @@ fn what_honest_servers_do_is_waited_for() {
             claim(provider, "groups", json!(vec!["g".repeat(100); 45]));
         }),
         ("hanging up once", |provider| {
-            provider.first(Endpoint::Token, [Reply::hangup()])
+            provider.first(Endpoint::Token, [Reply::hangup()]);
         }),
     ];
     thread::scope(|scope| {
@@ -386,7 +388,7 @@ fn a_new_key_of_the_server_is_found_and_an_old_one_is_not_believed() {
         .set_keys(vec![Key::generate("quite-another")]);
     let monitor = crate::fixture::Monitor::start();
     let login = monitor.login(&crate::fixture::account());
-    let done = fixture.begin_as(login).to_the_end();
+    let done = fixture.begin_as(login).finish();
     assert_eq!(done.verdict, Verdict::Failed, "{done:?}");
     assert_eq!(fixture.provider.requests(Endpoint::Jwks).len(), 2);
 }

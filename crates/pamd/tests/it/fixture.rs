@@ -174,11 +174,11 @@ impl Fixture {
 
     /// A whole sign-in with somebody at the terminal who presses Enter whenever asked.
     pub(crate) fn sign_in(&self) -> Done {
-        self.begin().to_the_end()
+        self.begin().finish()
     }
 }
 
-fn head(provider: &Provider) -> String {
+pub(crate) fn head(provider: &Provider) -> String {
     format!(
         "issuer = {:?}\nclient_id = \"ssh\"\nworker_user = \"nobody\"\n",
         provider.issuer()
@@ -303,7 +303,7 @@ impl Module {
     }
 
     /// Presses Enter at every prompt until it is over.
-    pub(crate) fn to_the_end(&mut self) -> Done {
+    pub(crate) fn finish(&mut self) -> Done {
         let mut prompts = Vec::new();
         loop {
             match self.next().expect("the daemon says how it ended") {

@@ -77,7 +77,7 @@ fn the_code_or_the_whole_address_signs_in_after_nonsense_was_typed() {
             assert!(module.prompt().starts_with("That is not the code."));
         }
         module.answer(&if whole { location } else { code(&location) });
-        let done = module.to_the_end();
+        let done = module.finish();
         assert_eq!(
             done.verdict,
             Verdict::Success,
@@ -94,7 +94,7 @@ fn a_code_that_another_prompt_asked_for_is_of_no_use_here() {
     let (mut module, _) = begin(&fixture, &mine);
     let (_other, url) = begin(&fixture, &theirs);
     module.answer(&code(&approve(&url)));
-    let done = module.to_the_end();
+    let done = module.finish();
     assert_eq!(
         done.verdict,
         Verdict::Denied,

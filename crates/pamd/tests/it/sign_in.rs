@@ -14,7 +14,7 @@ fn approved_and_in_the_right_account() {
     fixture.provider.pending_polls(1);
     let monitor = Monitor::start();
     let login = monitor.login(&account());
-    let done = fixture.begin_as(login.clone()).to_the_end();
+    let done = fixture.begin_as(login.clone()).finish();
     assert_eq!(
         done.verdict,
         Verdict::Success,
@@ -52,7 +52,7 @@ fn approved_and_in_the_right_account() {
     ] {
         let mut module = fixture.module();
         module.say(&message);
-        assert_eq!(module.to_the_end().verdict, Verdict::Success, "{message:?}");
+        assert_eq!(module.finish().verdict, Verdict::Success, "{message:?}");
     }
     assert_eq!(
         fixture
@@ -69,7 +69,7 @@ fn a_session_that_nobody_was_let_into_does_not_open() {
     let monitor = Monitor::start();
     let mut module = fixture.module();
     module.say(&opened(monitor.login(&account())));
-    assert_ne!(module.to_the_end().verdict, Verdict::Success);
+    assert_ne!(module.finish().verdict, Verdict::Success);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn three_tries_of_one_connection_are_one_flow() {
     // Another connection may try.
     fixture.provider.behave(Endpoint::Token);
     let monitor = Monitor::start();
-    let done = fixture.begin_as(monitor.login(&account())).to_the_end();
+    let done = fixture.begin_as(monitor.login(&account())).finish();
     assert_eq!(done.verdict, Verdict::Success);
 }
 
@@ -113,7 +113,7 @@ fn who_cannot_get_in_hears_the_same_whatever_the_reason() {
     ];
     let monitors = cases.map(|_| Monitor::start());
     for ((user, reason), monitor) in cases.iter().zip(&monitors) {
-        let done = fixture.begin_as(monitor.login(user)).to_the_end();
+        let done = fixture.begin_as(monitor.login(user)).finish();
         assert_eq!(done.verdict, Verdict::Denied);
         let same = done
             .text
@@ -134,7 +134,7 @@ fn who_cannot_get_in_hears_the_same_whatever_the_reason() {
     let monitor = Monitor::start();
     let mut login = monitor.login(&account());
     login.service = countersign_pam_wire::Line::clean("gdm");
-    let done = fixture.begin_as(login).to_the_end();
+    let done = fixture.begin_as(login).finish();
     assert_eq!(done.verdict, Verdict::Denied);
     fixture.logged(&[&done.reference, "services"]);
     assert!(
@@ -167,7 +167,7 @@ fn a_client_that_is_gone_is_waited_for_no_more() {
     // And its place is free again.
     fixture.provider.pending_polls(0);
     let monitor = Monitor::start();
-    let done = fixture.begin_as(monitor.login(&account())).to_the_end();
+    let done = fixture.begin_as(monitor.login(&account())).finish();
     assert_eq!(done.verdict, Verdict::Success);
 }
 
@@ -178,7 +178,7 @@ fn a_second_sign_in_for_an_account_from_the_same_place_has_to_wait() {
     let mut first = fixture.begin();
     first.prompt();
     let (same, elsewhere) = (Monitor::start(), Monitor::start());
-    let done = fixture.begin_as(same.login(&account())).to_the_end();
+    let done = fixture.begin_as(same.login(&account())).finish();
     assert_eq!(done.verdict, Verdict::Denied);
     fixture.logged(&[&done.reference, "too many sign-ins"]);
     let mut login = elsewhere.login(&account());
@@ -191,10 +191,7 @@ fn a_changed_file_counts_from_the_next_login_on() {
     let fixture = Fixture::start();
     let try_once = || {
         let monitor = Monitor::start();
-        fixture
-            .begin_as(monitor.login(&account()))
-            .to_the_end()
-            .verdict
+        fixture.begin_as(monitor.login(&account())).finish().verdict
     };
     assert_eq!(try_once(), Verdict::Success);
     fixture.reconfigure("isuer = 1\n");
@@ -221,7 +218,7 @@ fn a_worker_that_dies_takes_nobody_in_and_another_one_comes() {
     rustix::process::kill_process(worker, rustix::process::Signal::KILL).unwrap();
     fixture.logged(&["worker failed", "has died"]);
     module.enter();
-    let done = module.to_the_end();
+    let done = module.finish();
     assert_eq!(done.verdict, Verdict::Unavailable);
     assert!(
         done.text.contains("interrupted on this host"),
@@ -233,7 +230,7 @@ fn a_worker_that_dies_takes_nobody_in_and_another_one_comes() {
     let served = (0..8).any(|_| {
         std::thread::sleep(Duration::from_millis(300));
         let monitor = Monitor::start();
-        let done = fixture.begin_as(monitor.login(&account())).to_the_end();
+        let done = fixture.begin_as(monitor.login(&account())).finish();
         done.verdict == Verdict::Success
     });
     assert!(served, "{:#?}", fixture.log());
@@ -263,7 +260,7 @@ fn nonsense_on_the_socket_ends_that_connection_and_nothing_else() {
     module.say(&ToDaemon::Account(login(&account())));
     assert!(module.next().is_none());
     let monitor = Monitor::start();
-    let done = fixture.begin_as(monitor.login(&account())).to_the_end();
+    let done = fixture.begin_as(monitor.login(&account())).finish();
     assert_eq!(done.verdict, Verdict::Success);
 }
 
