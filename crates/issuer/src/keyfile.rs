@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use countersign_jose::{Algorithm, CryptoProvider, SigningKey, base64url};
 use serde::{Deserialize, Serialize};
@@ -68,8 +69,20 @@ pub fn load_or_generate(
         Ok(file) => load(file, path, provider),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let keys = Keys::generate(provider)?;
-            save(path, &keys)?;
-            Ok(keys)
+            let file_error = |source| KeyFileError::File {
+                path: path.to_owned(),
+                source,
+            };
+            let json = stored(&keys).map_err(file_error)?;
+            match write(path, &json, Placing::First) {
+                Ok(()) => Ok(keys),
+                // Another program was as fast, and its keys are the ones.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let file = File::open(path).map_err(file_error)?;
+                    load(file, path, provider)
+                }
+                Err(source) => Err(file_error(source)),
+            }
         }
         Err(source) => Err(KeyFileError::File {
             path: path.to_owned(),
@@ -80,6 +93,14 @@ pub fn load_or_generate(
 
 /// Stores keys in place of the ones before.
 pub fn save(path: &Path, keys: &Keys) -> Result<(), KeyFileError> {
+    let written = stored(keys).and_then(|json| write(path, &json, Placing::InPlace));
+    written.map_err(|source| KeyFileError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn stored(keys: &Keys) -> io::Result<Zeroizing<Vec<u8>>> {
     let encode = |key: &SigningKey| base64url::encode(key.to_pkcs8_der());
     let stored = Stored {
         version: VERSION,
@@ -87,12 +108,7 @@ pub fn save(path: &Path, keys: &Keys) -> Result<(), KeyFileError> {
         es256: encode(keys.es256()),
         rs256: keys.rs256().map(encode),
     };
-    let file_error = |source| KeyFileError::File {
-        path: path.to_owned(),
-        source,
-    };
-    let json = serde_json::to_vec(&stored).map_err(|error| file_error(error.into()))?;
-    write(path, &Zeroizing::new(json)).map_err(file_error)
+    Ok(Zeroizing::new(serde_json::to_vec(&stored)?))
 }
 
 fn load(file: File, path: &Path, provider: &'static CryptoProvider) -> Result<Keys, KeyFileError> {
@@ -130,9 +146,21 @@ fn load(file: File, path: &Path, provider: &'static CryptoProvider) -> Result<Ke
     Ok(Keys::assemble(token_key, es256, rs256, provider)?)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    // What a killed predecessor left there.
+/// What becomes of a file that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placing {
+    /// It stays, and the writing is refused.
+    First,
+    /// It is replaced.
+    InPlace,
+}
+
+fn write(path: &Path, bytes: &[u8], placing: Placing) -> io::Result<()> {
+    // A writer's own: a server and a command may begin together.
+    static WRITERS: AtomicU32 = AtomicU32::new(0);
+    let writer = WRITERS.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{writer}.new", std::process::id()));
+    // What a killed predecessor of the same number left there.
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -147,9 +175,47 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = options.open(&temporary)?;
     file.write_all(bytes)?;
     file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    match placing {
+        Placing::InPlace => fs::rename(&temporary, path)?,
+        Placing::First => {
+            let placed = fs::hard_link(&temporary, path);
+            fs::remove_file(&temporary)?;
+            placed?;
+        }
+    }
     match path.parent() {
         Some(directory) if cfg!(unix) => File::open(directory)?.sync_all(),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use countersign_jose::crypto::aws_lc;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// Whatever was sealed by one of them has to open with the others' keys.
+    #[test]
+    fn programs_that_begin_together_have_the_same_keys() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("keys.json");
+        let barrier = Barrier::new(2);
+        let begin = || {
+            barrier.wait();
+            load_or_generate(&path, aws_lc::provider()).unwrap()
+        };
+        let (one, two) = thread::scope(|scope| {
+            let other = scope.spawn(begin);
+            (begin(), other.join().unwrap())
+        });
+        let stored = load_or_generate(&path, aws_lc::provider()).unwrap();
+        assert_eq!(one.token_key(), stored.token_key());
+        assert_eq!(two.token_key(), stored.token_key());
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

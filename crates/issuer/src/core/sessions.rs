@@ -60,16 +60,23 @@ impl Core {
             let Some(session) = records.session(&id)? else {
                 return Ok(None);
             };
-            let account = records.account(&session.account_id)?;
-            Ok(account.map(|account| (session, account)))
+            let Some(account) = records.account(&session.account_id)? else {
+                return Ok(None);
+            };
+            // One by password alone, from before more than that was asked for,
+            // signs in again.
+            let by_password = session.second.is_none() && !session.is_halfway;
+            let too_little = by_password
+                && match self.second_factor {
+                    SecondFactorPolicy::Required => true,
+                    SecondFactorPolicy::WhenEnrolled => {
+                        !records.factors_of(&account.id)?.is_empty()
+                    }
+                    SecondFactorPolicy::OnRequest | SecondFactorPolicy::Off => false,
+                };
+            Ok((!too_little).then_some((session, account)))
         })?;
-        let live = found.filter(|(session, account)| {
-            // One from before second factors were required signs in again.
-            let too_little = self.second_factor == SecondFactorPolicy::Required
-                && session.second.is_none()
-                && !session.is_halfway;
-            now < session.expires_at && !account.disabled && !too_little
-        });
+        let live = found.filter(|(session, account)| now < session.expires_at && !account.disabled);
         Ok(live.map(|(session, account)| {
             let browser = BrowserSession {
                 account,

@@ -17,7 +17,7 @@ const EVERYWHERE: [(&str, &str); 6] = [
     ("x-frame-options", "DENY"),
 ];
 
-const PAGES: [(&str, &str, u16); 14] = [
+const PAGES: [(&str, &str, u16); 15] = [
     ("GET", "/", 200),
     ("GET", "/device", 200),
     ("GET", "/d", 200),
@@ -27,6 +27,7 @@ const PAGES: [(&str, &str, u16); 14] = [
     ("GET", "/nothing/here", 404),
     ("DELETE", "/device", 405),
     ("POST", "/sign-in", 415),
+    ("POST", "/factors/remove", 415),
     ("GET", "/authorize", 400),
     ("POST", "/authorize", 415),
     ("GET", "/authorize/consent?request=AAAA", 410),

@@ -412,4 +412,20 @@ async fn a_session_from_before_the_requirement_signs_in_again() {
     assert!(!session(&after));
     let half = after.half_session(&new.token, before.now());
     assert!(half.unwrap().is_none());
+    drop(after);
+    // Nor where whoever has one is asked for it, once there is one. Such a session
+    // may also have begun in the moment in which the first factor was set up.
+    let elsewhere = before.sign_in("ada").await;
+    before.set_up(&elsewhere).await;
+    let mut policy = crate::fixture::policy();
+    policy.second_factor = SecondFactorPolicy::OnRequest;
+    let storage = countersign_issuer::storage::Sqlite::open(&path).unwrap();
+    let lenient = crate::fixture::core(Box::new(storage), policy);
+    let outcome = lenient.sign_in("ada", &password, PEER, before.now());
+    let SignIn::Accepted(new) = outcome.await.unwrap() else {
+        panic!("ada signs in");
+    };
+    let session =
+        |core: &countersign_issuer::Core| core.session(&new.token, before.now()).unwrap().is_some();
+    assert!(session(&lenient) && !session(&before.core));
 }

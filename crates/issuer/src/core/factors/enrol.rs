@@ -29,6 +29,7 @@ use crate::storage::StorageError;
 /// How many factors somebody may have.
 const MOST: usize = 8;
 const OFFER: &[u8] = b"countersign authenticator offer v1\0";
+const FACTOR: &[u8] = b"countersign authenticator v1\0";
 const SECRET_LENGTH: usize = 20;
 
 /// An authenticator that may be set up.
@@ -129,7 +130,8 @@ impl Core {
         };
         // An offer makes one factor, however often it is sent.
         let mut id: FactorId = [0; 16];
-        let digest = self.provider.hmac_sha256(self.keys().token_key(), &secret);
+        let named = Zeroizing::new([FACTOR, &secret[..]].concat());
+        let digest = self.provider.hmac_sha256(self.keys().token_key(), &named);
         for (to, from) in id.iter_mut().zip(digest) {
             *to = from;
         }
