@@ -11,10 +11,10 @@
 //!
 //! # Rooms
 //!
-//! - [`ffi`]: the border to C, and the only `unsafe` of the whole project. Thin: it turns pointers into
-//!   the trait [`pam::Pam`], and back.
-//! - [`hook`]: what each hook does; [`talk`]: one conversation with the daemon; [`monitor`]: which
-//!   process a login is known by; [`arguments`]: what stands behind the module in `/etc/pam.d`. All of
+//! - `ffi`: the border to C, and the only `unsafe` of the whole project. Thin: it turns pointers into
+//!   the trait `pam::Pam`, and back.
+//! - `hook`: what each hook does; `talk`: one conversation with the daemon; `monitor`: which
+//!   process a login is known by; `arguments`: what stands behind the module in `/etc/pam.d`. All of
 //!   it is tested without PAM.
 
 #![cfg(target_os = "linux")]
