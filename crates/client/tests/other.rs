@@ -229,7 +229,7 @@ fn while_the_server_is_down_a_token_that_is_still_good_is_used() {
 #[test]
 fn many_who_ask_at_once_are_one_request_for_each_api() {
     let world = World::signed_in();
-    world.clock.yields();
+    world.clock.is_crowded();
     let start = Barrier::new(16);
     let tokens: Vec<String> = std::thread::scope(|scope| {
         let ask = |number: usize| {

@@ -37,6 +37,7 @@ pub(crate) struct FakeClock {
     clocks: Mutex<(Timestamp, Duration)>,
     /// Whether sleeping lets others do something: a browser on another thread.
     yields: AtomicBool,
+    is_crowded: AtomicBool,
 }
 
 impl FakeClock {
@@ -44,12 +45,19 @@ impl FakeClock {
         Self {
             clocks: Mutex::new((Timestamp::from_secs(START), Duration::ZERO)),
             yields: AtomicBool::new(false),
+            is_crowded: AtomicBool::new(false),
         }
     }
 
     /// From now on, whoever sleeps really waits a moment, whatever the time it takes here.
     pub(crate) fn yields(&self) {
         self.yields.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on many threads wait for one: each really waits, and lets little time pass here, so
+    /// that together they do not use up the time of one that gets no processor.
+    pub(crate) fn is_crowded(&self) {
+        self.is_crowded.store(true, Ordering::SeqCst);
     }
 
     /// Lets seconds pass on both clocks.
@@ -81,6 +89,12 @@ impl Clock for FakeClock {
         if self.yields.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(1));
         }
+        let duration = if self.is_crowded.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+            duration.min(Duration::from_millis(1))
+        } else {
+            duration
+        };
         let mut clocks = self.clocks.lock().unwrap();
         *clocks = (clocks.0 + duration, clocks.1 + duration);
     }
