@@ -27,8 +27,9 @@ use servers::{AUDIENCE, HOST, OTHERS, Server};
 pub(crate) fn measure(binaries: &Path, rounds: usize, seconds: u32) -> io::Result<()> {
     let (issuer, token) = issuer()?;
     let upstream = servers::backend()?;
+    let stock = upstream.address.to_string();
     let plain = servers::nginx(
-        &[("stock", upstream.address)],
+        &[("stock", &stock)],
         "location / { proxy_pass http://stock; }",
     )?;
     let gateway = |more| servers::gateway(binaries, &issuer, &upstream, more);
@@ -37,10 +38,7 @@ pub(crate) fn measure(binaries: &Path, rounds: usize, seconds: u32) -> io::Resul
     let audited = gateway("[audit]\nfile = \"audit.jsonl\"\n")?;
     let asked = gateway("")?;
     let asking = servers::nginx(
-        &[
-            ("stock", upstream.address),
-            ("countersign", asked.forward()?),
-        ],
+        &[("stock", &stock), ("countersign", &asked.forward()?)],
         servers::ASKING,
     )?;
     // Long enough for what a start leaves behind to settle.

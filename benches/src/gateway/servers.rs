@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use countersign_testkit::{HttpServer, Program, Running};
@@ -30,7 +30,7 @@ const NGINX: &str = "/usr/sbin/nginx";
 pub(super) struct Server {
     process: Running,
     pub(super) address: SocketAddr,
-    forward: Option<SocketAddr>,
+    forward: Option<PathBuf>,
     admin: Option<SocketAddr>,
     _files: TempDir,
 }
@@ -56,8 +56,10 @@ impl Server {
     }
 
     /// Where our gateway takes the questions of other proxies.
-    pub(super) fn forward(&self) -> io::Result<SocketAddr> {
-        self.forward.ok_or_else(|| io::Error::other("no gateway"))
+    pub(super) fn forward(&self) -> io::Result<String> {
+        let socket = self.forward.as_ref();
+        let socket = socket.ok_or_else(|| io::Error::other("no gateway"))?;
+        Ok(format!("unix:{}", socket.display()))
     }
 
     /// How many connections our gateway has taken so far, for 1,000 answers.
@@ -109,6 +111,7 @@ pub(super) fn gateway(
 ) -> io::Result<Server> {
     let files = tempfile::tempdir()?;
     let file = files.path().join("gateway.toml");
+    let socket = files.path().join("nginx.sock");
     let text = format!(
         r#"
 [listen]
@@ -119,8 +122,7 @@ workers = 1
 
 [[forward_auth]]
 preset = "nginx"
-address = "127.0.0.1:0"
-trust = ["127.0.0.1"]
+address = "unix:{}"
 
 [[issuer]]
 url = "{}"
@@ -136,6 +138,7 @@ methods = ["GET"]
 scopes = ["stock:read"]
 upstream = "stock"
 {more}"#,
+        socket.display(),
         issuer.origin(),
         upstream.address
     );
@@ -148,7 +151,7 @@ upstream = "stock"
     let admin = said(&process, "admin=");
     let server = Server {
         address: said(&process, "listening="),
-        forward: Some(said(&process, "forward_auth=")),
+        forward: Some(socket),
         admin: Some(admin),
         process,
         _files: files,
@@ -165,7 +168,7 @@ upstream = "stock"
 
 /// Debian's nginx with one worker, whose `server` block is this. Connections to `upstreams`, each by
 /// a name, are kept.
-pub(super) fn nginx(upstreams: &[(&str, SocketAddr)], locations: &str) -> io::Result<Server> {
+pub(super) fn nginx(upstreams: &[(&str, &str)], locations: &str) -> io::Result<Server> {
     let files = tempfile::tempdir()?;
     let place = files.path().display();
     // nginx does not say which port the system has chosen.
