@@ -19,15 +19,8 @@ pub fn encode(bytes: &[u8]) -> String {
 /// Decodes `text`, which must be exactly what [`encode`] writes: no padding, no white space, no
 /// other alphabet, and no bits set beyond the last whole byte (RFC 4648, section 3.5).
 pub fn decode(text: &str) -> Result<Vec<u8>, InvalidBase64Url> {
-    let mut bytes = Vec::new();
-    decode_onto(text, &mut bytes)?;
-    Ok(bytes)
-}
-
-/// Decodes `text` as [`decode`] does and appends the bytes to `out`.
-pub(crate) fn decode_onto(text: &str, out: &mut Vec<u8>) -> Result<(), InvalidBase64Url> {
     URL_SAFE_NO_PAD
-        .decode_append(text, out)
+        .decode_to_vec(text)
         .map_err(|_| InvalidBase64Url)
 }
 

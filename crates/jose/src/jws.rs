@@ -4,7 +4,6 @@
 //! business. The JSON serialisations do not exist here: a token has one form.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
@@ -166,41 +165,11 @@ impl fmt::Debug for HeaderMemo {
 /// For signed claims use [`crate::Unverified`]; this type is for payloads of any kind.
 pub struct Jws<'t> {
     signing_input: &'t str,
-    decoded: Decoded,
-}
-
-/// What the three segments hold. Payload, signature and, where it has to outlive the token, its
-/// signing input share a buffer, because a token is taken apart for every request.
-pub(crate) struct Decoded {
-    pub(crate) header: Arc<Header>,
+    header: Arc<Header>,
     /// Whether the header came from a memo.
     was_known: bool,
-    bytes: Vec<u8>,
-    payload: Range<usize>,
-    signature: Range<usize>,
-}
-
-impl Decoded {
-    pub(crate) fn payload(&self) -> &[u8] {
-        self.bytes.get(self.payload.clone()).unwrap_or_default()
-    }
-
-    fn signature(&self) -> &[u8] {
-        self.bytes.get(self.signature.clone()).unwrap_or_default()
-    }
-
-    /// Nothing, unless it was made by [`Jws::into_decoded`].
-    pub(crate) fn signing_input(&self) -> &[u8] {
-        self.bytes.get(self.signature.end..).unwrap_or_default()
-    }
-
-    /// Lets `memo` know the header, unless it does.
-    pub(crate) fn remember_header(&self, memo: &HeaderMemo) {
-        let segment = self.signing_input().split(|byte| *byte == b'.').next();
-        if let Some(segment) = segment.filter(|_| !self.was_known) {
-            memo.keep(segment, &self.header);
-        }
-    }
+    payload: Vec<u8>,
+    signature: Vec<u8>,
 }
 
 impl<'t> Jws<'t> {
@@ -223,36 +192,42 @@ impl<'t> Jws<'t> {
         if payload.contains('.') {
             return Err(Error::NotCompact);
         }
-        // With room for the signing input, should it be needed.
-        let mut bytes = Vec::with_capacity(2 * token.len());
         let known = memo.and_then(|memo| memo.get(header.as_bytes()));
         let was_known = known.is_some();
-        let header = if let Some(known) = known {
-            known
-        } else {
-            decode(header, &mut bytes, Part::Header)?;
-            Arc::new(Header::from_json(&bytes)?)
-        };
-        let start = bytes.len();
-        decode(payload, &mut bytes, Part::Payload)?;
-        let payload = start..bytes.len();
-        decode(signature, &mut bytes, Part::Signature)?;
-        let decoded = Decoded {
-            header,
-            was_known,
-            signature: payload.end..bytes.len(),
-            bytes,
-            payload,
+        let header = match known {
+            Some(known) => known,
+            None => Arc::new(Header::from_json(&decode(header, Part::Header)?)?),
         };
         Ok(Self {
             signing_input,
-            decoded,
+            header,
+            was_known,
+            payload: decode(payload, Part::Payload)?,
+            signature: decode(signature, Part::Signature)?,
         })
     }
 
     /// The header.
     pub fn header(&self) -> &Header {
-        &self.decoded.header
+        &self.header
+    }
+
+    pub(crate) fn shared_header(&self) -> Arc<Header> {
+        Arc::clone(&self.header)
+    }
+
+    /// What whoever wrote the token put there: nothing to be believed.
+    pub(crate) fn unverified_payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Lets `memo` know the header, unless it does.
+    pub(crate) fn remember_header(&self, memo: &HeaderMemo) {
+        if let Some((segment, _)) = self.signing_input.split_once('.')
+            && !self.was_known
+        {
+            memo.keep(segment.as_bytes(), &self.header);
+        }
     }
 
     /// Checks the signature and gives the payload.
@@ -261,29 +236,36 @@ impl<'t> Jws<'t> {
     /// `kid`, and it must be allowed to verify this algorithm. Without a `kid`, up to
     /// [`MAX_CANDIDATES`] keys that could have made the signature are tried.
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<&[u8], Error> {
-        let signing_input = self.signing_input.as_bytes();
-        verify(&self.decoded, signing_input, keys, allowed)?;
-        Ok(self.decoded.payload())
+        let header = &*self.header;
+        let algorithm = header.algorithm;
+        if !allowed.contains(&algorithm) {
+            return Err(Error::AlgorithmNotAllowed { algorithm });
+        }
+        let candidates = keys.candidates(header.kid(), algorithm).count();
+        if candidates == 0 {
+            return Err(no_candidate(header, keys));
+        }
+        if candidates > MAX_CANDIDATES {
+            return Err(Error::AmbiguousKey { candidates });
+        }
+        let mut keys = keys.candidates(header.kid(), algorithm);
+        if keys.any(|key| self.is_signed_by(key).is_ok()) {
+            Ok(&self.payload)
+        } else {
+            Err(Error::BadSignature)
+        }
     }
 
     /// Checks the signature with one key that is known to be the right one, and gives the payload.
     pub(crate) fn verify_with(&self, key: &VerifyingKey) -> Result<&[u8], Error> {
-        key.verify(
-            self.decoded.header.algorithm,
-            self.signing_input.as_bytes(),
-            self.decoded.signature(),
-        )?;
-        Ok(self.decoded.payload())
+        self.is_signed_by(key)?;
+        Ok(&self.payload)
     }
 
-    /// What it holds, with its signing input.
-    pub(crate) fn into_decoded(self) -> Decoded {
-        let Self {
-            signing_input,
-            mut decoded,
-        } = self;
-        decoded.bytes.extend_from_slice(signing_input.as_bytes());
-        decoded
+    /// The one place where the signature of a token is accepted.
+    fn is_signed_by(&self, key: &VerifyingKey) -> Result<(), Error> {
+        let message = self.signing_input.as_bytes();
+        key.verify(self.header.algorithm, message, &self.signature)
     }
 }
 
@@ -295,36 +277,8 @@ impl fmt::Debug for Jws<'_> {
     }
 }
 
-fn decode(segment: &str, out: &mut Vec<u8>, part: Part) -> Result<(), Error> {
-    base64url::decode_onto(segment, out).map_err(|source| Error::Base64Url { part, source })
-}
-
-/// The one place where the signature of a token is accepted that names its key.
-pub(crate) fn verify(
-    token: &Decoded,
-    signing_input: &[u8],
-    keys: &KeySet,
-    allowed: &[Algorithm],
-) -> Result<(), Error> {
-    let header = &*token.header;
-    let algorithm = header.algorithm;
-    if !allowed.contains(&algorithm) {
-        return Err(Error::AlgorithmNotAllowed { algorithm });
-    }
-    let candidates = keys.candidates(header.kid(), algorithm).count();
-    if candidates == 0 {
-        return Err(no_candidate(header, keys));
-    }
-    if candidates > MAX_CANDIDATES {
-        return Err(Error::AmbiguousKey { candidates });
-    }
-    let signature = token.signature();
-    let mut keys = keys.candidates(header.kid(), algorithm);
-    if keys.any(|key| key.verify(algorithm, signing_input, signature).is_ok()) {
-        Ok(())
-    } else {
-        Err(Error::BadSignature)
-    }
+fn decode(segment: &str, part: Part) -> Result<Vec<u8>, Error> {
+    base64url::decode(segment).map_err(|source| Error::Base64Url { part, source })
 }
 
 /// Why no key fits, as exactly as possible: only an unknown key is worth another fetch.
@@ -401,10 +355,10 @@ mod tests {
             let token = token(kid);
             let first = Jws::read(&token, Some(&memo)).unwrap();
             let segment = token.split('.').next().unwrap();
-            memo.keep(segment.as_bytes(), &first.decoded.header);
+            memo.keep(segment.as_bytes(), &first.header);
             let again = Jws::read(&token, Some(&memo)).unwrap();
-            assert!(Arc::ptr_eq(&first.decoded.header, &again.decoded.header));
-            assert_eq!(again.decoded.payload(), b"{}");
+            assert!(Arc::ptr_eq(&first.header, &again.header));
+            assert_eq!(again.unverified_payload(), b"{}");
             assert_eq!(again.header().kid(), Some(&*kid.to_string()));
             assert!(memo.0.read().unwrap().len() <= MAX_KNOWN_HEADERS);
         }

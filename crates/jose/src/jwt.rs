@@ -10,39 +10,39 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Part};
 use crate::jwk::KeySet;
-use crate::jws::{self, Decoded, Header, HeaderMemo, Jws, MAX_TOKEN_LEN};
+use crate::jws::{Header, HeaderMemo, Jws, MAX_TOKEN_LEN};
 use crate::{Algorithm, Claims, json};
 
 /// A token whose signature is not checked. It has no claims to read.
 ///
 /// `T` says what the token is meant to become, so that an ID token and an access token cannot be
 /// passed for each other; the default is plain [`Claims`].
-pub struct Unverified<T = Claims> {
-    decoded: Decoded,
+pub struct Unverified<'t, T = Claims> {
+    jws: Jws<'t>,
     claims: OnceLock<Claims>,
     meant_to_be: PhantomData<fn() -> T>,
 }
 
-impl<T> Unverified<T> {
+impl<'t, T> Unverified<'t, T> {
     /// Takes a token apart and checks its shape and its header; see [`Jws::parse`].
-    pub fn parse(token: &str) -> Result<Self, Error> {
+    pub fn parse(token: &'t str) -> Result<Self, Error> {
         Jws::parse(token).map(Self::from)
     }
 
     /// As [`Unverified::parse`], for a server that sees the same headers all day; see
     /// [`Unverified::remember_header`].
-    pub fn parse_with(token: &str, memo: &HeaderMemo) -> Result<Self, Error> {
+    pub fn parse_with(token: &'t str, memo: &HeaderMemo) -> Result<Self, Error> {
         Jws::read(token, Some(memo)).map(Self::from)
     }
 
     /// Lets `memo` know the header of this token. Only for a token that was verified.
     pub fn remember_header(&self, memo: &HeaderMemo) {
-        self.decoded.remember_header(memo);
+        self.jws.remember_header(memo);
     }
 
     /// The header, which is as unverified as the rest.
     pub fn header(&self) -> &Header {
-        &self.decoded.header
+        self.jws.header()
     }
 
     /// What the token says about who issued it, to choose among the key sets of several issuers and
@@ -59,10 +59,9 @@ impl<T> Unverified<T> {
     ///
     /// The token stays as it was, so that after [`Error::UnknownKey`] a newer key set can be tried.
     pub fn verify(&self, keys: &KeySet, allowed: &[Algorithm]) -> Result<Verified<Claims>, Error> {
-        let signing_input = self.decoded.signing_input();
-        jws::verify(&self.decoded, signing_input, keys, allowed)?;
+        self.jws.verify(keys, allowed)?;
         Ok(Verified {
-            header: Arc::clone(&self.decoded.header),
+            header: self.jws.shared_header(),
             value: self.claims()?.clone(),
         })
     }
@@ -73,25 +72,27 @@ impl<T> Unverified<T> {
             return Ok(claims);
         }
         let claims =
-            json::parse(self.decoded.payload(), MAX_TOKEN_LEN).map_err(|source| Error::Json {
-                part: Part::Payload,
-                source,
+            json::parse(self.jws.unverified_payload(), MAX_TOKEN_LEN).map_err(|source| {
+                Error::Json {
+                    part: Part::Payload,
+                    source,
+                }
             })?;
         Ok(self.claims.get_or_init(|| claims))
     }
 }
 
-impl<T> From<Jws<'_>> for Unverified<T> {
-    fn from(token: Jws<'_>) -> Self {
+impl<'t, T> From<Jws<'t>> for Unverified<'t, T> {
+    fn from(jws: Jws<'t>) -> Self {
         Self {
-            decoded: token.into_decoded(),
+            jws,
             claims: OnceLock::new(),
             meant_to_be: PhantomData,
         }
     }
 }
 
-impl<T> fmt::Debug for Unverified<T> {
+impl<T> fmt::Debug for Unverified<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Unverified")
             .field("header", self.header())

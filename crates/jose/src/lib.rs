@@ -16,7 +16,7 @@
 //!
 //! // The other side reads the keys once, and then checks tokens.
 //! let keys = KeySet::from_json(published.as_bytes(), crypto::ring::provider())?;
-//! let token: Unverified = Unverified::parse(&token)?;
+//! let token: Unverified<'_> = Unverified::parse(&token)?;
 //! let claims = token.verify(&keys, &[Algorithm::Es256])?;
 //! assert_eq!(claims.str("sub")?, Some("ada"));
 //! # }

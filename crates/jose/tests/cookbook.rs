@@ -172,7 +172,7 @@ fn rfc_7515_appendix_a_3_ecdsa_token() {
         DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
     for provider in providers() {
         let keys = key_set(std::slice::from_ref(&key), provider);
-        let token: Unverified = Unverified::parse(token).unwrap();
+        let token: Unverified<'_> = Unverified::parse(token).unwrap();
         let claims = token.verify(&keys, &[Algorithm::Es256]).unwrap();
         assert_eq!(claims.str("iss"), Ok(Some("joe")));
         assert_eq!(

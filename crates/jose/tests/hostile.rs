@@ -230,7 +230,8 @@ fn extensions_are_refused_whatever_they_are() {
 fn an_algorithm_that_the_caller_does_not_allow_is_refused() {
     for (provider, key) in signing_keys() {
         let keys = key_set(&[key.public_jwk()], provider);
-        let token: Unverified = Unverified::parse(&key.sign("JWT", &json!({})).unwrap()).unwrap();
+        let token = key.sign("JWT", &json!({})).unwrap();
+        let token: Unverified<'_> = Unverified::parse(&token).unwrap();
         let algorithm = key.algorithm();
         let others: Vec<_> = Algorithm::ALL
             .into_iter()
@@ -261,7 +262,7 @@ fn a_key_verifies_the_algorithm_of_its_alg_and_no_other() {
                 token.split_once('.').unwrap().1
             );
             let keys = key_set(&[key.public_jwk()], provider);
-            let token: Unverified = Unverified::parse(&forged).unwrap();
+            let token: Unverified<'_> = Unverified::parse(&forged).unwrap();
             let error = token.verify(&keys, &Algorithm::ALL).unwrap_err();
             assert_eq!(error, Error::AlgorithmMismatch { algorithm });
         }
@@ -300,7 +301,8 @@ fn a_token_of_another_issuer_is_refused() {
         let der = eve.to_pkcs8_der();
         let kid = Some(key.kid().to_owned());
         let eve = SigningKey::from_pkcs8_der(key.algorithm(), kid, der, provider).unwrap();
-        let token: Unverified = Unverified::parse(&eve.sign("JWT", &json!({})).unwrap()).unwrap();
+        let token = eve.sign("JWT", &json!({})).unwrap();
+        let token: Unverified<'_> = Unverified::parse(&token).unwrap();
         let keys = key_set(&[key.public_jwk()], provider);
         let allowed = [key.algorithm()];
         assert_eq!(
@@ -321,7 +323,7 @@ fn a_token_without_kid_tries_few_keys_and_no_more() {
         let jwks: Vec<Value> = made.iter().map(SigningKey::public_jwk).collect();
         let payload = br#"{"sub":"ada"}"#;
         let token = sign_raw(&made[3], br#"{"alg":"ES256"}"#, payload, provider);
-        let token: Unverified = Unverified::parse(&token).unwrap();
+        let token: Unverified<'_> = Unverified::parse(&token).unwrap();
         let allowed = [Algorithm::Es256];
         assert!(
             token

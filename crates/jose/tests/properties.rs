@@ -23,7 +23,7 @@ fn no_character_of_a_token_can_be_changed() {
         let keys = key_set(&[key.public_jwk()], provider);
         let token = key.sign("at+jwt", &value!({ "sub": "ada" })).unwrap();
         let verify = |token: &[u8]| {
-            let token: Unverified = Unverified::parse(std::str::from_utf8(token).unwrap())?;
+            let token: Unverified<'_> = Unverified::parse(std::str::from_utf8(token).unwrap())?;
             token.verify(&keys, &Algorithm::ALL)
         };
         assert!(verify(token.as_bytes()).is_ok());
@@ -97,7 +97,8 @@ proptest! {
         let (key, keys) = one_issuer();
         let mut claims = value!(strings);
         claims["numbers"] = value!(numbers);
-        let token: Unverified = Unverified::parse(&key.sign(&typ, &claims).unwrap()).unwrap();
+        let token = key.sign(&typ, &claims).unwrap();
+        let token: Unverified<'_> = Unverified::parse(&token).unwrap();
         let read = token.verify(&keys, &[Algorithm::EdDsa]).unwrap();
         prop_assert_eq!(serde_json::to_value(&*read).unwrap(), claims);
         prop_assert_eq!(read.header().typ(), Some(typ.as_str()));

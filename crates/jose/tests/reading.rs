@@ -205,7 +205,7 @@ fn the_issuer_is_readable_to_pick_keys_and_nothing_else_is() {
     for issuer in Issuer::all() {
         let read = |payload: &[u8]| {
             let token = signed(&issuer, &issuer.header(json!({})), payload);
-            let token: Unverified = Unverified::parse(&token).unwrap();
+            let token: Unverified<'_> = Unverified::parse(&token).unwrap();
             token.unverified_issuer().map(str::to_owned)
         };
         assert_eq!(
@@ -228,7 +228,7 @@ fn the_issuer_is_readable_to_pick_keys_and_nothing_else_is() {
             &issuer.header(json!({})),
             br#"{"sub":"ada-secret"}"#,
         );
-        let token: Unverified = Unverified::parse(&token).unwrap();
+        let token: Unverified<'_> = Unverified::parse(&token).unwrap();
         assert!(!format!("{token:?}").contains("ada-secret"));
     }
 }

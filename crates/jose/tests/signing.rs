@@ -20,7 +20,7 @@ fn what_is_signed_can_be_read_after_verification_with_either_provider() {
         let token = key
             .sign("at+jwt", &json!({ "sub": "ada", "exp": 1_800_000_000 }))
             .unwrap();
-        let token: Unverified = Unverified::parse(&token).unwrap();
+        let token: Unverified<'_> = Unverified::parse(&token).unwrap();
         assert_eq!(token.header().kid(), Some(key.kid()));
         for provider in providers() {
             let keys = key_set(&[key.public_jwk()], provider);
@@ -54,7 +54,8 @@ fn the_kid_is_the_thumbprint_unless_one_is_given() {
         let kid = Some("2026-11 \"quoted\" \u{e9}".to_owned());
         let named =
             SigningKey::from_pkcs8_der(key.algorithm(), kid.clone(), der, provider).unwrap();
-        let token: Unverified = Unverified::parse(&named.sign("JWT", &json!({})).unwrap()).unwrap();
+        let token = named.sign("JWT", &json!({})).unwrap();
+        let token: Unverified<'_> = Unverified::parse(&token).unwrap();
         assert_eq!(token.header().kid(), kid.as_deref());
         assert_eq!(named.public_jwk()["kid"], json!(kid));
     }

@@ -129,7 +129,7 @@ impl IdToken {
 ///
 /// # Errors
 /// [`Error::IdToken`] if it is not a signed token of an acceptable shape.
-pub fn parse(token: &Secret) -> Result<Unverified<IdToken>, Error> {
+pub fn parse(token: &Secret) -> Result<Unverified<'_, IdToken>, Error> {
     Unverified::parse(token.expose()).map_err(|error| Error::IdToken(IdTokenError::Token(error)))
 }
 
@@ -139,7 +139,7 @@ pub fn parse(token: &Secret) -> Result<Unverified<IdToken>, Error> {
 /// [`Error::IdToken`] with the first rule that is broken. If
 /// [`may_be_stale_keys`](Error::may_be_stale_keys), fetch the keys again, once, and repeat.
 pub fn verify(
-    token: &Unverified<IdToken>,
+    token: &Unverified<'_, IdToken>,
     keys: &KeySet,
     expected: &Expected,
     now: Timestamp,

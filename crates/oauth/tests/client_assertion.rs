@@ -25,7 +25,7 @@ fn signing(key: ClientKey) -> Client {
 fn assertion(request: &HttpRequest, key: &SigningKey) -> serde_json::Value {
     let token = field(request, "client_assertion").unwrap();
     let keys = KeySet::from(key.verifying_key().unwrap());
-    let unverified: Unverified = Unverified::parse(&token).unwrap();
+    let unverified: Unverified<'_> = Unverified::parse(&token).unwrap();
     let verified = unverified.verify(&keys, &[Algorithm::Es256]).unwrap();
     assert_eq!(verified.header().kid(), Some(key.kid()));
     part(&token, 1)

@@ -92,8 +92,7 @@ impl Validator {
     /// bound to a key or a certificate (`cnf`) is refused: without the request,
     /// nobody can say whether it was stolen.
     pub async fn validate(&self, token: &str) -> Result<Caller, Rejection> {
-        let verified = self.verified(token).await?;
-        let now = self.inner.clock.now();
+        let (verified, now) = self.verified(token).await?;
         let binding = &self.inner.binding;
         binding.not_revoked(token, &verified, now).await?;
         let caller = as_bearer(verified)?;
@@ -128,8 +127,7 @@ impl Validator {
             return Ok(caller);
         }
         let found = credentials(request.headers, request.uri)?;
-        let token = self.verified(found.token).await?;
-        let now = self.inner.clock.now();
+        let (token, now) = self.verified(found.token).await?;
         let binding = &self.inner.binding;
         binding.not_revoked(found.token, &token, now).await?;
         let proven = binding.prove(request, &found, token.confirmation(), now)?;
@@ -145,29 +143,34 @@ impl Validator {
         Ok(caller.with_next_nonce(next_nonce))
     }
 
-    /// A token whose signature and claims are good. Whether it is used by whom
-    /// it was given to is a question to the request.
-    async fn verified(&self, token: &str) -> Result<Arc<AccessToken>, Rejection> {
+    /// A token whose signature and claims are good, and the time when that was
+    /// found. Whether it is used by whom it was given to is a question to the
+    /// request.
+    async fn verified(&self, token: &str) -> Result<(Arc<AccessToken>, Timestamp), Rejection> {
         let Some(introspector) = &self.inner.introspector else {
             return self.verified_jwt(token).await;
         };
         if !is_jwt(token) {
-            return introspector.opaque(token).await;
+            let verified = introspector.opaque(token).await?;
+            return Ok((verified, self.inner.clock.now()));
         }
-        let verified = self.verified_jwt(token).await?;
+        let (verified, mut now) = self.verified_jwt(token).await?;
         // Only its own issuer is shown a token.
         if introspector.issuer() == verified.issuer() {
             introspector.still_good(token, &verified).await?;
+            now = self.inner.clock.now();
         }
-        Ok(verified)
+        Ok((verified, now))
     }
 
-    async fn verified_jwt(&self, token: &str) -> Result<Arc<AccessToken>, Rejection> {
+    async fn verified_jwt(&self, token: &str) -> Result<(Arc<AccessToken>, Timestamp), Rejection> {
         // Longer ones are refused unread, and not worth a digest.
         let cache = self.inner.cache.as_ref();
         let Some(cache) = cache.filter(|_| token.len() <= MAX_TOKEN_LEN) else {
             let verified = self.verify(token).await;
-            return verified.map(|(token, _)| token).map_err(|(bad, _)| bad);
+            return verified
+                .map(|(token, _, now)| (token, now))
+                .map_err(|(bad, _)| bad);
         };
         let digest = Digest::of(token);
         if let Some(verdict) = self.remembered(cache, &digest) {
@@ -175,10 +178,9 @@ impl Validator {
         }
         let epoch = cache.epoch();
         match self.verify(token).await {
-            Ok((token, verified_by)) => {
-                let now = self.inner.clock.now();
+            Ok((token, verified_by, now)) => {
                 cache.keep(digest, Arc::clone(&token), verified_by, epoch, now);
-                Ok(token)
+                Ok((token, now))
             }
             Err((rejection, verified_by)) => {
                 if let (Some(junk), Some(verified_by)) = (Junk::of(&rejection), verified_by) {
@@ -195,14 +197,14 @@ impl Validator {
         &self,
         cache: &TokenCache,
         digest: &Digest,
-    ) -> Option<Result<Arc<AccessToken>, Rejection>> {
+    ) -> Option<Result<(Arc<AccessToken>, Timestamp), Rejection>> {
         match cache.get(digest)? {
             Known::Good(token, VerifiedBy::Issuer { trusted, keys }) => {
                 let trusted = self.inner.trusted.get(trusted)?;
                 let now = self.inner.clock.now();
                 let is_good =
                     trusted.rules.is_current(&token, now) && trusted.keys.vouches(keys, now);
-                is_good.then_some(Ok(token))
+                is_good.then_some(Ok((token, now)))
             }
             Known::Bad(junk, VerifiedBy::Issuer { trusted, keys }) => {
                 let trusted = self.inner.trusted.get(trusted)?;
@@ -213,12 +215,12 @@ impl Validator {
         }
     }
 
-    /// Verifies a token, and says by which keys: also for one that they do not
-    /// verify.
+    /// Verifies a token, and says by which keys and when: by which keys also for
+    /// one that they do not verify.
     async fn verify(
         &self,
         token: &str,
-    ) -> Result<(Arc<AccessToken>, VerifiedBy), (Rejection, Option<VerifiedBy>)> {
+    ) -> Result<(Arc<AccessToken>, VerifiedBy, Timestamp), (Rejection, Option<VerifiedBy>)> {
         let unread = |rejection| (rejection, None);
         let of_token = |error| unread(Rejection::of_token(error));
         let headers = self.inner.headers.mine();
@@ -248,7 +250,7 @@ impl Validator {
             .map_err(Rejection::of_token)
             .inspect(|_| token.remember_header(self.inner.headers.mine()))
             .and_then(|token| token.check(|_, claims| trusted.rules.check(claims, now)))
-            .map(|token| (Arc::new(token.into_inner()), verified_by(withdrawals)))
+            .map(|token| (Arc::new(token.into_inner()), verified_by(withdrawals), now))
             .map_err(|rejection| (rejection, Some(verified_by(generation))))
     }
 

@@ -123,7 +123,7 @@ fn what_passes_says_who_calls_and_nothing_is_left_to_the_caller() {
     let assertion = answer.header("x-countersign-identity").unwrap();
     let keys = running.admin("/.well-known/jwks.json").body;
     let keys = KeySet::from_json(keys.as_bytes(), crypto::aws_lc::provider()).unwrap();
-    let assertion: Unverified = Unverified::parse(assertion).unwrap();
+    let assertion: Unverified<'_> = Unverified::parse(assertion).unwrap();
     let claims = assertion.verify(&keys, &[Algorithm::Es256]).unwrap();
     // There is no upstream that it could be for, and no other name.
     for (claim, value) in [

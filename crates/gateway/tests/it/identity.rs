@@ -16,7 +16,7 @@ fn the_assertion_is_for_this_upstream_and_verifies_with_the_published_keys() {
     let assertion = seen["headers"]["x-countersign-identity"][0]
         .as_str()
         .unwrap();
-    let assertion: Unverified = Unverified::parse(assertion).unwrap();
+    let assertion: Unverified<'_> = Unverified::parse(assertion).unwrap();
     assert!(assertion.header().is_type("countersign-identity+jwt"));
     let claims = assertion.verify(&keys, &[Algorithm::Es256]).unwrap();
     assert_eq!(claims.str("iss").unwrap(), Some("http://gateway.test"));
@@ -50,7 +50,7 @@ fn each_upstream_and_each_caller_has_assertions_of_its_own() {
             let seen = running.get(target, &[&format!("Authorization: Bearer {token}")]);
             let seen = seen.json();
             let assertion = seen["headers"]["x-countersign-identity"][0].as_str();
-            let assertion: Unverified = Unverified::parse(assertion.unwrap()).unwrap();
+            let assertion: Unverified<'_> = Unverified::parse(assertion.unwrap()).unwrap();
             let claims = assertion.verify(&keys, &[Algorithm::Es256]).unwrap();
             assert_eq!(claims.str("aud").unwrap(), Some(audience));
             assert_eq!(claims.str("sub").unwrap(), Some(*sub));

@@ -57,7 +57,7 @@ async fn the_token_is_about_the_client_and_nobody_else(f: Fixture) {
     assert!(tokens.refresh_token.is_none() && tokens.id_token.is_none());
     let keys = f.core.keys();
     let keys = KeySet::from_json(keys.published().json.as_bytes(), aws_lc::provider()).unwrap();
-    let token: Unverified<Claims> = Unverified::parse(tokens.access_token.expose()).unwrap();
+    let token = Unverified::<Claims>::parse(tokens.access_token.expose()).unwrap();
     assert!(token.header().is_type("at+jwt"));
     token.verify(&keys, &[Algorithm::Es256]).unwrap();
     let mut claims = claims(&tokens.access_token);

@@ -122,7 +122,10 @@ struct Part<'d> {
 impl Document<'_> {
     pub(crate) fn into_owned(self) -> Document<'static> {
         let mut items = self.items;
-        items.shrink_to_fit();
+        // Giving back a few bytes would cost more than they are worth.
+        if items.capacity() - items.len() > items.len() / 4 {
+            items.shrink_to_fit();
+        }
         Document {
             text: Cow::Owned(self.text.into_owned()),
             items,

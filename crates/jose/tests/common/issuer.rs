@@ -29,7 +29,7 @@ impl Issuer {
     }
 
     pub(crate) fn verify(&self, token: &str) -> Result<(), Error> {
-        let token: Unverified = Unverified::parse(token)?;
+        let token: Unverified<'_> = Unverified::parse(token)?;
         token.verify(&self.keys, &Algorithm::ALL).map(drop)
     }
 
