@@ -17,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use countersign_resource::otp::{Device, Person};
 use countersign_resource::step_up::Confirmed;
 use countersign_resource::{Caller, Timestamp};
 
@@ -80,6 +81,31 @@ pub(crate) struct Entry<'e> {
 /// The line could not be taken.
 #[derive(Debug)]
 pub(crate) struct Full;
+
+/// What somebody has changed about the devices of people.
+#[derive(Debug)]
+pub(crate) struct Change<'c> {
+    pub(crate) what: &'static str,
+    pub(crate) owner: Option<Person<'c>>,
+    pub(crate) device: Option<&'c Device>,
+    /// How many keys were imported.
+    pub(crate) keys: Option<usize>,
+}
+
+/// Whether [`append`] would write to this file.
+pub(crate) fn can_write(path: &Path) -> io::Result<()> {
+    open_file(path).map(drop)
+}
+
+/// Appends a line about a change, beside those that a running gateway writes: each is written at once,
+/// and at the end.
+pub(crate) fn append(path: &Path, change: &Change<'_>, now: Timestamp) -> io::Result<()> {
+    let mut line = String::new();
+    change.write(&mut line, now);
+    let mut file = open_file(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_all()
+}
 
 impl Audit {
     /// Opens the file, or takes stdout, and starts the writer.
@@ -179,18 +205,20 @@ impl Output {
 fn open(path: Option<&PathBuf>) -> io::Result<Output> {
     Ok(match path {
         None => Output::Stdout(io::stdout()),
-        Some(path) => {
-            let mut file = OpenOptions::new()
-                .append(true)
-                .create(true)
-                .mode(0o640)
-                .open(path)?;
-            if ends_within_a_line(path) {
-                file.write_all(b"\n")?;
-            }
-            Output::File(file)
-        }
+        Some(path) => Output::File(open_file(path)?),
     })
+}
+
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)?;
+    if ends_within_a_line(path) {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 /// Whether whoever wrote last was killed, or the disk was full, in the middle of a line: the next one
@@ -309,6 +337,34 @@ impl Entry<'_> {
     }
 }
 
+impl Change<'_> {
+    fn write(&self, out: &mut String, now: Timestamp) {
+        let _ = write!(out, "{{\"time\":\"{}\"", rfc_3339(now));
+        let mut text = |name: &str, value: &str| {
+            let _ = write!(out, ",\"{name}\":");
+            write_text(out, value);
+        };
+        text("event", self.what);
+        if let Some(owner) = self.owner {
+            text("iss", owner.issuer);
+            text("sub", owner.subject);
+        }
+        if let Some(device) = self.device {
+            text("device", device.id.as_str());
+            text("kind", device.kind.as_str());
+            if let Some(public_id) = &device.public_id {
+                text("public_id", public_id);
+            }
+            text("label", &device.label);
+        }
+        if let Some(keys) = self.keys {
+            let _ = write!(out, ",\"keys\":{keys}");
+        }
+        let by = rustix::process::getuid().as_raw();
+        let _ = writeln!(out, ",\"uid\":{by}}}");
+    }
+}
+
 /// A JSON text in which nothing moves a terminal's cursor or the eye of its reader.
 fn write_text(out: &mut String, text: &str) {
     out.push('"');
@@ -334,6 +390,12 @@ fn is_unfit(c: char) -> bool {
 }
 
 /// RFC 3339 in UTC, to the millisecond.
+pub(crate) fn rfc_3339(time: Timestamp) -> String {
+    let mut out = String::new();
+    write_time(&mut out, time);
+    out
+}
+
 fn write_time(out: &mut String, time: Timestamp) {
     let milliseconds = time.as_millis();
     let (seconds, fraction) = (milliseconds.div_euclid(1000), milliseconds.rem_euclid(1000));
@@ -369,9 +431,7 @@ mod tests {
     use super::*;
 
     fn time(seconds: i64) -> String {
-        let mut out = String::new();
-        write_time(&mut out, Timestamp::from_secs(seconds));
-        out
+        rfc_3339(Timestamp::from_secs(seconds))
     }
 
     #[test]

@@ -26,6 +26,7 @@
 //! command line, which are the program's.
 
 pub mod config;
+pub mod devices;
 pub mod listen;
 pub mod route;
 

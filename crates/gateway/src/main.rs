@@ -68,6 +68,9 @@ enum Command {
         #[arg(value_parser = clap::value_parser!(u32).range(1..=8760))]
         hours: u32,
     },
+    /// Look after devices for one-time passwords
+    #[command(subcommand)]
+    Otp(commands::otp::Otp),
     /// Print the version
     Version,
 }
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
             issuer,
             hours,
         } => commands::revoke::revoke(&file, issuer.as_deref(), &what, hours),
+        Command::Otp(command) => commands::otp::otp(&command),
         Command::Version => {
             commands::print(concat!(
                 "countersign-gateway ",

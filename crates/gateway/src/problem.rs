@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use countersign_oauth::text::printable;
 
@@ -69,6 +70,25 @@ impl Problem {
     pub fn no_token_to_revoke() -> Self {
         Self::new("there is no token on stdin")
             .hint("give one, or say --subject SUB, --session SID or --jti JTI")
+    }
+
+    /// A password cannot be read from stdin.
+    #[must_use]
+    pub fn unreadable_password(error: io::Error) -> Self {
+        Self::new("the password cannot be read from stdin").because(error)
+    }
+
+    /// Nobody gave a password of the device.
+    #[must_use]
+    pub fn no_password() -> Self {
+        Self::new("there is no password of the device on stdin")
+            .hint("give one, or say --no-confirm to enrol it without a trial")
+    }
+
+    /// A file cannot be read.
+    #[must_use]
+    pub fn unreadable(path: &Path, error: io::Error) -> Self {
+        Self::new(format!("{} cannot be read", path.display())).because(error)
     }
 
     /// The runtime cannot start.

@@ -2,6 +2,8 @@
 
 pub(crate) mod check;
 pub(crate) mod explain;
+pub(crate) mod otp;
+mod qr;
 pub(crate) mod revoke;
 pub(crate) mod run;
 
@@ -16,4 +18,11 @@ pub(crate) fn print(text: &str) {
 /// Tells the operator a line.
 pub(crate) fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Asks the operator for a line.
+fn ask(question: &str) {
+    let mut stderr = std::io::stderr();
+    let _ = write!(stderr, "{question}");
+    let _ = stderr.flush();
 }

@@ -40,16 +40,24 @@ fn child() {
         };
         clock.set(time.parse().unwrap());
         let typed = Typed::new(Method::from_wire(method).unwrap(), Secret::new(otp));
-        let right = runtime.block_on(present(&service, &typed, nonce, count.parse().unwrap()));
+        let count = count.parse().unwrap();
+        let right = runtime.block_on(present(&service, &clock, &typed, nonce, count));
         writeln!(out, "right {right}").unwrap();
     }
 }
 
-async fn present(service: &OtpService, typed: &Typed, nonce: &str, count: usize) -> usize {
+async fn present(
+    service: &OtpService,
+    clock: &Hands,
+    typed: &Typed,
+    nonce: &str,
+    count: usize,
+) -> usize {
     let mut tasks = JoinSet::new();
     for number in 0..count {
-        let (service, typed, nonce) = (service.clone(), typed.clone(), format!("{nonce}{number}"));
-        tasks.spawn(async move { says(&service, &typed, &nonce).await });
+        let (service, clock, typed) = (service.clone(), clock.clone(), typed.clone());
+        let nonce = format!("{nonce}{number}");
+        tasks.spawn(async move { says(&service, &clock, &typed, &nonce).await });
     }
     let said = tasks.join_all().await;
     said.into_iter().filter(|said| *said == "right").count()

@@ -16,13 +16,14 @@ use crate::scene::{
 /// What was the matter with each of [`PARALLEL`] requests, half of them at each replica.
 async fn together(
     replicas: &[OtpService; 2],
+    clock: &Hands,
     request: impl Fn(usize) -> (Typed, String),
 ) -> Vec<&'static str> {
     let mut tasks = JoinSet::new();
     for number in 0..PARALLEL {
-        let service = replicas[number % 2].clone();
+        let (service, clock) = (replicas[number % 2].clone(), clock.clone());
         let (typed, nonce) = request(number);
-        tasks.spawn(async move { says(&service, &typed, &nonce).await });
+        tasks.spawn(async move { says(&service, &clock, &typed, &nonce).await });
     }
     let said = tasks.join_all().await;
     replicas[0].unlock(ADA).await.unwrap();
@@ -45,14 +46,17 @@ async fn one_of_many(replicas: [OtpService; 2], clock: &Hands, trials: u32) {
     for trial in 0..trials {
         let nonce = |number| format!("{trial} {number}");
         let otp = bag.touch();
-        let said = together(&replicas, |number| (otp.clone(), nonce(number))).await;
+        let said = together(&replicas, clock, |number| (otp.clone(), nonce(number))).await;
         one_is_right(&said, "replayed_otp", &format!("password, trial {trial}"));
         let later = format!("later {trial}");
-        assert_eq!(says(&replicas[1], &otp, &later).await, "replayed_otp");
+        assert_eq!(
+            says(&replicas[1], clock, &otp, &later).await,
+            "replayed_otp"
+        );
 
         clock.advance(Duration::from_secs(90));
         let code = bag.code(clock);
-        let said = together(&replicas, |number| {
+        let said = together(&replicas, clock, |number| {
             (code.clone(), format!("t {}", nonce(number)))
         })
         .await;
@@ -60,7 +64,10 @@ async fn one_of_many(replicas: [OtpService; 2], clock: &Hands, trials: u32) {
 
         let otps: Vec<Typed> = (0..PARALLEL).map(|_| bag.touch()).collect();
         let same = format!("n {trial}");
-        let said = together(&replicas, |number| (otps[number].clone(), same.clone())).await;
+        let said = together(&replicas, clock, |number| {
+            (otps[number].clone(), same.clone())
+        })
+        .await;
         one_is_right(&said, "expired", &format!("challenge, trial {trial}"));
     }
 }
@@ -101,7 +108,7 @@ async fn two_replicas_over_postgres_accept_one() {
     // While the database is away nobody passes, and nobody is told that a password is wrong.
     database.kill();
     let mut bag = Bag::stranger();
-    let said = says(&first, &bag.touch(), "while it is away").await;
+    let said = says(&first, &clock, &bag.touch(), "while it is away").await;
     assert_eq!(said, "unavailable");
 }
 

@@ -11,8 +11,7 @@ use countersign_otp::oath::{self, Totp};
 use countersign_otp::yubico::Secrets;
 use countersign_otp::yubico::sim::SimulatedKey;
 use countersign_resource::otp::{
-    Devices, Method, NewDevice, OtpError, OtpLimits, OtpService, Person, SealingKey, SealingKeys,
-    Typed,
+    Devices, Method, NewDevice, OtpLimits, OtpService, Person, SealingKey, SealingKeys, Typed,
 };
 use countersign_resource::state::{Key, SharedState};
 use countersign_resource::{Clock, SqliteFile, Timestamp};
@@ -145,26 +144,22 @@ pub(crate) fn secrets() -> Secrets {
     Secrets::new([3; 6], [9; 16])
 }
 
-/// Verifies a password for a challenge.
-pub(crate) async fn says(service: &OtpService, typed: &Typed, nonce: &str) -> &'static str {
-    match verify(service, typed, nonce).await {
-        Ok(()) => "right",
-        Err(error) => error.code(),
-    }
-}
-
-pub(crate) async fn verify(
+/// Verifies a password for a challenge, at the time that the service has.
+pub(crate) async fn says(
     service: &OtpService,
+    clock: &impl Clock,
     typed: &Typed,
     nonce: &str,
-) -> Result<(), OtpError> {
+) -> &'static str {
     let key = Key::new("test-nonce", &[nonce.as_bytes()]);
     let claim = async {
-        let now = Timestamp::from_millis(now());
-        let state = service.state();
+        let (now, state) = (clock.now(), service.state());
         state.claim(&key, now + Duration::from_secs(600), now).await
     };
-    service.verify(ADA, typed, claim).await.map(drop)
+    match service.verify(ADA, typed, claim).await {
+        Ok(_) => "right",
+        Err(error) => error.code(),
+    }
 }
 
 pub(crate) const PASSWORD: &str = "a password";

@@ -15,7 +15,7 @@ use countersign_resource::state::MemoryState;
 use countersign_resource::{Clock as _, SystemClock};
 use countersign_testkit::{HttpServer, Reply};
 
-use crate::scene::{ADA, says, secrets};
+use crate::scene::{self, ADA, secrets};
 
 const API_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQ=";
 const PUBLIC_ID: &str = "cccccccccccv";
@@ -30,6 +30,10 @@ fn key() -> SimulatedKey {
 
 fn touch(key: &mut SimulatedKey) -> Typed {
     Typed::new(Method::Yubikey, Secret::new(key.press(1).expose()))
+}
+
+async fn says(service: &OtpService, typed: &Typed, nonce: &str) -> &'static str {
+    scene::says(service, &SystemClock::default(), typed, nonce).await
 }
 
 /// What becomes of what an honest server says.
