@@ -13,6 +13,7 @@ mod stranger;
 mod upstream;
 
 mod caddy;
+mod devices;
 mod envoy;
 mod envoy_itself;
 mod forward;
