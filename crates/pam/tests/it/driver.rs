@@ -187,7 +187,7 @@ impl Said {
         self.stdout
             .lines()
             .filter(|line| {
-                !["shown", "early", "late", "alive"]
+                !["shown", "copies", "early", "late", "alive"]
                     .iter()
                     .any(|it| line.starts_with(it))
             })

@@ -79,3 +79,17 @@ fn the_address_sanitizer_finds_nothing() {
         }
     }
 }
+
+#[test]
+fn what_was_answered_is_nowhere_in_the_process_afterwards() {
+    // As long as a Yubikey's: of a short one the allocator itself would write over the most.
+    const ANSWER: &str = "dteffujehknhfjbrjnlnldnhcujvddbikngjrtghcbde";
+    let daemon = Daemon::that_wants(ANSWER);
+    let said = Driver::new(&daemon).answer(ANSWER).call(LOGIN);
+    assert_eq!(said.codes(), [0; 5]);
+    assert!(said.stdout.contains("\ncopies 0\n"), "{said:?}");
+    // The program that looks does find one: here nobody took it, and so nobody wiped it.
+    let forgotten = Driver::new(&daemon).answer(ANSWER).manner("forgetful");
+    let said = forgotten.call(&LOGIN[..1]);
+    assert!(said.stdout.contains("\ncopies 1\n"), "{said:?}");
+}
