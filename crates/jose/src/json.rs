@@ -63,9 +63,18 @@ pub fn parse(bytes: &[u8], max_len: usize) -> Result<Claims, JsonError> {
     Ok(Claims::new(document.into_owned()))
 }
 
+/// As [`parse`], for bytes that nobody needs afterwards.
+pub(crate) fn parse_owned(bytes: Vec<u8>, max_len: usize) -> Result<Claims, JsonError> {
+    let document = without_repeats(read::parse_owned(bytes, max_len)?)?;
+    Ok(Claims::new(document.into_owned()))
+}
+
 /// As [`parse`], for a document that is only looked at.
 pub(crate) fn parse_borrowed(bytes: &[u8], max_len: usize) -> Result<Document<'_>, JsonError> {
-    let document = read::parse(bytes, max_len)?;
+    without_repeats(read::parse(bytes, max_len)?)
+}
+
+fn without_repeats(document: Document<'_>) -> Result<Document<'_>, JsonError> {
     if document.has_repeats() {
         Err(JsonError::DuplicateMember)
     } else {
@@ -272,6 +281,8 @@ mod tests {
             let claims = parse(text.as_bytes(), text.len()).unwrap();
             let read: Value = serde_json::from_str(&text).unwrap();
             prop_assert_eq!(claims.get("value"), read.get("value"));
+            let length = text.len();
+            prop_assert_eq!(parse_owned(text.into_bytes(), length).unwrap(), claims);
         }
 
         #[test]

@@ -216,9 +216,10 @@ impl<'t> Jws<'t> {
         Arc::clone(&self.header)
     }
 
-    /// What whoever wrote the token put there: nothing to be believed.
-    pub(crate) fn unverified_payload(&self) -> &[u8] {
-        &self.payload
+    /// The payload as whoever wrote the token put it there, which is nothing to be believed. It is
+    /// no longer in here afterwards.
+    pub(crate) fn take_payload(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.payload)
     }
 
     /// Lets `memo` know the header, unless it does.
@@ -358,7 +359,7 @@ mod tests {
             memo.keep(segment.as_bytes(), &first.header);
             let again = Jws::read(&token, Some(&memo)).unwrap();
             assert!(Arc::ptr_eq(&first.header, &again.header));
-            assert_eq!(again.unverified_payload(), b"{}");
+            assert_eq!(again.payload, b"{}");
             assert_eq!(again.header().kid(), Some(&*kid.to_string()));
             assert!(memo.0.read().unwrap().len() <= MAX_KNOWN_HEADERS);
         }

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::error::{Error, Part};
 use crate::jwk::KeySet;
@@ -18,8 +18,10 @@ use crate::{Algorithm, Claims, json};
 /// `T` says what the token is meant to become, so that an ID token and an access token cannot be
 /// passed for each other; the default is plain [`Claims`].
 pub struct Unverified<'t, T = Claims> {
+    /// Without its payload.
     jws: Jws<'t>,
-    claims: OnceLock<Claims>,
+    /// What was the payload, or what is wrong with it.
+    claims: Result<Claims, Error>,
     meant_to_be: PhantomData<fn() -> T>,
 }
 
@@ -66,27 +68,20 @@ impl<'t, T> Unverified<'t, T> {
         })
     }
 
-    /// The claims, parsed by whoever asks first.
     fn claims(&self) -> Result<&Claims, Error> {
-        if let Some(claims) = self.claims.get() {
-            return Ok(claims);
-        }
-        let claims =
-            json::parse(self.jws.unverified_payload(), MAX_TOKEN_LEN).map_err(|source| {
-                Error::Json {
-                    part: Part::Payload,
-                    source,
-                }
-            })?;
-        Ok(self.claims.get_or_init(|| claims))
+        self.claims.as_ref().map_err(Clone::clone)
     }
 }
 
 impl<'t, T> From<Jws<'t>> for Unverified<'t, T> {
-    fn from(jws: Jws<'t>) -> Self {
+    fn from(mut jws: Jws<'t>) -> Self {
+        let claims = json::parse_owned(jws.take_payload(), MAX_TOKEN_LEN);
         Self {
             jws,
-            claims: OnceLock::new(),
+            claims: claims.map_err(|source| Error::Json {
+                part: Part::Payload,
+                source,
+            }),
             meant_to_be: PhantomData,
         }
     }

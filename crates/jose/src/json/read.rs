@@ -11,6 +11,27 @@ use super::{JsonError, MAX_DEPTH};
 
 /// Parses `bytes` as one JSON object of at most `max_len` bytes, repeated names and all.
 pub(super) fn parse(bytes: &[u8], max_len: usize) -> Result<Document<'_>, JsonError> {
+    check_len(bytes, max_len)?;
+    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    let read = read(text)?;
+    let text = if read.unescaped.is_empty() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned([text, &read.unescaped].concat())
+    };
+    Ok(read.into_document(text))
+}
+
+/// As [`parse`], for a document that keeps its text.
+pub(super) fn parse_owned(bytes: Vec<u8>, max_len: usize) -> Result<Document<'static>, JsonError> {
+    check_len(&bytes, max_len)?;
+    let mut text = String::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    let read = read(&text)?;
+    text.push_str(&read.unescaped);
+    Ok(read.into_document(Cow::Owned(text)))
+}
+
+fn check_len(bytes: &[u8], max_len: usize) -> Result<(), JsonError> {
     let limit = max_len.min(MAX_LEN);
     if bytes.len() > limit {
         return Err(JsonError::TooLarge {
@@ -18,7 +39,28 @@ pub(super) fn parse(bytes: &[u8], max_len: usize) -> Result<Document<'_>, JsonEr
             limit,
         });
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| JsonError::NotUtf8)?;
+    Ok(())
+}
+
+/// What is in a text, by places in it and in what was unescaped.
+struct Read {
+    unescaped: String,
+    items: Vec<Item>,
+    numbers: Vec<Number>,
+}
+
+impl Read {
+    /// `text` is what was read, with the unescaped strings behind it.
+    fn into_document(self, text: Cow<'_, str>) -> Document<'_> {
+        Document {
+            text,
+            items: self.items,
+            numbers: self.numbers,
+        }
+    }
+}
+
+fn read(text: &str) -> Result<Read, JsonError> {
     // The claims of a token, without growing; a hostile document gets no more for its length.
     let expected = (text.len() / 16).min(64);
     let mut reader = Reader {
@@ -47,13 +89,8 @@ pub(super) fn parse(bytes: &[u8], max_len: usize) -> Result<Document<'_>, JsonEr
     if !matches!(top, Some(Kind::Object | Kind::Repeating)) {
         return Err(JsonError::NotAnObject);
     }
-    let text = if reader.unescaped.is_empty() {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned([text, &reader.unescaped].concat())
-    };
-    Ok(Document {
-        text,
+    Ok(Read {
+        unescaped: reader.unescaped,
         items: reader.items,
         numbers: reader.numbers,
     })
