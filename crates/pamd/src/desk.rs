@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_client::{Clock, Secret};
+use countersign_client::{Clock, Secret, printable};
 use countersign_pam_wire as wire;
 
 use crate::audit::{Audit, Event, Outcome};
@@ -19,7 +19,7 @@ use crate::live::Live;
 use crate::mailbox::Mailbox;
 use crate::prompt::{self, Who};
 use crate::rules::{Asked, Decision, Person, Target};
-use crate::worker::message::{FromWorker, ToWorker};
+use crate::worker::message::{FromWorker, Requester, ToWorker};
 use crate::workers::{Worker, Workers};
 use crate::{Answer, Grant, Login, Opened, Process, Reference, RefreshToken, Sessions, Verdict};
 
@@ -198,6 +198,7 @@ impl Attempt<'_> {
                 Flow::Device => None,
                 Flow::Paste => config.redirect_uri.clone(),
             },
+            requester: self.requester(),
             acr_values: asked.acr_values,
             max_age: asked.max_age,
             limit: config.deadline,
@@ -246,6 +247,20 @@ impl Attempt<'_> {
                 }
             };
             sent.map_err(|_| "closed")?;
+        }
+    }
+
+    /// What the person who is to approve is shown, where the server shows such things.
+    fn requester(&self) -> Requester {
+        let (who, login) = (&self.who, &self.login);
+        let from = match who.rhost.as_str() {
+            "" => String::new(),
+            rhost => format!(", from {rhost}"),
+        };
+        let purpose = format!("{}: log in as {}{from}", login.service, who.account);
+        Requester {
+            host: printable(&who.host),
+            purpose: printable(&purpose),
         }
     }
 

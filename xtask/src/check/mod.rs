@@ -71,7 +71,7 @@ pub(crate) fn run() -> ExitCode {
     steps.finish()
 }
 
-const ALONE: [(&str, &str); 14] = [
+const ALONE: [(&str, &str); 15] = [
     ("countersign-jose", "--no-default-features --features ring"),
     (
         "countersign-jose",
@@ -84,6 +84,7 @@ const ALONE: [(&str, &str); 14] = [
     ),
     ("countersign-pam", ""),
     ("countersign-pam-wire", ""),
+    ("countersign-pamd", ""),
     ("countersign-policy", ""),
     ("countersign-oauth", ""),
     ("countersign-store", ""),

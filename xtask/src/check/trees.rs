@@ -59,6 +59,8 @@ const TREES: &[(&str, &[&Ban])] = &[
     ),
     // The one program on a laptop that speaks with a bus: alone in its process, for a moment.
     ("countersign-keyring", &[&TOKIO, &AWS_LC, &OPENSSL]),
+    // It runs as root, and a failing random source must not take a login's daemon away.
+    ("countersign-pamd", &[&ASYNC, &BUS, &AWS_LC, &OPENSSL]),
     ("countersign-resource", &[&OPENSSL]),
     ("countersign-issuer", &[&OPENSSL]),
 ];

@@ -183,3 +183,46 @@ fn the_secret_stands_in_a_file_that_nobody_else_reads() {
             .contains("no client secret")
     );
 }
+
+/// The file that packages install, with every key there is.
+const SAMPLE: &str = include_str!("../../pam.toml");
+
+#[test]
+fn the_sample_can_be_used_as_it_is_and_with_every_key() {
+    assert!(!check_text(SAMPLE).unwrap().rules.is_empty());
+    // What is commented out is written as it would be meant.
+    let key = |line: &str| {
+        line.starts_with('#') && line.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase)
+    };
+    let exclusive = ["#anyone", "#redirect_uri", "#client_secret_file"];
+    let all: String = SAMPLE
+        .lines()
+        .map(|line| {
+            let wanted = key(line) && !exclusive.iter().any(|name| line.starts_with(name));
+            let line = if wanted { &line[1..] } else { line };
+            format!("{line}\n")
+        })
+        .collect();
+    check_text(&all).unwrap();
+    let paste = all
+        .replace("flow = \"device\"", "flow = \"paste\"")
+        .replace("#redirect_uri", "redirect_uri");
+    check_text(&paste).unwrap();
+    // And none is missing: an unknown key is told what there is.
+    for table in ["", "[[rule]]\n", "[limits]\n"] {
+        let text = format!("{LEAST}{table}no_such_key_at_all = 1\n");
+        let error = toml::from_str::<file::File>(&text).unwrap_err();
+        let known: Vec<&str> = error.message().split('`').skip(3).step_by(2).collect();
+        assert!(known.len() > 3);
+        for name in known
+            .iter()
+            .filter(|name| !matches!(**name, "rule" | "limits"))
+        {
+            let written = [format!("\n{name} = "), format!("\n#{name} = ")];
+            assert!(
+                written.iter().any(|line| SAMPLE.contains(line)),
+                "{name} is not in the sample"
+            );
+        }
+    }
+}

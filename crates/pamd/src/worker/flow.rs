@@ -10,12 +10,12 @@ use std::time::Duration;
 use countersign_client::{Clock, Timestamp};
 use countersign_jose::crypto::ring;
 use countersign_oauth::{
-    AuthorizationRequest, CallbackError, Client, CodeFlow, DeviceFlow, Error, Flow, IdTokenError,
-    PendingAuthorization, RefreshFlow, ScopeSet, Secret, Step, TokenResponse, TransportError,
-    id_token,
+    AuthorizationRequest, CallbackError, Client, ClientAuthentication, CodeFlow, DeviceFlow, Error,
+    Flow, IdTokenError, Metadata, PendingAuthorization, RefreshFlow, ScopeSet, Secret, Step,
+    TokenResponse, TransportError, id_token,
 };
 
-use super::message::FromWorker;
+use super::message::{FromWorker, Requester};
 use super::provider::{Provider, World};
 use crate::conversation::FailureKind;
 use crate::prompt::Shown;
@@ -30,7 +30,8 @@ pub(super) enum Told {
 /// Everything that flows have in common.
 pub(super) struct Shop {
     pub(super) provider: Provider,
-    pub(super) client: Client,
+    pub(super) client_id: String,
+    pub(super) client_secret: Option<Secret>,
     pub(super) scopes: ScopeSet,
     /// The longest that one answer is waited for.
     pub(super) http_timeout: Duration,
@@ -41,6 +42,7 @@ pub(super) struct Shop {
 pub(super) struct SignIn {
     pub(super) id: u64,
     pub(super) redirect_uri: Option<String>,
+    pub(super) requester: Requester,
     pub(super) acr_values: Vec<String>,
     pub(super) max_age: Option<Duration>,
     pub(super) limit: Duration,
@@ -141,6 +143,24 @@ fn interrupted() -> Error {
 }
 
 impl Shop {
+    /// Who we are at a server that takes these ways to prove it.
+    fn client(&self, metadata: &Metadata) -> Client {
+        let authentication = match &self.client_secret {
+            None => ClientAuthentication::None,
+            Some(secret) => {
+                let ways = metadata.token_endpoint_auth_methods_supported.as_deref();
+                let takes = |way: &str| ways.is_some_and(|ways| ways.iter().any(|one| one == way));
+                // A server that says nothing takes the first (RFC 8414, section 2).
+                if takes("client_secret_post") && !takes("client_secret_basic") {
+                    ClientAuthentication::SecretPost(secret.clone())
+                } else {
+                    ClientAuthentication::SecretBasic(secret.clone())
+                }
+            }
+        };
+        Client::new(self.client_id.as_str(), authentication)
+    }
+
     /// Signs a person in. `say` hears what is to be shown; what comes out is said by whoever called.
     pub(super) fn sign_in(
         &self,
@@ -174,9 +194,15 @@ impl Shop {
         let patience = Patience::begin(world.clock, sign_in.limit).or_forgotten(told);
         let beginning = Patience::begin(world.clock, self.http_timeout);
         let metadata = self.provider.metadata(world, self.http_timeout)?;
-        let mut asking = self
-            .request(sign_in)
-            .start_device(&metadata, &self.client)?;
+        let client = self.client(&metadata);
+        let mut request = self.request(sign_in);
+        if metadata.countersign_requester_supported == Some(true) {
+            let Requester { host, purpose } = &sign_in.requester;
+            for (name, value) in [("countersign_host", host), ("countersign_command", purpose)] {
+                request.extra.push((name.to_owned(), value.clone()));
+            }
+        }
+        let mut asking = request.start_device(&metadata, &client)?;
         let codes = drive(&mut asking, world, &beginning)?;
         let now = patience.now(world.clock);
         let complete = codes.verification_uri_complete.as_ref();
@@ -189,7 +215,7 @@ impl Shop {
                 expires_in: codes.expires_at.since(now),
             },
         });
-        let mut polling = DeviceFlow::new(&metadata, &self.client, &codes, now)?;
+        let mut polling = DeviceFlow::new(&metadata, &client, &codes, now)?;
         let tokens = drive(&mut polling, world, &patience)?;
         // The device grant sends no nonce; the device code binds the answer to this request.
         let expected = self.expected(&tokens);
@@ -207,9 +233,9 @@ impl Shop {
         let patience = Patience::begin(world.clock, sign_in.limit);
         let beginning = Patience::begin(world.clock, self.http_timeout);
         let metadata = self.provider.metadata(world, self.http_timeout)?;
+        let client = self.client(&metadata);
         let request = self.request(sign_in);
-        let mut flow =
-            request.start_code(&metadata, &self.client, redirect_uri, ring::provider())?;
+        let mut flow = request.start_code(&metadata, &client, redirect_uri, ring::provider())?;
         let pending = drive(&mut flow, world, &beginning)?;
         say(FromWorker::Shown {
             id: sign_in.id,
@@ -231,7 +257,7 @@ impl Shop {
                 Err(None) => say(FromWorker::NotACode { id: sign_in.id }),
             }
         };
-        let mut flow = CodeFlow::new(&metadata, &self.client, &pending, &code)?;
+        let mut flow = CodeFlow::new(&metadata, &client, &pending, &code)?;
         let redeeming = Patience::begin(world.clock, self.http_timeout);
         let tokens = drive(&mut flow, world, &redeeming)?;
         let expected = pending.expected_id_token(&tokens);
@@ -248,7 +274,7 @@ impl Shop {
     ) -> FromWorker {
         let renewed = || {
             let metadata = self.provider.metadata(world, self.http_timeout)?;
-            let mut flow = RefreshFlow::new(&metadata, &self.client, refresh_token)?;
+            let mut flow = RefreshFlow::new(&metadata, &self.client(&metadata), refresh_token)?;
             let patience = Patience::begin(world.clock, self.http_timeout);
             let tokens = drive(&mut flow, world, &patience)?;
             // OpenID Connect Core, section 12.2: there need not be one.
@@ -264,7 +290,7 @@ impl Shop {
 
     fn expected(&self, tokens: &TokenResponse) -> id_token::Expected {
         let issuer = self.provider.issuer().clone();
-        let client_id = self.client.client_id.as_str();
+        let client_id = self.client_id.as_str();
         let mut expected = id_token::Expected::new(issuer, client_id, ring::provider());
         expected.access_token = Some(tokens.access_token.clone());
         expected
@@ -337,9 +363,11 @@ pub(super) fn why(error: &Error) -> String {
 
 fn kind(error: &Error) -> FailureKind {
     match error {
-        Error::AccessDenied(_) | Error::CodeRejected(_) | Error::RefreshRejected(_) => {
-            FailureKind::Denied
-        }
+        Error::AccessDenied(_)
+        | Error::CodeRejected(_)
+        | Error::RefreshRejected(_)
+        // The token of a session that was renewed into another person's is nobody's here.
+        | Error::IdToken(IdTokenError::Subject) => FailureKind::Denied,
         Error::DeviceCodeExpired { .. } | Error::DeviceCodeUnknown(_) => FailureKind::Expired,
         Error::Transport {
             source: TransportError::Interrupted,

@@ -30,6 +30,7 @@ pub(crate) enum ToWorker {
         id: u64,
         /// The page that shows the code; none for the device grant.
         redirect_uri: Option<String>,
+        requester: Requester,
         acr_values: Vec<String>,
         max_age: Option<Duration>,
         /// Give up after this.
@@ -50,6 +51,13 @@ pub(crate) enum ToWorker {
         refresh_token: Secret,
         subject: String,
     },
+}
+
+/// What a server that wants to know shows the person who is to approve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Requester {
+    pub(crate) host: String,
+    pub(crate) purpose: String,
 }
 
 /// The authorization server, and who we are there.

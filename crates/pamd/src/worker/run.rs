@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use countersign_client::{Clock as _, ScopeSet, SystemClock};
-use countersign_oauth::{Client, ClientAuthentication, Error, Issuer};
+use countersign_oauth::{Error, Issuer};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use super::flow::{self, Shop, SignIn, Told};
 use super::http::Strict;
@@ -41,6 +42,8 @@ pub fn run() -> Result<(), Problem> {
     let Some(ToWorker::Configure(configure)) = first.map_err(|_| own.clone())? else {
         return Err(own);
     };
+    // Others with the same rights may not look into this process.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let readable: Vec<&Path> = configure.ca_file.iter().map(|path| &**path).collect();
     let sandbox = sandbox::close(&readable);
     let ended = Problem::new("the daemon is gone");
@@ -75,15 +78,12 @@ impl Worker {
             // The configuration was checked; what is no scope is not asked for.
             let _ = scopes.insert(scope);
         }
-        let authentication = match configure.client_secret {
-            Some(secret) => ClientAuthentication::SecretBasic(secret),
-            None => ClientAuthentication::None,
-        };
         let out = socket.try_clone().map_err(|_| closed())?;
         let inner = Inner {
             shop: Shop {
                 provider: Provider::new(issuer, configure.known.as_ref(), clock.now()),
-                client: Client::new(configure.client_id, authentication),
+                client_id: configure.client_id,
+                client_secret: configure.client_secret,
                 scopes,
                 http_timeout: configure.http_timeout,
             },
@@ -111,12 +111,14 @@ impl Worker {
                 ToWorker::Begin {
                     id,
                     redirect_uri,
+                    requester,
                     acr_values,
                     max_age,
                     limit,
                 } => self.begin(SignIn {
                     id,
                     redirect_uri,
+                    requester,
                     acr_values,
                     max_age,
                     limit,

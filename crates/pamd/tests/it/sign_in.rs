@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use countersign_pam_wire::{ToDaemon, ToModule, Verdict};
-use countersign_testkit::Endpoint;
+use countersign_testkit::{ClientAuthentication, Endpoint, Provider};
 
 use crate::fixture::{Fixture, Monitor, account, login, opened, usual};
 
@@ -309,4 +309,41 @@ fn the_worker_has_no_rights_and_the_socket_is_for_its_owner() {
         &fs::metadata(fixture.socket()).unwrap().permissions(),
     );
     assert_eq!(mode & 0o7777, 0o600);
+}
+
+#[test]
+fn the_secret_goes_as_the_server_takes_it_and_the_purpose_where_it_is_shown() {
+    for (shows, authentication) in [
+        (true, ClientAuthentication::SecretPost("hush".to_owned())),
+        (false, ClientAuthentication::SecretBasic("hush".to_owned())),
+    ] {
+        let provider = Provider::start();
+        provider.demand_authentication(authentication);
+        if shows {
+            provider.edit(Endpoint::OpenIdConfiguration, |body| {
+                body["countersign_requester_supported"] = true.into();
+            });
+        }
+        let home = tempfile::tempdir().unwrap();
+        let secret = home.path().join("secret");
+        fs::write(&secret, "hush\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&secret, mode).unwrap();
+        let config = format!("client_secret_file = {:?}\n{}", secret, usual());
+        let fixture = Fixture::at(provider, &config, |_| {});
+        let done = fixture.sign_in();
+        assert_eq!(
+            done.verdict,
+            Verdict::Success,
+            "{done:?} {:#?}",
+            fixture.log()
+        );
+        let asked = &fixture.provider.requests(Endpoint::DeviceAuthorization)[0];
+        let purpose = format!("sshd: log in as {}, from 192.0.2.7", account());
+        assert_eq!(
+            asked.form_value("countersign_command"),
+            shows.then_some(purpose)
+        );
+        assert_eq!(asked.form_value("countersign_host").is_some(), shows);
+    }
 }
