@@ -329,7 +329,11 @@ fn keys_are_imported_listed_and_removed_and_no_secret_of_them_is_printed() {
     assert!(imported.stderr.contains("the file has their secrets"));
     // Once more and for one person, from standard input.
     let imported = yubikey(&["import", "-", "--for", "Ada"], 0);
-    assert!(imported.stderr.contains("1 key imported, Ada can claim"));
+    assert!(
+        imported
+            .stderr
+            .contains("1 key imported, to be claimed at /factors by Ada")
+    );
     assert_eq!(
         yubikey(&["list"], 0).stdout,
         "ccccccccbcbb\treserved\tada\nccccccccbcbc\tfree\t-\n"

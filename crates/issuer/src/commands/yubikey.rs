@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 use super::{factor_administration, now, print, tell};
 use crate::problem::Problem;
 
+/// The name that means standard input.
+const STDIN: &str = "-";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Import programmed keys from a file in Yubico's CSV form (`-` for standard
@@ -60,7 +63,11 @@ pub(crate) async fn run(command: Command, directory: &Path) -> Result<(), Proble
 }
 
 async fn import(file: &Path, reserved_for: Option<&str>, directory: &Path) -> Result<(), Problem> {
-    let name = file.display();
+    let name = if file.as_os_str() == STDIN {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    };
     let text = read(file)
         .map_err(|error| Problem::new(format!("{name} cannot be read")).because(error))?;
     // It repeats nothing of what stands in the file.
@@ -85,11 +92,11 @@ async fn import(file: &Path, reserved_for: Option<&str>, directory: &Path) -> Re
         return Err(Problem::new(format!("there is no user {username}"))
             .hint("see who there is: countersign-issuer user list"));
     };
-    let whose = match reserved_for {
-        Some(username) => format!("{username} can claim them at /factors"),
-        None => "whoever has them can claim them at /factors".to_owned(),
-    };
-    tell(format!("{} imported, {whose}", count(imported.imported)));
+    tell(format!(
+        "{} imported, to be claimed at /factors by {}",
+        count(imported.imported),
+        reserved_for.unwrap_or("whoever has them")
+    ));
     if imported.in_use > 0 {
         tell(format!("{} in use, left as before", count(imported.in_use)));
     }
@@ -101,7 +108,7 @@ fn read(file: &Path) -> io::Result<Zeroizing<String>> {
     // One byte more than is taken, so that a longer file is seen as such.
     let limit = MAX_KEY_FILE as u64 + 1;
     let mut text = Zeroizing::new(String::new());
-    if file.as_os_str() == "-" {
+    if file.as_os_str() == STDIN {
         io::stdin().lock().take(limit).read_to_string(&mut text)?;
     } else {
         File::open(file)?.take(limit).read_to_string(&mut text)?;
