@@ -28,6 +28,7 @@ mod resource;
 mod sign_in;
 mod smuggling;
 mod state;
+mod step_up;
 mod streams;
 mod tls;
 mod upstreams;
