@@ -9,6 +9,26 @@
 //! [`StepUpLayer`] does all of it in front of a service. Whoever has no tower service asks a
 //! [`Confirmer`]. Only a password that was used up makes a [`Confirmed`].
 //!
+//! ```no_run
+//! # use countersign_resource::{Error, Validator, otp::{Method, OtpService}};
+//! # fn main() {}
+//! # fn layer(validator: Validator, otp: OtpService, key: [u8; 32]) -> Result<(), Error> {
+//! use countersign_resource::step_up::{Confirmer, StepUp, StepUpLayer};
+//!
+//! let confirmer = Confirmer::builder("https://api.example.com", otp)
+//!     .key(key)
+//!     .build()?;
+//! let delete = StepUp::each_request("delete resource")
+//!     .methods([Method::Yubikey, Method::Totp])
+//!     .action("delete resource {last}")
+//!     .build()?;
+//! let layer = StepUpLayer::new(validator, confirmer, delete);
+//! // axum: Router::new().route("/resources/{name}", delete(remove)).layer(layer), and
+//! // async fn remove(caller: Caller, confirmed: Confirmed) -> String
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Not responsible for devices and whether a password is right, which is [`otp`](crate::otp)'s, nor for a
 //! stronger sign-in (RFC 9470), which is [`Demands`](crate::Demands)'.
 

@@ -252,7 +252,8 @@ async fn with_body(
 fn whole(headers: &HeaderMap, body: Vec<u8>) -> Option<Vec<u8>> {
     let mut said = headers.get_all(PARTIAL_BODY).iter();
     match (said.next(), said.next()) {
-        (Some(partial), None) if partial == "false" => Some(body),
+        // Said of nothing, it is the caller's word: Envoy says it of what it hands over.
+        (Some(partial), None) if partial == "false" && !body.is_empty() => Some(body),
         (None, _) if body.is_empty() && !announces_body(headers) => Some(body),
         // It was cut, or Envoy was not told to hand it over.
         _ => None,

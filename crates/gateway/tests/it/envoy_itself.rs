@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fixture::{Answer, Running, exchange, parse, start_in, token};
+use crate::step_up;
 use crate::stranger::{Stranger, blocks, fill, free, gateway};
 use crate::upstream::Upstream;
 
@@ -50,21 +51,33 @@ struct Envoy {
 
 impl Envoy {
     fn start(upstream: &Upstream, by: By) -> Self {
+        let (home, guide) = (TempDir::new().unwrap(), |text| text);
+        Self::start_with(upstream, by, home, MORE, guide, guide)
+    }
+
+    /// With more in the gateway's file, and changes to both files of the guide.
+    fn start_with(
+        upstream: &Upstream,
+        by: By,
+        directory: TempDir,
+        more: &str,
+        ours: impl Fn(String) -> String,
+        theirs: impl Fn(String) -> String,
+    ) -> Self {
         assert!(
             Path::new(PROGRAM).exists(),
             "{PROGRAM} is missing; `cargo xtask test` brings it"
         );
-        let directory = TempDir::new().unwrap();
         let home = directory.path().to_owned();
         let mut places = vec![("\"127.0.0.1:9180\"", "\"127.0.0.1:0\"")];
         if by == By::Http {
             places.push(("preset = \"envoy-grpc\"", "preset = \"envoy\""));
         }
-        let gateway = start_in(&gateway(GUIDE, &places, MORE), directory);
+        let gateway = start_in(&ours(gateway(GUIDE, &places, more)), directory);
         let asked = gateway.gateway.forward_auth_addresses()[0].clone();
         let address = free();
         let file = home.join("envoy.yaml");
-        fs::write(&file, bootstrap(address, &asked, upstream, by)).unwrap();
+        fs::write(&file, theirs(bootstrap(address, &asked, upstream, by))).unwrap();
         let mut command = Command::new(PROGRAM);
         command
             .args(["--concurrency", "1", "--disable-hot-restart"])
@@ -240,6 +253,71 @@ fn envoy_hands_refusals_on_and_no_trick_gets_past_it(by: By) {
     let answer = parse(&exchange(address, request));
     assert_eq!(answer.status, 403, "{answer:?}");
     assert_eq!(upstream.requests(), Vec::<Value>::new());
+}
+
+/// Envoy hands bodies over as the guide says, and a password is for one body only.
+fn a_person_confirms_a_request_with_its_body(by: By) {
+    let upstream = Upstream::start();
+    let home = TempDir::new().unwrap();
+    let mut key = step_up::furnish(home.path());
+    let more = "\n[[route]]\npath = \"/resources/**\"\nstep_up = { otp = [\"yubikey\"] }\n"
+        .to_owned()
+        + step_up::OTP;
+    let with_bodies = |text: String| fill(&text, &[("origin = ", "body = true\norigin = ")]);
+    let filter = GUIDE
+        .split('`')
+        .find(|text| text.starts_with("with_request_body: {"));
+    let filter = filter.expect("the guide says how");
+    let theirs = |text: String| {
+        let line = text
+            .lines()
+            .find(|line| line.contains("ext_authz.v3.ExtAuthz"))
+            .unwrap();
+        let indent = " ".repeat(line.len() - line.trim_start().len());
+        fill(&text, &[(line, &format!("{line}\n{indent}{filter}"))])
+    };
+    let envoy = Envoy::start_with(&upstream, by, home, &more, with_bodies, theirs);
+    let bearer = format!("Authorization: Bearer {}", token());
+    let put = |lines: &[&str], body: &str| {
+        let lines = lines.concat();
+        let text = format!(
+            "PUT /resources/7 HTTP/1.1\r\nHost: api.example.com\r\nConnection: close\r\n{bearer}\r\n{lines}\
+             Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        );
+        parse(&exchange(envoy.address, text.as_bytes()))
+    };
+    let asked = put(&[], "{\"count\":7}");
+    let otp = key.press(1);
+    let answer = step_up::step_up(step_up::challenge(&asked), otp.expose()) + "\r\n";
+    // The caller's word about the body is Envoy's to say.
+    let lie = "x-envoy-auth-partial-body: false\r\n";
+    let other = put(&[&answer, lie], "{\"count\":8}");
+    let told = (other.status, step_up::parameter(&other, "otp_error"));
+    assert_eq!(told, (401, Some("expired")), "{other:?}");
+    let done = put(&[&answer], "{\"count\":7}");
+    assert_eq!(
+        (done.status, &done.json()["body"]),
+        (200, &json!(11)),
+        "{done:?}"
+    );
+    assert!(!done.body.contains(otp.expose()), "{done:?}");
+    // Without a body, which Envoy hands over as nothing.
+    let asked = envoy.send("DELETE /resources/7", &[&bearer]);
+    let answer = step_up::step_up(step_up::challenge(&asked), key.press(2).expose());
+    let done = envoy.send("DELETE /resources/7", &[&bearer, &answer]);
+    assert_eq!(done.status, 200, "{done:?}");
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[test]
+fn by_grpc_a_person_confirms_a_request_with_its_body() {
+    a_person_confirms_a_request_with_its_body(By::Grpc);
+}
+
+#[test]
+fn by_http_a_person_confirms_a_request_with_its_body() {
+    a_person_confirms_a_request_with_its_body(By::Http);
 }
 
 #[test]

@@ -16,8 +16,8 @@ use tempfile::TempDir;
 
 use crate::fixture::{Answer, Issuer, Running, connect, exchange, parse, start_in, token};
 use crate::stranger::{Stranger, blocks, fill, free, gateway};
-use crate::tls;
 use crate::upstream::{Bare, Upstream, read_head, say};
+use crate::{step_up, tls};
 
 const GUIDE: &str = include_str!("../../../../docs/gateway/nginx.md");
 
@@ -215,6 +215,49 @@ fn a_refusal_comes_to_the_caller_with_its_challenge() {
     // The place where nginx asks is not for callers.
     assert_eq!(nginx.send("GET /_countersign", &[&bearer()]).status, 404);
     assert_eq!(upstream.requests(), Vec::<Value>::new());
+}
+
+/// The challenge is in a 401 like any other; the password stays with nginx and us.
+#[test]
+fn a_person_confirms_a_request_by_a_one_time_password() {
+    let upstream = Upstream::start();
+    let address = free();
+    let listen = format!("listen {address};");
+    let plain = [("listen 443 ssl;", &*listen), (CERTIFICATE, ""), (KEY, "")];
+    let home = TempDir::new().unwrap();
+    let mut key = step_up::furnish(home.path());
+    let route = r#"
+[[route]]
+path = "/resources/**"
+step_up = { otp = ["yubikey"], danger_unbound_body = true }
+"#;
+    let otp = ["otp.sqlite", "otp.key"]
+        .into_iter()
+        .fold(step_up::OTP.to_owned(), |text, name| {
+            let path = home.path().join(name);
+            text.replace(name, path.to_str().unwrap())
+        });
+    let nginx = Nginx::start_with(address_of(&upstream), address, &plain, |text| {
+        text + MORE + route + &otp
+    });
+    let bearer = bearer();
+    let asked = nginx.send("DELETE /resources/7", &[&bearer]);
+    assert_eq!(step_up::parameter(&asked, "otp_methods"), Some("yubikey"));
+    let challenge = step_up::challenge(&asked);
+    let otp = key.press(1);
+    let answer = step_up::step_up(challenge, otp.expose());
+    let other = nginx.send("DELETE /resources/8", &[&bearer, &answer]);
+    assert_eq!(other.status, 401, "{other:?}");
+    let done = nginx.send("DELETE /resources/7", &[&bearer, &answer]);
+    assert_eq!(done.status, 200, "{done:?}");
+    assert!(!done.body.contains(otp.expose()), "{done:?}");
+    // What nginx knows no status for is a 403, with the word in its challenge.
+    let grace = Issuer::get().token(&json!({ "sub": "grace" }));
+    let grace = format!("Authorization: Bearer {grace}");
+    let none = nginx.send("DELETE /resources/7", &[&grace]);
+    let told = (none.status, step_up::parameter(&none, "otp_error"));
+    assert_eq!(told, (403, Some("no_device")));
+    assert_eq!(upstream.requests().len(), 1);
 }
 
 #[test]

@@ -44,7 +44,7 @@ upstream = "stock"
 "#;
 
 /// Where the devices are; a wrong password too many is another test's business.
-const OTP: &str = r#"
+pub(crate) const OTP: &str = r#"
 [otp]
 registry = "otp.sqlite"
 key_file = "otp.key"
@@ -60,7 +60,7 @@ fn place() -> (TempDir, SimulatedKey) {
     (directory, key)
 }
 
-fn furnish(directory: &Path) -> SimulatedKey {
+pub(crate) fn furnish(directory: &Path) -> SimulatedKey {
     let file = SqliteFile::create(&directory.join("otp.sqlite")).unwrap();
     let keys = SealingKeys::new(SealingKey::create(&directory.join("otp.key")).unwrap());
     private(directory, "challenges", &"A".repeat(43));
@@ -107,19 +107,19 @@ fn start(upstream: &Upstream) -> (Running, SimulatedKey) {
 }
 
 /// The parameters of the challenge of an answer.
-fn parameter<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+pub(crate) fn parameter<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
     let challenge = answer.header("www-authenticate")?;
     let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
     rest.split('"').next()
 }
 
-fn challenge(answer: &Answer) -> &str {
+pub(crate) fn challenge(answer: &Answer) -> &str {
     assert_eq!(answer.status, 401, "{answer:?}");
     parameter(answer, "otp_challenge").unwrap_or_else(|| panic!("no challenge: {answer:?}"))
 }
 
 /// `Step-Up` as a line.
-fn step_up(challenge: &str, otp: &str) -> String {
+pub(crate) fn step_up(challenge: &str, otp: &str) -> String {
     format!("Step-Up: challenge=\"{challenge}\", method=yubikey, otp=\"{otp}\"")
 }
 

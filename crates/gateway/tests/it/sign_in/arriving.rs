@@ -220,6 +220,31 @@ fn who_is_signed_in_and_may_not_is_told_so_and_not_sent_round() {
     );
 }
 
+/// A browser cannot send a password with a request, and signing in again would not change that.
+#[test]
+fn who_opens_what_a_password_confirms_is_told_to_take_a_command_line() {
+    let (provider, upstream) = (provider(&json!({})), Upstream::start());
+    let directory = keys('a');
+    crate::step_up::furnish(directory.path());
+    let route = "[[route]]\npath = \"/confirmed/**\"\nsign_in = true\nupstream = \"stock\"\n\
+                 step_up = { otp = [\"yubikey\"] }\n[otp]\nregistry = \"otp.sqlite\"\nkey_file = \"otp.key\"\n";
+    let text = text(&provider, &upstream.url(), "") + route;
+    let site = Site {
+        running: start_in(&text, directory),
+        provider,
+        upstream,
+    };
+    let mut ada = Visitor::default();
+    let back = ada.begin(&site, "/confirmed/");
+    let answer = ada.open(&site.running, &back);
+    let answer = ada.open(&site.running, location(&answer));
+    assert_page(&answer, 403);
+    assert!(answer.body.contains("countersign curl"), "{answer:?}");
+    let fetch = ada.send(&site.running, "GET", "/confirmed/", &FETCHES);
+    assert_eq!((fetch.status, fetch.body.as_str()), (403, ""));
+    assert!(site.upstream.requests().is_empty());
+}
+
 #[test]
 fn while_the_authorization_server_is_away_people_are_told_and_it_is_not_stormed() {
     let site = site();

@@ -146,6 +146,9 @@ fn envoy_hands_a_body_over_and_it_is_bound() {
         removed.split(',').any(|name| name == "step-up"),
         "{removed}"
     );
+    // An Envoy that was not told to hand bodies over leaves the caller's word in place.
+    let said = ask(&gateway, &envoy("/resources/7", &[&bearer, whole], ""));
+    assert_eq!(said.status, 403, "{said:?}");
     // Without a body Envoy says nothing about it.
     let asked = ask(&gateway, &envoy("/resources/7", &[&bearer], ""));
     let answer = step_up(challenge(&asked), key.press(1).expose());
