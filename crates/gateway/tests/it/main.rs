@@ -20,6 +20,7 @@ mod forward;
 mod identity;
 mod limits;
 mod nginx;
+mod otp;
 mod outages;
 mod program;
 mod proxy;
