@@ -18,6 +18,7 @@ mod process;
 mod provider;
 mod signing;
 mod sshd;
+mod terminal;
 
 pub use binaries::{bin, pam_module, pam_module_that_panics, pam_module_under_sanitizer};
 pub use browser::{Browser, Page};
@@ -31,3 +32,4 @@ pub use process::{Finished, Program, Running};
 pub use provider::{ClientAuthentication, Endpoint, Provider};
 pub use signing::{Key, Signature};
 pub use sshd::Sshd;
+pub use terminal::{Left, Terminal};

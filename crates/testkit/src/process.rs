@@ -1,7 +1,8 @@
 //! Running a real program so that a test cannot hang: a time limit, captured output, and nothing
 //! left behind.
 //!
-//! Not responsible for: terminals. Both streams are pipes, as for a script.
+//! Not responsible for: terminals ([`Program::at_terminal`] leads there). Both streams are pipes, as for
+//! a script.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write as _};
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::Home;
+use crate::{Home, Terminal};
 
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 /// How often a running program is asked whether it has ended.
@@ -124,6 +125,15 @@ impl Program {
     /// printed is in the panic).
     pub fn run(self) -> Finished {
         self.start().finish()
+    }
+
+    /// Starts the program at a terminal of its own, where a person sits. What was said of its standard
+    /// input does not count.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn at_terminal(self) -> Terminal {
+        Terminal::start(self.name, self.command, self.limit)
     }
 
     /// Starts the program and returns at once.
