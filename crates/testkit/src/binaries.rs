@@ -23,8 +23,22 @@ pub fn bin(name: &str) -> PathBuf {
         let (target_dir, profile) = running_from();
         let profile = if profile == "debug" { "dev" } else { &profile };
         // Programs have the name of their package.
-        build(&target_dir, profile, &["--package", name, "--bin", name]).join(name)
+        let mut what = vec!["--package", name, "--bin", name];
+        if let Some(beside) = beside(name) {
+            what.extend(["--package", beside]);
+        }
+        build(&target_dir, profile, &what).join(name)
     })
+}
+
+/// The program whose dependencies an example has as well, with all their features: those are built
+/// already, or will be.
+fn beside(example: &str) -> Option<&'static str> {
+    match example {
+        "opsctl" => Some("countersign"),
+        "opsctl-api" => Some("countersign-gateway"),
+        _ => None,
+    }
 }
 
 /// The path of the PAM module as it is shipped, built if need be: with the profile `pam`, whatever the

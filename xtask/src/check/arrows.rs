@@ -127,9 +127,27 @@ const HOUSE: &[Room] = &[
                   serves tokens nor stands in front of an API",
     },
     Room {
+        package: "opsctl",
+        floor: 3,
+        may_use: &["countersign-client"],
+        because: "the example is what somebody else's command line would be, who has the client and \
+                  nothing else of ours",
+    },
+    Room {
+        package: "opsctl-api",
+        floor: 3,
+        may_use: &["countersign-resource"],
+        because: "the example is what somebody else's API would be, who has the resource crate and \
+                  nothing else of ours",
+    },
+    Room {
         package: "countersign-demo",
         floor: 4,
-        may_use: &["countersign-jose", "countersign-resource"],
+        may_use: &[
+            "countersign-jose",
+            "countersign-otp",
+            "countersign-resource",
+        ],
         because: "the demo drives the real programs; what it linked it would not be showing",
     },
     Room {

@@ -71,7 +71,7 @@ pub(crate) fn run() -> ExitCode {
     steps.finish()
 }
 
-const ALONE: [(&str, &str); 15] = [
+const ALONE: [(&str, &str); 17] = [
     ("countersign-jose", "--no-default-features --features ring"),
     (
         "countersign-jose",
@@ -93,6 +93,8 @@ const ALONE: [(&str, &str); 15] = [
     ("countersign-keyring", ""),
     ("countersign-resource", ""),
     ("countersign-issuer", ""),
+    ("opsctl", ""),
+    ("opsctl-api", ""),
 ];
 
 /// A rule's findings are one failure; none are a success.

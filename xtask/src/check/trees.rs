@@ -41,6 +41,7 @@ const CLOCK: Ban = Ban {
 const TREES: &[(&str, &[&Ban])] = &[
     ("countersign", &[&ASYNC, &BUS, &AWS_LC, &OPENSSL]),
     ("countersign-client", &[&ASYNC, &BUS, &AWS_LC, &OPENSSL]),
+    ("opsctl", &[&ASYNC, &BUS, &AWS_LC, &OPENSSL]),
     (
         "countersign-jose",
         &[&ASYNC, &BUS, &NETWORK, &CLOCK, &OPENSSL],
