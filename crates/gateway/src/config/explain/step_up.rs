@@ -12,13 +12,9 @@ pub(super) fn sentence(config: &Config) -> String {
         return String::new();
     }
     match config.step_up.key_files.first() {
-        Some(file) => format!(
-            "seals challenges for one-time passwords by {}\n",
-            file.display()
-        ),
+        Some(file) => format!("seals challenges for passwords by {}\n", file.display()),
         None => {
-            "seals challenges for one-time passwords by a key of this process alone ([step_up])\n"
-                .to_owned()
+            "seals challenges for passwords by a key of this process alone ([step_up])\n".to_owned()
         }
     }
 }
@@ -29,20 +25,15 @@ pub(super) fn confirmed(confirm: &Confirm) -> String {
     let methods: Vec<&str> = asked.methods().iter().map(|it| it.as_str()).collect();
     let methods = methods.join(" or ");
     let mut out = match asked.per() {
-        Per::Request => {
-            format!("confirmed with each request by a one-time password ({methods})")
-        }
-        Per::Window(time) => format!(
-            "confirmed by a one-time password ({methods}), which counts for {}",
-            text::span(time)
-        ),
-        _ => format!("confirmed by a one-time password ({methods})"),
+        Per::Window(time) => format!("confirmed once in {}", text::span(time)),
+        _ => "each confirmed".to_owned(),
     };
-    let limit = text::bytes(asked.body_limit() as u64);
+    let _ = write!(out, " by a one-time password ({methods})");
     if confirm.danger_unbound_body {
-        out.push_str(", WHATEVER its body is where nobody here sees it");
+        out.push_str(", WHATEVER its body");
     } else {
-        let _ = write!(out, "; bodies up to {limit} are read for that");
+        let limit = text::bytes(asked.body_limit() as u64);
+        let _ = write!(out, "; bodies up to {limit}");
     }
     out
 }

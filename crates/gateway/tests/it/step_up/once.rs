@@ -180,6 +180,22 @@ fn a_restart_makes_nothing_good_again() {
     }
 }
 
+/// Also where the key is of this process alone.
+#[test]
+fn a_reload_forgets_no_challenge() {
+    let upstream = Upstream::start();
+    let (directory, mut key) = place();
+    let text = head(&upstream.url(), "") + ROUTES + OTP;
+    let gateway = start_in(&text, directory);
+    let bearer = bearer();
+    let asked = gateway.get("/resources/7", &[&bearer]);
+    let other = text + "\n[[route]]\npath = \"/more\"\nupstream = \"stock\"\n";
+    let other = crate::fixture::config(&other, gateway.directory.path()).unwrap();
+    gateway.gateway.reload(other).unwrap();
+    let answer = step_up(challenge(&asked), key.press(1).expose());
+    assert_eq!(gateway.get("/resources/7", &[&bearer, &answer]).status, 200);
+}
+
 /// Another name, or another key: a challenge is of one gateway, also where devices are the same.
 #[test]
 fn a_challenge_of_another_gateway_is_none() {

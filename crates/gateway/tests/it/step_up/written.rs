@@ -101,9 +101,9 @@ fn what_is_asked_for_is_said_in_words() {
     let text = head("http://127.0.0.1:1", "") + ROUTES + OTP;
     let said = countersign_gateway::config::explain(&config(&text).unwrap());
     for line in [
-        "seals challenges for one-time passwords by a key of this process alone",
-        "  confirmed with each request by a one-time password (yubikey or totp); bodies up to 1 KiB are read for that\n",
-        "  confirmed by a one-time password (yubikey), which counts for 5 min; bodies up to 1 MiB are read for that\n",
+        "seals challenges for passwords by a key of this process alone",
+        "  each confirmed by a one-time password (yubikey or totp); bodies up to 1 KiB\n",
+        "  confirmed once in 5 min by a one-time password (yubikey); bodies up to 1 MiB\n",
     ] {
         assert!(said.contains(line), "{line} is not in\n{said}");
     }
@@ -147,5 +147,8 @@ fn a_request_is_explained_as_one_that_waits() {
         said.contains("once they have confirmed it by a one-time password"),
         "{said}"
     );
-    assert!(said.contains("confirmed with each request"), "{said}");
+    assert!(
+        said.contains("each confirmed by a one-time password"),
+        "{said}"
+    );
 }
