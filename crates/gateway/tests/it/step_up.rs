@@ -8,9 +8,12 @@ mod written;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use countersign_gateway::Config;
+use countersign_jose::dpop::Proof;
+use countersign_jose::{Algorithm, SigningKey, Timestamp, crypto};
 use countersign_otp::yubico::sim::SimulatedKey;
 use countersign_otp::yubico::{KeyFile, Secrets};
 use countersign_resource::SqliteFile;
@@ -302,6 +305,41 @@ fn what_was_asked_for_one_request_does_not_do_for_another() {
     let done = gateway.request("DELETE", "/resources/foobar", &[&bearer, &answer], "");
     assert_eq!(done.status, 200, "{done:?}");
     assert_eq!(upstream.requests().len(), 1);
+}
+
+/// The challenge is told in the scheme of the token, and each request brings a proof of its own.
+#[test]
+fn a_token_that_is_bound_to_a_key_is_asked_in_its_own_scheme() {
+    let upstream = Upstream::start();
+    let (gateway, mut key) = start(&upstream);
+    let holder = SigningKey::generate(Algorithm::Es256, crypto::aws_lc::provider()).unwrap();
+    let token = Issuer::get().token(&json!({ "cnf": { "jkt": holder.thumbprint() } }));
+    let send = |nonce: Option<&str>, step_up: Option<&str>| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let proof = Proof {
+            htm: "DELETE",
+            htu: "http://gateway.test/resources/7",
+            access_token: Some(&token),
+            nonce,
+        };
+        let now = Timestamp::from_secs(now.as_secs().try_into().unwrap());
+        let proof = proof.sign(&holder, now).unwrap();
+        let lines = [
+            format!("Authorization: DPoP {token}"),
+            format!("DPoP: {proof}"),
+        ];
+        let lines = lines.iter().map(String::as_str);
+        let lines: Vec<&str> = lines.chain(step_up).collect();
+        gateway.request("DELETE", "/resources/7", &lines, "")
+    };
+    let bare = send(None, None);
+    let nonce = bare.header("dpop-nonce");
+    let asked = send(nonce, None);
+    let told = asked.header("www-authenticate").unwrap();
+    assert!(told.starts_with("DPoP error="), "{told}");
+    let answer = step_up(challenge(&asked), key.press(1).expose());
+    let done = send(nonce, Some(&answer));
+    assert_eq!(done.status, 200, "{done:?}");
 }
 
 #[test]
