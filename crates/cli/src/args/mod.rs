@@ -295,9 +295,10 @@ of URL and to no other, over https (or http on this computer), and is replaced
 by stars in what curl's -v prints. curl's exit code is passed on.
 
 When the API asks for a stronger or fresher sign-in (RFC 9470), you sign in again
-and the request is sent once more. Without a terminal, or with --no-input, the
-exit code is 8 and the challenge is a JSON object on standard error. With curl's
--D, the answer is yours alone.
+and the request is sent once more. When it asks for a one-time password, you are
+asked for it at the terminal, three times at most. Without a terminal, or with
+--no-input, the exit code is 8 and the challenge is a JSON object on standard
+error. With curl's -D, the answer is yours alone.
 
 Example: countersign curl https://api.example.com/items -s --json '{\"n\": 1}'")]
 pub(crate) struct CurlArgs {
