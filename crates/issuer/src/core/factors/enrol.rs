@@ -352,17 +352,14 @@ impl Core {
     ) -> Result<TotpOffer, Error> {
         let secret = oath::Secret::from_random(secret);
         let base32 = Secret::from(secret.to_base32().to_string());
-        // The name of an issuer in an authenticator; its port is what a colon
-        // would be mistaken in.
-        let issuer = self.issuer.as_url().host_str().unwrap_or_default();
-        let issuer = issuer.trim_matches(['[', ']']).replace(':', ".");
         let username = &claimant.account().username;
-        let enrolment = oath::Enrolment::totp(&issuer, username, Totp::new(secret))
-            .or_else(|_| {
-                let secret = oath::Secret::from_base32(base32.expose())
-                    .map_err(|_| oath::UriProblem::Name)?;
-                oath::Enrolment::totp("countersign", username, Totp::new(secret))
-            })
+        let named =
+            |issuer: &str| oath::Enrolment::totp(issuer, username, Totp::new(secret.clone()));
+        // What stands beside the code in an authenticator. An IPv6 address, or a
+        // name that is too long, cannot stand there; a user name always can.
+        let host = self.issuer.as_url().host_str().unwrap_or_default();
+        let enrolment = named(host)
+            .or_else(|_| named("Countersign"))
             .map_err(|_| Error::SealedFactor)?;
         Ok(TotpOffer {
             uri: Secret::from(enrolment.to_uri().to_string()),
