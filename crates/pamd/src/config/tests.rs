@@ -195,14 +195,11 @@ fn the_sample_can_be_used_as_it_is_and_with_every_key() {
         line.starts_with('#') && line.as_bytes().get(1).is_some_and(u8::is_ascii_lowercase)
     };
     let exclusive = ["#anyone", "#redirect_uri", "#client_secret_file"];
-    let all: String = SAMPLE
-        .lines()
-        .map(|line| {
-            let wanted = key(line) && !exclusive.iter().any(|name| line.starts_with(name));
-            let line = if wanted { &line[1..] } else { line };
-            format!("{line}\n")
-        })
-        .collect();
+    let lines = SAMPLE.lines().map(|line| {
+        let wanted = key(line) && !exclusive.iter().any(|name| line.starts_with(name));
+        if wanted { &line[1..] } else { line }
+    });
+    let all = lines.collect::<Vec<_>>().join("\n");
     check_text(&all).unwrap();
     let paste = all
         .replace("flow = \"device\"", "flow = \"paste\"")

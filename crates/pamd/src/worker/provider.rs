@@ -114,7 +114,7 @@ impl Provider {
         let token = id_token::parse(token)?;
         let keys = self.lock().as_ref().map(|known| Arc::clone(&known.keys));
         let now = world.clock.now();
-        let verify = |keys: &KeySet, token: &Unverified<IdToken>| {
+        let verify = |keys: &KeySet, token: &Unverified<'_, IdToken>| {
             id_token::verify(token, keys, expected, now)
         };
         let error = match keys.map(|keys| verify(&keys, &token)) {
