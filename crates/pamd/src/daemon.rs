@@ -40,6 +40,8 @@ pub struct Options {
     pub control: PathBuf,
     /// How long a daemon that the service manager has started stays without anything to do.
     pub idle: Duration,
+    /// How long the network worker stays without anything to do.
+    pub rest: Duration,
     /// Whether events go to standard error.
     pub log_stderr: bool,
 }
@@ -52,6 +54,7 @@ impl Default for Options {
             state: USUAL_STATE.into(),
             control: USUAL_CONTROL.into(),
             idle: Duration::from_secs(10 * 60),
+            rest: Duration::from_secs(2 * 60),
             log_stderr: false,
         }
     }
@@ -117,7 +120,7 @@ pub fn run(options: &Options) -> Result<(), Problem> {
         clock,
         door: Door::default(),
     });
-    let ended = server::serve(&listener, &origin, options.idle, &desk);
+    let ended = server::serve(&listener, &origin, options.idle, options.rest, &desk);
     drop(control);
     ended
 }

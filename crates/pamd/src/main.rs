@@ -37,6 +37,10 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 600)]
         #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
         idle: u64,
+        /// How long the network worker stays without anything to do
+        #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        worker_idle: u64,
         /// Write events to standard error and not to the journal
         #[arg(long)]
         log_stderr: bool,
@@ -129,6 +133,7 @@ fn run(command: Command) -> Result<ExitCode, Problem> {
             state,
             control,
             idle,
+            worker_idle,
             log_stderr,
         } => countersign_pamd::run(&Options {
             config: file.config,
@@ -136,6 +141,7 @@ fn run(command: Command) -> Result<ExitCode, Problem> {
             state,
             control: control.control,
             idle: Duration::from_secs(idle),
+            rest: Duration::from_secs(worker_idle),
             log_stderr,
         })?,
         Command::Worker => countersign_pamd::worker::run()?,

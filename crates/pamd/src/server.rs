@@ -67,12 +67,13 @@ pub(crate) fn bind(path: &Path) -> Result<UnixListener, Problem> {
     Ok(listener)
 }
 
-/// Serves connections. Ends when there is nothing to do for `idle` and the service manager has the
-/// socket.
+/// Serves connections. Lets the worker go when it has nothing to do for `rest`; ends when there is nothing
+/// to do for `idle` and the service manager has the socket.
 pub(crate) fn serve(
     listener: &UnixListener,
     origin: &Origin,
     idle: Duration,
+    rest: Duration,
     desk: &Arc<Desk>,
 ) -> Result<(), Problem> {
     let failed = |error: io::Error| Problem::new("the socket cannot be listened to").because(error);
@@ -81,7 +82,7 @@ pub(crate) fn serve(
     let mut last = desk.clock.monotonic();
     loop {
         let mut fds = [PollFd::new(listener, PollFlags::IN)];
-        let glance = Timespec::try_from(GLANCE.min(idle)).ok();
+        let glance = Timespec::try_from(GLANCE.min(idle).min(rest)).ok();
         match poll(&mut fds, glance.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(failed(error.into())),
@@ -96,6 +97,7 @@ pub(crate) fn serve(
             // Out of descriptors, for example: it passes, and spinning does not help it.
             Err(_) => desk.clock.sleep(Duration::from_millis(100)),
         }
+        desk.workers.rest(rest);
         let busy = active.load(Ordering::Acquire) > 0 || desk.sessions.watched() > 0;
         let now = desk.clock.monotonic();
         if busy {

@@ -60,6 +60,7 @@ struct State {
     known: Option<(Provider, Known)>,
     failures: u32,
     started: Duration,
+    used: Duration,
     not_before: Duration,
     /// What the last one said that it gave up.
     sandbox: Vec<String>,
@@ -94,6 +95,8 @@ impl Workers {
     /// A [`Failure`] while it is too early to start another.
     pub(crate) fn worker(&self, provider: &Provider) -> Result<Arc<Worker>, Failure> {
         let mut state = lock(&self.state);
+        let now = self.clock.monotonic();
+        state.used = now;
         if let Some(worker) = &state.current
             && worker.provider == *provider
         {
@@ -101,7 +104,6 @@ impl Workers {
         }
         // One for another provider ends once those who speak with it have ended.
         state.current = None;
-        let now = self.clock.monotonic();
         if now < state.not_before {
             let why = "the network worker has died, and is started again in a moment";
             return Err(Failure::new(FailureKind::Interrupted, why));
@@ -123,6 +125,18 @@ impl Workers {
                     .write(&Event::new("worker", Outcome::Failed, &why));
                 Err(Failure::new(FailureKind::Interrupted, why))
             }
+        }
+    }
+
+    /// Lets a worker go that nobody has asked anything for `rest`. What it learned is kept for the next.
+    pub(crate) fn rest(&self, rest: Duration) {
+        let mut state = lock(&self.state);
+        let now = self.clock.monotonic();
+        let current = state.current.as_ref();
+        // Whoever is in the middle of something holds it as well.
+        let unused = current.is_some_and(|worker| Arc::strong_count(worker) == 1);
+        if unused && now >= state.used + rest {
+            state.current = None;
         }
     }
 

@@ -347,3 +347,27 @@ fn the_secret_goes_as_the_server_takes_it_and_the_purpose_where_it_is_shown() {
         assert_eq!(asked.form_value("countersign_host").is_some(), shows);
     }
 }
+
+#[test]
+fn a_worker_without_anything_to_do_goes_and_the_next_one_knows_what_it_knew() {
+    let provider = Provider::start();
+    let fixture = Fixture::at(provider, &usual(), |command| {
+        command.args(["--worker-idle", "1"]);
+    });
+    fixture.wait_until_warm();
+    fixture.wait_until("the worker is gone", || fixture.worker().is_none());
+    // Longer than it would stay: somebody waits.
+    fixture.provider.pending_polls(3);
+    assert_eq!(fixture.sign_in().verdict, Verdict::Success);
+    let asked = |endpoint| fixture.provider.requests(endpoint).len();
+    assert_eq!(
+        (asked(Endpoint::OpenIdConfiguration), asked(Endpoint::Jwks)),
+        (1, 1)
+    );
+    fixture.wait_until("the next one is gone", || fixture.worker().is_none());
+    assert!(
+        !fixture.log().iter().any(|line| line.contains("died")),
+        "{:#?}",
+        fixture.log()
+    );
+}
