@@ -34,11 +34,15 @@ const FILES: &[(&str, &str, u32)] = &[
         0o644,
     ),
     (
-        "packaging/examples/pam.toml",
+        "crates/pamd/pam.toml",
         "usr/share/doc/countersign-pamd/examples/pam.toml",
         0o644,
     ),
-    ("docs/ssh.md", "usr/share/doc/countersign-pamd/ssh.md", 0o644),
+    (
+        "docs/ssh.md",
+        "usr/share/doc/countersign-pamd/ssh.md",
+        0o644,
+    ),
     (
         "LICENSE-MIT",
         "usr/share/doc/countersign-pamd/LICENSE-MIT",
@@ -118,9 +122,16 @@ fn package(profile: &str) -> Result<PathBuf, Failure> {
     fs::write(&file, control).map_err(|error| at(&file, &error))?;
     let made = format!("{NAME}_{version}_{}.deb", architecture.trim());
     let made = target.join("package").join(made);
+    // Small where it is shipped, made at once where it is tried.
+    let compression: &[&str] = match profile {
+        PROFILE => &["-Zxz"],
+        _ => &["-Zgzip", "-z1"],
+    };
     command::run(
         Command::new("dpkg-deb")
-            .args(["--root-owner-group", "-Zxz", "--build"])
+            .arg("--root-owner-group")
+            .args(compression)
+            .arg("--build")
             .args([&stage, &made]),
     )?;
     Ok(made)
