@@ -1,0 +1,193 @@
+//! A host that people sign in to: sshd, its PAM stack, and the daemon, each started for one test.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use countersign_testkit::{Finished, Program, Running, Sshd, bin, pam_module};
+use tempfile::TempDir;
+
+/// Nothing here takes so long on a machine that has anything to do it with.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a command on the other side prints when somebody got in.
+pub(crate) const IN: &str = "somebody got in";
+
+/// A command that does.
+pub(crate) const COMMAND: &str = "echo somebody got in";
+
+/// The account that can sign in: that of whoever runs the test.
+pub(crate) fn account() -> String {
+    let shown = Program::new("id").arg("-un").run().expect_code(0);
+    shown.stdout.trim().to_owned()
+}
+
+/// A host. It ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Host {
+    // Before the daemon, so that no login outlives what watches it.
+    pub(crate) sshd: Sshd,
+    daemon: Option<Running>,
+    home: TempDir,
+}
+
+/// What stands in the prompt of somebody who is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Prompt {
+    pub(crate) address: String,
+    pub(crate) code: String,
+}
+
+impl Host {
+    /// A host whose people sign in at this issuer; `config` stands below the issuer in `pam.toml`.
+    pub(crate) fn start(issuer: &str, config: &str) -> Self {
+        Self::start_with(issuer, config, &[])
+    }
+
+    /// The same, with options of sshd.
+    pub(crate) fn start_with(issuer: &str, config: &str, options: &[&str]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let head = format!(
+            "issuer = {issuer:?}\nclient_id = \"ssh\"\nworker_user = \"nobody\"\n\
+             services = [\"sshd-under-test\"]\nmin_uid = 0\nallow_root = true\n"
+        );
+        fs::write(home.path().join("pam.toml"), head + config).unwrap();
+        let module = pam_module();
+        let socket = home.path().join("pam.sock");
+        let rest = format!("{} socket={}", module.display(), socket.display());
+        let stack = format!(
+            "auth [success=done default=die] {rest}\naccount required {rest}\n{LOGINUID}session required {rest}\n"
+        );
+        let mut host = Self {
+            sshd: Sshd::start(&stack, options),
+            daemon: None,
+            home,
+        };
+        host.start_daemon();
+        host
+    }
+
+    /// Starts the daemon, again after `end_daemon`.
+    pub(crate) fn start_daemon(&mut self) {
+        let daemon = Program::new(bin("countersign-pamd"))
+            .args(["run", "--log-stderr", "--config"])
+            .arg(self.at("pam.toml"))
+            .arg("--socket")
+            .arg(self.at("pam.sock"))
+            .arg("--control")
+            .arg(self.at("control.sock"))
+            .arg("--state")
+            .arg(self.at("sessions"))
+            .limit(Duration::from_secs(600))
+            .start();
+        let begun = Instant::now();
+        while UnixStream::connect(self.at("pam.sock")).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.daemon = Some(daemon);
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// What the daemon that runs now has written to the journal.
+    pub(crate) fn log(&self) -> String {
+        self.daemon.as_ref().unwrap().stderr()
+    }
+
+    /// Waits for a line of the journal that has all of this.
+    pub(crate) fn logged(&self, parts: &[&str]) -> String {
+        let mut found = None;
+        self.wait_until(&format!("the journal has {parts:?}"), || {
+            let log = self.log();
+            let line = log
+                .lines()
+                .find(|line| parts.iter().all(|part| line.contains(part)));
+            found = line.map(str::to_owned);
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    pub(crate) fn wait_until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{what}\n--- daemon\n{}\n--- sshd\n{}",
+                self.log(),
+                self.sshd.log()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A client at a terminal whose prompt is there.
+    pub(crate) fn client(&self, options: &[&str], command: &str) -> (Running, Prompt) {
+        let client = self.sshd.client(options, command).start();
+        let prompt = client.wait_for_stdout(Prompt::read);
+        (client, prompt)
+    }
+
+    /// How it ended for somebody who got in.
+    #[track_caller]
+    pub(crate) fn got_in(&self, finished: &Finished) {
+        let shown = finished.stdout.contains(IN);
+        assert!(
+            finished.code() == Some(0) && shown,
+            "{finished:?}\n--- daemon\n{}\n--- sshd\n{}",
+            self.log(),
+            self.sshd.log()
+        );
+    }
+
+    /// How it ended for somebody who did not.
+    #[track_caller]
+    pub(crate) fn stayed_out(&self, finished: &Finished) {
+        let shown = finished.stdout.contains(IN);
+        assert!(
+            finished.code() == Some(255) && !shown,
+            "{finished:?}\n--- daemon\n{}\n--- sshd\n{}",
+            self.log(),
+            self.sshd.log()
+        );
+        assert!(!self.log().contains("granted"), "{}", self.log());
+        assert!(self.sshd.is_alive());
+    }
+}
+
+/// Starts an audit session, by which the processes of a login are known however they detach.
+const LOGINUID: &str = "session optional pam_loginuid.so\n";
+
+impl Prompt {
+    /// What the prompt says, once it is there to its end.
+    pub(crate) fn read(shown: &str) -> Option<Self> {
+        shown.contains("press Enter").then_some(())?;
+        let after = |label: &str| {
+            let mut lines = shown.lines();
+            let line = lines.find_map(|line| line.trim_start().strip_prefix(label))?;
+            Some(line.trim().to_owned())
+        };
+        Some(Self {
+            address: after("Open  ")?,
+            code: after("Code  ")?,
+        })
+    }
+}
+
+/// Somebody presses Enter whenever asked, until it is over.
+pub(crate) fn press_enter(mut client: Running) -> Finished {
+    let mut answered = 0;
+    while !client.has_ended() {
+        let asked = client.stdout().matches("press Enter").count();
+        if asked > answered {
+            answered = asked;
+            client.tell("");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    client.finish()
+}
