@@ -17,8 +17,9 @@ use crate::rules::Person;
 
 /// The first prompt comes within this, or not at all: sshd pads longer waits to twice as long.
 const FIRST: Duration = Duration::from_secs(3);
-/// How long an answer is held before the question is asked again.
-const HOLD: Duration = Duration::from_secs(4);
+/// How long an answer is held before the question is asked again: longer than the five seconds between two
+/// polls (RFC 8628, section 3.5), so that whoever approves and then presses Enter is not asked again.
+const HOLD: Duration = Duration::from_secs(6);
 /// The longest that the module hears nothing.
 const SILENCE: Duration = Duration::from_millis(3500);
 /// How often a service without prompts is told that we are still here: it notices by it that the client
