@@ -132,6 +132,8 @@ fn settings(keys: &config::Sessions) -> Settings {
             config::OnRevoke::Warn => OnRevoke::Warn,
         },
         offline_grace: keys.offline_grace,
+        renew_every: keys.renew_every,
+        warning: keys.warning,
         kill: match keys.kill {
             config::KillBy::Auto => Kill::Auto,
             config::KillBy::Logind => Kill::Logind,
@@ -144,6 +146,5 @@ fn settings(keys: &config::Sessions) -> Settings {
         } else {
             Elsewhere::Pass
         },
-        ..Settings::default()
     }
 }

@@ -90,6 +90,11 @@ impl<'f> Check<'f> {
                     0,
                     86_400,
                 )?,
+                renew_every: match &file.renew_every {
+                    None => None,
+                    every => Some(self.time("renew_every", every.as_ref(), 0, 5, 3600)?),
+                },
+                warning: self.time("warning", file.warning.as_ref(), 60, 0, 900)?,
                 on_revoke: file.on_revoke,
                 kill: file.kill,
                 pubkey_needs_grant: file.pubkey_needs_grant,

@@ -50,8 +50,14 @@ pub fn explain(config: &Config) -> String {
     line(format!(
         "When access is withdrawn, {}; when the provider is away, that is after {}.",
         match config.sessions.on_revoke {
-            OnRevoke::Terminate => "a session is warned and ended with every process of its login",
-            OnRevoke::Warn => "a session is warned and goes on",
+            OnRevoke::Terminate => format!(
+                "a session is warned and ended {} with every process of its login",
+                match config.sessions.warning {
+                    Duration::ZERO => "at once".to_owned(),
+                    warning => format!("{} later", span(warning)),
+                }
+            ),
+            OnRevoke::Warn => "a session is warned and goes on".to_owned(),
         },
         span(config.sessions.offline_grace)
     ));

@@ -39,6 +39,8 @@ pub(super) struct File {
     pub(super) rule: Vec<Spanned<Rule>>,
     pub(super) max_session: Option<Spanned<Span>>,
     pub(super) offline_grace: Option<Spanned<Span>>,
+    pub(super) renew_every: Option<Spanned<Span>>,
+    pub(super) warning: Option<Spanned<Span>>,
     #[serde(default)]
     pub(super) on_revoke: OnRevoke,
     #[serde(default)]

@@ -96,6 +96,9 @@ pub(crate) struct Show {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sessions {
     pub(crate) offline_grace: Duration,
+    /// How long a withdrawal may go unnoticed; otherwise that follows from the life of tokens.
+    pub(crate) renew_every: Option<Duration>,
+    pub(crate) warning: Duration,
     pub(crate) on_revoke: OnRevoke,
     pub(crate) kill: KillBy,
     pub(crate) pubkey_needs_grant: bool,

@@ -153,7 +153,7 @@ fn a_configuration_can_be_read_aloud() {
          Services: sshd. A sign-in ends after 110 s.\n\
          At a time: 1 for an account from an address, 3 from an address, 64 altogether.\n\
          Rule \"operators\" lets into deploy, the one called like the claim preferred_username for at most 1 h.\n\
-         When access is withdrawn, a session is warned and ended with every process of its login; when the provider is away, that is after 15 min.\n\
+         When access is withdrawn, a session is warned and ended 1 min later with every process of its login; when the provider is away, that is after 15 min.\n\
          Public keys alone do not let in, but for emergency.\n"
     );
 }

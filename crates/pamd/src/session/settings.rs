@@ -58,6 +58,8 @@ pub struct Settings {
     pub offline_grace: Duration,
     /// How long before its end a session is warned.
     pub warning: Duration,
+    /// How long a withdrawal may go unnoticed, where that is to be less than the life of tokens leads to.
+    pub renew_every: Option<Duration>,
     /// How the processes of a login are told from others.
     pub kill: Kill,
     /// What logins that did not sign in here need.
@@ -70,6 +72,7 @@ impl Default for Settings {
             on_revoke: OnRevoke::default(),
             offline_grace: Duration::from_secs(15 * 60),
             warning: Duration::from_secs(60),
+            renew_every: None,
             kill: Kill::default(),
             elsewhere: Elsewhere::default(),
         }

@@ -10,7 +10,8 @@ use crate::session::moment::Moment;
 use crate::session::settings::{OnRevoke, Settings};
 use crate::{Grant, Process, Renewed};
 
-/// A renewal comes no sooner than this after the one before it, however short tokens live.
+/// A renewal comes no sooner than this after the one before it, however short tokens live, unless an
+/// administrator wants it sooner.
 const SHORTEST: Duration = Duration::from_secs(60);
 /// And no later, however long they live: until then a withdrawal goes unnoticed.
 pub(super) const LONGEST: Duration = Duration::from_secs(60 * 60);
@@ -118,10 +119,10 @@ pub(crate) struct Held {
 
 impl Held {
     /// A grant that was just given.
-    pub(crate) fn new(id: Process, grant: Grant, now: Moment) -> Self {
+    pub(crate) fn new(id: Process, grant: Grant, settings: &Settings, now: Moment) -> Self {
         let renewal = grant.refresh.as_ref().map(|_| {
             let life = grant.access_expires.map(|end| end.since(now.wall));
-            now.boot + interval(life, spread(id, now.boot))
+            now.boot + interval(life, settings.renew_every, spread(id, now.boot))
         });
         Self {
             grant,
@@ -239,10 +240,8 @@ impl Held {
         match renewed {
             Renewed::Still(grant) if grant.is_of_the_same_login_as(&self.grant) => {
                 let life = grant.access_expires.map(|end| end.since(now.wall));
-                self.renewal = grant
-                    .refresh
-                    .as_ref()
-                    .map(|_| now.boot + interval(life, spread(id, now.boot)));
+                let pause = interval(life, settings.renew_every, spread(id, now.boot));
+                self.renewal = grant.refresh.as_ref().map(|_| now.boot + pause);
                 self.grant = *grant;
                 self.confirmed = now.boot;
                 self.unanswered = None;
@@ -311,12 +310,12 @@ impl Grant {
 }
 
 /// How long after one renewal the next one comes: two thirds of the token's life, less a share that
-/// differs from login to login.
-fn interval(life: Option<Duration>, spread: u32) -> Duration {
-    let most = life.unwrap_or(UNKNOWN_LIFE) / 3 * 2;
-    let most = most.min(LONGEST);
+/// differs from login to login; sooner where an administrator wants it so.
+fn interval(life: Option<Duration>, wanted: Option<Duration>, spread: u32) -> Duration {
+    let longest = wanted.unwrap_or(LONGEST).min(LONGEST);
+    let most = (life.unwrap_or(UNKNOWN_LIFE) / 3 * 2).min(longest);
     let less = most / SPREAD / 1024 * (spread % 1024);
-    most.saturating_sub(less).max(SHORTEST)
+    most.saturating_sub(less).max(SHORTEST.min(longest))
 }
 
 /// A number that differs for different logins and moments: FNV-1a, of which nothing is asked but that.

@@ -150,7 +150,8 @@ impl Table {
             self.acts.push(Act::Note(words::cannot_be_renewed(&grant)));
         }
         let entry = Login::new(login, &grant.account, now.boot + PENDING);
-        self.held.insert(login, Held::new(login, grant, now));
+        self.held
+            .insert(login, Held::new(login, grant, &self.settings, now));
         self.logins.insert(login, entry);
         self.acts.push(Act::Watch(login));
         self.acts.push(Act::Save(login));

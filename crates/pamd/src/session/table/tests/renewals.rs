@@ -38,6 +38,29 @@ fn a_token_is_renewed_when_two_thirds_of_its_life_are_over_less_a_share() {
 }
 
 #[test]
+fn whoever_wants_to_know_sooner_asks_sooner() {
+    for (wanted, earliest, latest) in [(5, 4, 5), (50, 45, 50), (300, 270, 300), (3600, 360, 400)] {
+        let mut desk = Desk::new(Settings {
+            renew_every: Some(Duration::from_secs(wanted)),
+            ..Settings::default()
+        });
+        let login = desk.session(2, "ada");
+        for _ in 0..3 {
+            let from = desk.now.boot;
+            let renewal = desk.table.held[&login].renewal.unwrap() - from;
+            let seconds = renewal.as_secs();
+            assert!(
+                (earliest..=latest).contains(&seconds),
+                "{wanted}: {seconds}"
+            );
+            desk.pass(seconds + 1);
+            assert_eq!(desk.heard(), ["renew 2"], "{wanted}");
+            desk.still(login);
+        }
+    }
+}
+
+#[test]
 fn a_session_that_is_confirmed_each_time_lasts_until_its_limit_and_no_longer() {
     let mut desk = Desk::plain();
     let login = desk.session(2, "ada");
