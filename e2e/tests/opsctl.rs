@@ -208,7 +208,7 @@ fn a_password_deletes_one_resource_and_another_or_none_does_not() {
     assert_eq!(scene.listed(), "barfoo\nquux\n");
     let log = scene.api.as_ref().unwrap().stderr();
     assert!(
-        log.contains("deleted \"foobar\", confirmed with \"Yubikey ccccccccccce\""),
+        log.contains("deleted \"foobar\" with \"Yubikey ccccccccccce\""),
         "{log}"
     );
     assert!(!log.contains(&first), "{log}");

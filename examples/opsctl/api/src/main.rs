@@ -122,7 +122,7 @@ async fn remove(
         return StatusCode::NOT_FOUND;
     }
     let (who, with) = (caller.subject(), confirmed.device().unwrap_or_default());
-    eprintln!("{who:?} deleted {name:?}, confirmed with {with:?}");
+    eprintln!("{who:?} deleted {name:?} with {with:?}");
     StatusCode::NO_CONTENT
 }
 
@@ -145,7 +145,8 @@ fn key(path: &Path) -> Result<SealingKey, Failed> {
     })
 }
 
-/// Gives a person a device. Whoever may run this program here may do that.
+/// Gives a person a device. Whoever may run this program here may do that; `countersign-gateway otp` does
+/// it with the same file, and has the device tried first.
 async fn enrol(subject: &str, kind: &str) -> Result<(), Failed> {
     let (label, new) = if kind == "totp" {
         ("authenticator".to_owned(), NewDevice::totp()?)
