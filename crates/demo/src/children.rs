@@ -20,22 +20,31 @@ use crate::person::Person;
 pub(crate) struct Programs {
     countersign: PathBuf,
     issuer: PathBuf,
+    pub(crate) opsctl: PathBuf,
+    pub(crate) opsctl_api: PathBuf,
 }
 
 impl Programs {
-    /// Builds both, each alone: built together, the client would get the
-    /// features that only the server asks for, and nobody ships that.
+    /// Builds them, those for people and those for servers apart: built
+    /// together, the clients would get the features that only servers ask for,
+    /// and nobody ships that. The examples want nothing that the others do not
+    /// have built as well.
     pub(crate) async fn build() -> Result<Self, Failure> {
+        let [countersign, opsctl] = build(["countersign", "opsctl"]).await?;
+        let [issuer, opsctl_api] = build(["countersign-issuer", "opsctl-api"]).await?;
         Ok(Self {
-            countersign: build("countersign").await?,
-            issuer: build("countersign-issuer").await?,
+            countersign,
+            issuer,
+            opsctl,
+            opsctl_api,
         })
     }
 }
 
-async fn build(package: &str) -> Result<PathBuf, Failure> {
+async fn build(packages: [&str; 2]) -> Result<[PathBuf; 2], Failure> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = Command::new(cargo);
+    cargo.args(["build", "--quiet"]);
     for (name, _) in env::vars_os() {
         // Cargo tells a program that it runs about its package in these. Build scripts that look at
         // them would be run again, and all above them built again, for nothing.
@@ -44,8 +53,10 @@ async fn build(package: &str) -> Result<PathBuf, Failure> {
             cargo.env_remove(&name);
         }
     }
+    for package in packages {
+        cargo.args(["--package", package, "--bin", package]);
+    }
     let output = cargo
-        .args(["build", "--quiet", "--package", package, "--bin", package])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::null())
@@ -53,17 +64,22 @@ async fn build(package: &str) -> Result<PathBuf, Failure> {
         .output()
         .await
         .map_err(because("cargo cannot be run"))?;
+    let [first, second] = packages;
     if !output.status.success() {
-        return Err(Failure::new(format!("{package} does not build"))
+        return Err(Failure::new(format!("{first} and {second} do not build"))
             .with_detail(&String::from_utf8_lossy(&output.stderr)));
     }
     // Where the target directory is, is cargo's business; it may be anywhere.
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
-        .find(|artifact| artifact.target.name == package)
-        .map(|artifact| artifact.executable)
-        .ok_or_else(|| Failure::new(format!("cargo does not say where {package} is")))
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let path = |package: &str| {
+        messages
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+            .find(|artifact| artifact.target.name == package)
+            .map(|artifact| artifact.executable)
+            .ok_or_else(|| Failure::new(format!("cargo does not say where {package} is")))
+    };
+    Ok([path(first)?, path(second)?])
 }
 
 /// The one kind of cargo's messages, each a line of JSON, that names a program.
@@ -113,6 +129,24 @@ impl Issuer {
             "countersign-issuer user add",
             &output.map_err(because("no end"))?,
         )?;
+        Ok(())
+    }
+
+    /// Registers an application of somebody's own, for one API.
+    pub(crate) async fn register(
+        programs: &Programs,
+        home: &Path,
+        client_id: &str,
+        api: &str,
+    ) -> Result<(), Failure> {
+        let output = program(&programs.issuer, home)
+            .args(["client", "add", client_id, "--audience", api])
+            .args(["--redirect-uri", "http://127.0.0.1/callback"])
+            .stdin(Stdio::null())
+            .output()
+            .await
+            .map_err(because("countersign-issuer cannot be run"))?;
+        succeeded("countersign-issuer client add", &output)?;
         Ok(())
     }
 
@@ -208,35 +242,9 @@ impl<'a> Cli<'a> {
         arguments: &[&str],
         person: &Person,
     ) -> Result<(), Failure> {
-        let mut child = self
-            .command(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(because("countersign cannot be run"))?;
-        let stderr = child.stderr.take();
-        let stderr = stderr.ok_or_else(|| Failure::new("countersign has no standard error"))?;
-        let mut lines = BufReader::new(stderr).lines();
-        let mut seen = String::new();
-        let mut approved = false;
-        while let Some(line) = lines
-            .next_line()
-            .await
-            .map_err(because("countersign cannot be heard"))?
-        {
-            seen.push_str(&line);
-            seen.push('\n');
-            if !approved && let Some(page) = page_in(&line) {
-                person.approve(&page).await?;
-                approved = true;
-            }
-        }
-        let status = child.wait().await.map_err(because("no end"))?;
-        if status.success() && approved {
-            return Ok(());
-        }
-        Err(Failure::new(format!("countersign login ended with {status}")).with_detail(&seen))
+        let command = self.command(arguments);
+        sign_in(command, "countersign login", person).await?;
+        Ok(())
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -244,6 +252,43 @@ impl<'a> Cli<'a> {
         command.args(arguments);
         command
     }
+}
+
+/// Runs a command that signs in, while `person` plays the person at the
+/// browser; gives what it printed on standard output.
+pub(crate) async fn sign_in(
+    mut command: Command,
+    name: &str,
+    person: &Person,
+) -> Result<String, Failure> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(because("the program cannot be run"))?;
+    let stderr = child.stderr.take();
+    let stderr = stderr.ok_or_else(|| Failure::new("the program has no standard error"))?;
+    let mut lines = BufReader::new(stderr).lines();
+    let mut seen = String::new();
+    let mut approved = false;
+    while let Some(line) = lines
+        .next_line()
+        .await
+        .map_err(because("the program cannot be heard"))?
+    {
+        seen.push_str(&line);
+        seen.push('\n');
+        if !approved && let Some(page) = page_in(&line) {
+            person.approve(&page).await?;
+            approved = true;
+        }
+    }
+    let output = child.wait_with_output().await.map_err(because("no end"))?;
+    if output.status.success() && approved {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(Failure::new(format!("{name} ended with {}", output.status)).with_detail(&seen))
 }
 
 /// The address in a line, when it is one that brings along what is to be approved: a user code, or a
@@ -258,7 +303,7 @@ fn page_in(line: &str) -> Option<Url> {
 
 /// One of our programs, in directories below `home` whatever the environment
 /// of the demo says, and killed when nobody waits for it any more.
-fn program(path: &Path, home: &Path) -> Command {
+pub(crate) fn program(path: &Path, home: &Path) -> Command {
     let mut command = Command::new(path);
     for (name, _) in env::vars_os() {
         if is_ours(&name) || is_proxy(&name) {
@@ -270,6 +315,8 @@ fn program(path: &Path, home: &Path) -> Command {
         .env("COUNTERSIGN_STATE_DIR", home.join("state"))
         .env("COUNTERSIGN_CACHE_DIR", home.join("cache"))
         .env("COUNTERSIGN_ISSUER_STATE_DIR", home.join("issuer"))
+        .env("XDG_STATE_HOME", home.join("others"))
+        .env("XDG_CACHE_HOME", home.join("others-cache"))
         .kill_on_drop(true);
     command
 }
@@ -294,7 +341,7 @@ pub(crate) struct Printed {
     pub(crate) stderr: String,
 }
 
-fn succeeded(command: &str, output: &Output) -> Result<Printed, Failure> {
+pub(crate) fn succeeded(command: &str, output: &Output) -> Result<Printed, Failure> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     if output.status.success() {

@@ -2,7 +2,8 @@
 //!
 //! Starts a real issuer and a small protected API on this machine, and runs the
 //! real `countersign` against them: login, whoami, a call that is refused and
-//! one that is served, status, logout. With `--unattended` it plays the person
+//! one that is served, status, logout; and the example `opsctl`, whose API asks
+//! for a one-time password. With `--unattended` it plays the person
 //! at the browser as well, and ends with 0 only if every step did what it must.
 
 mod api;
@@ -10,9 +11,11 @@ mod browser;
 mod children;
 mod failure;
 mod forms;
+mod ops;
 mod person;
 mod say;
 mod steps;
+mod terminal;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,6 +42,11 @@ pub(crate) enum Player {
 fn main() -> ExitCode {
     // The alias of `cargo demo` ends with `--`, and so may what is typed.
     let arguments: Vec<_> = env::args().skip(1).filter(|a| a != "--").collect();
+    // Comes back only when that does not work.
+    if let Some(failure) = terminal::seat(&arguments) {
+        say::failed(failure);
+        return ExitCode::FAILURE;
+    }
     let player = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => Player::Person,
         ["--unattended"] => Player::Unattended,

@@ -12,6 +12,7 @@ use crate::api::Api;
 use crate::browser::Browser;
 use crate::children::{Cli, Issuer, Programs};
 use crate::failure::Failure;
+use crate::ops::Ops;
 use crate::person::Person;
 use crate::say;
 
@@ -34,9 +35,9 @@ pub(crate) async fn walk(
     say::line("Countersign: an issuer, a protected API and the command line, on this machine.");
     say::line("Nothing is installed, and all of it is deleted at the end.\n");
 
-    say::line("Building both programs; the first time takes a few minutes …");
+    say::line("Building the programs; the first time takes a few minutes …");
     let programs = within("the build", BUILD_LIMIT, Programs::build()).await?;
-    say::done("Built countersign and countersign-issuer");
+    say::done("Built countersign, countersign-issuer, and the example opsctl");
 
     let ada = Person::ada()?;
     within(
@@ -72,6 +73,13 @@ pub(crate) async fn walk(
     within("whoami", STEP_LIMIT, scene.cli_knows_ada()).await?;
     within("the call of Ada", STEP_LIMIT, scene.api_lets_ada_in()).await?;
     within("status", STEP_LIMIT, scene.session_is_there()).await?;
+    let mut ops = Ops::new(player, &programs, home, &scene.issuer.name);
+    within("the API of opsctl", STEP_LIMIT, ops.start()).await?;
+    within("opsctl login", LOGIN_LIMIT, ops.ada_signs_in(&scene.ada)).await?;
+    within("the key", STEP_LIMIT, ops.ada_gets_a_key()).await?;
+    within("opsctl delete", LOGIN_LIMIT, ops.ada_deletes()).await?;
+    within("the password again", STEP_LIMIT, ops.once_is_enough()).await?;
+    ops.stop().await;
     within("logout", STEP_LIMIT, scene.ada_signs_out()).await?;
     within("the call after that", STEP_LIMIT, scene.nothing_is_left()).await?;
     within(
@@ -111,7 +119,7 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     async fn api_refuses_a_stranger(&self) -> Result<(), Failure> {
-        self.announce(&format!("curl {}", self.api.hello));
+        self.player.announce(&format!("curl {}", self.api.hello));
         let answer = Browser::new().open(&self.api.hello).await?;
         let challenge = answer.headers.get(header::WWW_AUTHENTICATE);
         let challenge = challenge.and_then(|value| value.to_str().ok());
@@ -143,7 +151,7 @@ impl Scene<'_> {
                 }
                 // In two lines: it is the longest command of all.
                 let shown = arguments.join(" ").replace(" --r", " \\\n    --r");
-                self.announce(&format!("countersign {shown}"));
+                self.player.announce(&format!("countersign {shown}"));
                 self.cli.run_at_terminal(&arguments).await?;
             }
             Player::Unattended => {
@@ -156,9 +164,9 @@ impl Scene<'_> {
     }
 
     async fn cli_knows_ada(&self) -> Result<(), Failure> {
-        self.announce("countersign whoami");
+        self.player.announce("countersign whoami");
         let line = self.cli.run(&["whoami"]).await?.stdout;
-        self.repeat(&line);
+        self.player.repeat(&line);
         if line.trim_end() != format!("{} <{}>", self.ada.name, self.ada.email) {
             return Err(Failure::new("it is somebody else").with_detail(&line));
         }
@@ -168,7 +176,8 @@ impl Scene<'_> {
 
     async fn api_lets_ada_in(&self) -> Result<(), Failure> {
         let hello = &self.api.hello;
-        self.announce(&format!("countersign curl {hello} -s"));
+        self.player
+            .announce(&format!("countersign curl {hello} -s"));
         let answer = if curl_is_installed().await {
             self.cli.run(&["curl", hello.as_str(), "-s"]).await?.stdout
         } else {
@@ -179,7 +188,7 @@ impl Scene<'_> {
             let mut caller = Browser::with_credentials(credentials.trim());
             caller.open(hello).await?.body
         };
-        self.repeat(&answer);
+        self.player.repeat(&answer);
         let said: Value = serde_json::from_str(&answer).unwrap_or_default();
         if said != json!({ "message": "Welcome, Ada" }) {
             return Err(Failure::new("the API does not say \"Welcome, Ada\"").with_detail(&answer));
@@ -189,27 +198,28 @@ impl Scene<'_> {
     }
 
     async fn session_is_there(&self) -> Result<(), Failure> {
-        self.announce("countersign status");
+        self.player.announce("countersign status");
         let status = self.cli.run(&["status"]).await?;
-        self.repeat(&status.stdout);
+        self.player.repeat(&status.stdout);
         say::done("The session is there, with its time left");
         Ok(())
     }
 
     async fn ada_signs_out(&self) -> Result<(), Failure> {
-        self.announce("countersign logout");
+        self.player.announce("countersign logout");
         let told = self.cli.run(&["logout"]).await?;
-        self.repeat(&told.stderr);
+        self.player.repeat(&told.stderr);
         say::done("Signed out: tokens revoked at the issuer, deleted here");
         Ok(())
     }
 
     async fn nothing_is_left(&self) -> Result<(), Failure> {
         let hello = &self.api.hello;
-        self.announce(&format!("countersign curl {hello} -s"));
+        self.player
+            .announce(&format!("countersign curl {hello} -s"));
         let output = self.cli.try_run(&["curl", hello.as_str(), "-s"]).await?;
         let told = String::from_utf8_lossy(&output.stderr);
-        self.repeat(&told);
+        self.player.repeat(&told);
         if output.status.code() != Some(LOGIN_REQUIRED) || !output.stdout.is_empty() {
             return Err(Failure::new(output.status.to_string()).with_detail(&told));
         }
@@ -231,20 +241,6 @@ impl Scene<'_> {
         self.cli.run(&["logout"]).await?;
         say::done("Signed in without a code: the browser came back by itself (PKCE)");
         Ok(())
-    }
-
-    /// Shows the person the command that comes next; unattended, nobody reads.
-    fn announce(&self, command: &str) {
-        if self.player == Player::Person {
-            say::line(format_args!("\n$ {command}"));
-        }
-    }
-
-    /// Shows the person what a program printed.
-    fn repeat(&self, text: &str) {
-        if self.player == Player::Person && !text.trim().is_empty() {
-            say::line(text.trim_end());
-        }
     }
 }
 

@@ -1,33 +1,19 @@
 //! The demo as a newcomer's machine runs it: the real programs, real sockets,
 //! and the pages filled in.
 
+use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Duration;
-use std::{env, fs};
 
 use countersign_testkit::Program;
 
-/// The first run may have to build both programs.
-const LIMIT: Duration = Duration::from_secs(30 * 60);
+use crate::able_to_build;
 
 fn demo(temporary: &Path) -> Program {
     let program = Program::new(env!("CARGO_BIN_EXE_countersign-demo"))
         .arg("--unattended")
-        .env("TMPDIR", temporary)
-        .limit(LIMIT);
-    // What cargo needs to build.
-    [
-        "CARGO",
-        "CARGO_HOME",
-        "CARGO_TARGET_DIR",
-        "HOME",
-        "RUSTUP_HOME",
-        "RUSTUP_TOOLCHAIN",
-    ]
-    .into_iter()
-    .filter_map(|name| Some((name, env::var_os(name)?)))
-    .fold(program, |program, (name, value)| program.env(name, value))
+        .env("TMPDIR", temporary);
+    able_to_build(program)
 }
 
 fn is_empty(directory: &Path) -> bool {
@@ -42,7 +28,7 @@ fn every_step_does_what_it_must_and_nothing_is_left_behind() {
         .stdout
         .lines()
         .filter(|line| line.starts_with("✓ "));
-    assert_eq!(steps.count(), 12, "{}", finished.stdout);
+    assert_eq!(steps.count(), 17, "{}", finished.stdout);
     for line in finished.stdout.lines() {
         assert!(line.chars().count() <= 80, "{line:?}");
     }
