@@ -14,6 +14,7 @@ mod command;
 mod fuzz;
 mod generate;
 mod metadata;
+mod package;
 mod packages;
 mod prove;
 mod steps;
@@ -30,6 +31,7 @@ Usage: cargo xtask <command>
   generate       the files that are made from others: the reference and the manual pages
   fuzz TARGET    one fuzz target until it is stopped (or -- -max_total_time=SECONDS)
   prove          the long proofs in full
+  package        the Debian package of the daemon and the PAM module
   bench          the shipped programs, measured beside programs that do nothing
 ";
 
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         ["generate"] => generate::run(),
         ["fuzz", target, options @ ..] => fuzz::run(target, options),
         ["prove"] => prove::run(),
+        ["package", options @ ..] => package::run(options),
         ["bench", options @ ..] => bench::run(options),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

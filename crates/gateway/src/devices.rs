@@ -63,6 +63,22 @@ impl Authenticator {
     pub fn uri(&self) -> Secret {
         Secret::new(self.enrolment.to_uri().to_string())
     }
+
+    /// The secret in groups of four, for those who have to type it.
+    pub fn secret(&self) -> Secret {
+        let uri = self.enrolment.to_uri();
+        let (_, rest) = uri.split_once("secret=").unwrap_or_default();
+        let secret = rest.split('&').next().unwrap_or_default();
+        // With its final size at once, so that no copy stays behind where it grew.
+        let mut grouped = String::with_capacity(secret.len() * 2);
+        for (at, letter) in secret.chars().enumerate() {
+            if at > 0 && at % 4 == 0 {
+                grouped.push(' ');
+            }
+            grouped.push(letter);
+        }
+        Secret::new(grouped)
+    }
 }
 
 /// The devices of a configuration.

@@ -290,13 +290,15 @@ impl Gateway {
         }
         let is_new = is_new || old.is_none_or(|old| old.config().otp != live.config().otp);
         if let Some(otp) = live.otp().filter(|_| is_new).cloned() {
-            let report = self.shared.report;
+            let (memory, report) = (live.memory().clone(), self.shared.report);
             self.house.spawn(async move {
                 if let Err(error) = otp.probe().await {
+                    report(&Problem::new("not every device can be used").because(error).line());
+                }
+                if memory.ping().await.is_ok() && memory.loses_counters() {
                     report(
-                        &Problem::new("not every device can be used")
-                            .because(error)
-                            .line(),
+                        "warning: the Redis of [state] forgets which one-time passwords were used when \
+                         it restarts; set appendonly yes there",
                     );
                 }
             });

@@ -52,6 +52,15 @@ impl Memory {
         }
     }
 
+    /// Whether what it counts is lost when it restarts. Known once it was asked something.
+    pub(crate) fn loses_counters(&self) -> bool {
+        match self {
+            // Counters are kept elsewhere then.
+            Self::Own(_) | Self::Postgres(_) => false,
+            Self::Redis(state) => !state.keeps_counters(),
+        }
+    }
+
     /// Whether it can be asked.
     ///
     /// # Errors

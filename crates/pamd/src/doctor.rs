@@ -73,6 +73,7 @@ pub fn examine(config: &Path, socket: &Path) -> Found {
             if read.services.iter().any(|service| service == "sshd") {
                 findings.extend(ssh::examine(read.deadline, read.auto_continue));
             }
+            findings.push(stack::module());
             for service in &read.services {
                 findings.extend(stack::examine(Path::new("/etc/pam.d"), service));
             }

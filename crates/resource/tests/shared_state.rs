@@ -111,6 +111,18 @@ async fn redis_keeps_its_promises() {
     one_of_many([one, other]).await;
 }
 
+#[tokio::test]
+async fn redis_says_whether_its_counters_outlive_it() {
+    for (options, expected) in [(&[][..], false), (&["--appendonly", "yes"][..], true)] {
+        let database = Database::redis(options);
+        let remote = redis_at(&database).timeout(Duration::from_secs(10));
+        let state = RedisState::new(remote).unwrap();
+        assert!(!state.keeps_counters(), "nothing is known yet");
+        state.ping().await.unwrap();
+        assert_eq!(state.keeps_counters(), expected);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_keeps_its_promises() {
     let mut database = Database::postgres(PASSWORD, None);

@@ -15,7 +15,7 @@ use countersign_gateway::devices::{self, KeySource, Owner, Registrar};
 use countersign_gateway::{Config, Problem};
 use countersign_oauth::Secret;
 
-use super::{print, qr, tell};
+use super::{print, qr};
 
 /// A file of keys is no longer.
 const MOST_KEYS: u64 = 32 * 1024 * 1024;
@@ -175,7 +175,7 @@ async fn run(command: &Otp) -> Result<String, Problem> {
             let offered = registrar.offer(&owner, account.as_deref())?;
             let label = whose.label.as_deref().unwrap_or("authenticator");
             if !whose.no_confirm {
-                show(&offered.uri());
+                show(&offered);
             }
             let code = whose.ask("the code that the authenticator shows: ")?;
             let device = registrar
@@ -268,19 +268,22 @@ impl Whose {
     }
 }
 
-/// The QR code where there is a terminal to see it on, and the address for everything else.
-fn show(uri: &Secret) {
-    let stdout = std::io::stdout();
-    if stdout.is_terminal() {
-        if let Some(code) = qr::draw(uri.expose()) {
-            print(&code);
-        }
-        print("or type it into the authenticator:\n");
+/// The QR code and the secret where there is a person to see them; the address for a program.
+fn show(offered: &devices::Authenticator) {
+    let uri = offered.uri();
+    if !std::io::stdout().is_terminal() {
+        print(&format!("{}\n", uri.expose()));
+        return;
     }
-    print(&format!("{}\n", uri.expose()));
-    if stdout.is_terminal() {
-        tell("");
+    if let Some(code) = qr::draw(uri.expose()) {
+        print(&code);
     }
+    print("scan this with the authenticator, or type its secret into it:\n");
+    print(&format!("  {}\n\n", offered.secret().expose()));
+    print(&format!(
+        "the address, for a password manager:\n{}\n\n",
+        uri.expose()
+    ));
 }
 
 fn read(path: &Path) -> Result<Secret, Problem> {

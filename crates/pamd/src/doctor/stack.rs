@@ -1,13 +1,42 @@
 //! The stack of a service in `/etc/pam.d`: whether the module is in it, and in the right place.
 
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use super::{Finding, broken, good, odd};
 
 const MODULE: &str = "pam_countersign.so";
 /// Stacks include each other; nobody nests them deeper.
 const DEEPEST: usize = 4;
+
+/// Where distributions keep modules: below one of these, or below a directory for the architecture in it.
+const LIBRARIES: [&str; 4] = ["/usr/lib", "/usr/lib64", "/lib", "/lib64"];
+
+/// Looks at the module itself.
+pub(super) fn module() -> Finding {
+    let roots = LIBRARIES.map(PathBuf::from);
+    let below = roots
+        .iter()
+        .filter_map(|root| fs::read_dir(root).ok())
+        .flatten();
+    let below = below.flatten().map(|entry| entry.path());
+    let mut places = roots.iter().cloned().chain(below);
+    let found = places.find_map(|place| {
+        let path = place.join("security").join(MODULE);
+        fs::metadata(&path).ok().map(|metadata| (path, metadata))
+    });
+    let Some((path, metadata)) = found else {
+        let hint = "install the package that has it, or name its full path in /etc/pam.d";
+        return odd(format!("{MODULE} is not where PAM looks for modules"), hint);
+    };
+    let shown = path.display();
+    if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
+        let what = format!("others than root can change {shown}");
+        return broken(what, format!("chown root: {shown} && chmod 0644 {shown}"));
+    }
+    good(format!("{shown} is root's"))
+}
 
 /// One line of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]

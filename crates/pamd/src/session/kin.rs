@@ -39,9 +39,18 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    /// The process that has this number now.
+    /// The process that has this number now; `None` when there is none.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    pub(crate) fn find(pid: u32) -> io::Result<Option<Self>> {
+        let stat = read_if_there(&format!("/proc/{pid}/stat"))?;
+        Ok(stat.and_then(|stat| parse_stat(pid, &stat)))
+    }
+
+    /// The process that has this number now, as far as can be found out.
     pub(crate) fn of(pid: u32) -> Option<Self> {
-        parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        Self::find(pid).ok().flatten()
     }
 }
 
@@ -66,19 +75,52 @@ fn parse_stat(pid: u32, stat: &str) -> Option<Member> {
     })
 }
 
+/// Reads a file about a process; `None` when the process is gone. Anything else that fails says nothing
+/// about it.
+fn read_if_there(path: &str) -> io::Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that there is no such process.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
+}
+
 /// The numbers of all processes there are.
-pub(crate) fn pids() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten();
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+///
+/// # Errors
+/// When they cannot be listed.
+pub(crate) fn pids() -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        pids.extend(
+            entry?
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse::<u32>().ok()),
+        );
+    }
+    Ok(pids)
 }
 
 /// The audit session of a process, if it is in one.
+///
+/// # Errors
+/// When that cannot be found out.
+pub(crate) fn find_audit_session(pid: u32) -> io::Result<Option<u32>> {
+    let text = read_if_there(&format!("/proc/{pid}/sessionid"))?;
+    let id = text.and_then(|text| text.trim().parse().ok());
+    Ok(id.filter(|id| *id != u32::MAX && *id != 0))
+}
+
+/// The audit session of a process, as far as can be found out.
 pub(crate) fn audit_session(pid: u32) -> Option<u32> {
-    let text = fs::read_to_string(format!("/proc/{pid}/sessionid")).ok()?;
-    let id = text.trim().parse().ok()?;
-    (id != u32::MAX && id != 0).then_some(id)
+    find_audit_session(pid).ok().flatten()
 }
 
 /// The audit session of the daemon. Whoever shares it with us cannot be told from us by it.
@@ -262,7 +304,7 @@ mod tests {
     #[test]
     fn the_process_of_this_test_is_among_those_there_are() {
         let own = std::process::id();
-        assert!(pids().any(|pid| pid == own));
+        assert!(pids().unwrap().contains(&own));
         assert_eq!(Member::of(own).unwrap().process, Process::of(own).unwrap());
     }
 

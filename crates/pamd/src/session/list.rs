@@ -15,6 +15,8 @@ use crate::{Process, Reference};
 pub enum Condition {
     /// Signed in, and no session is open yet.
     Pending,
+    /// Signed in, and refused a session.
+    Refused,
     /// All is well.
     Open,
     /// Nobody can say at the moment whether it may go on.
@@ -35,6 +37,7 @@ impl Condition {
     fn of(held: &Held, login: &Login) -> Self {
         let end = held.end.as_ref();
         match login.stage {
+            Stage::Refused { .. } => Self::Refused,
             Stage::Ending { stuck: true, .. } => Self::Stuck,
             Stage::Ending { .. } => Self::Ending,
             _ if end.is_some_and(|end| end.at.is_some()) => Self::Warned,
@@ -50,6 +53,7 @@ impl Condition {
     fn words(self) -> &'static str {
         match self {
             Self::Pending => "logging in",
+            Self::Refused => "refused",
             Self::Open => "open",
             Self::Unconfirmed => "unconfirmed",
             Self::Withdrawn => "withdrawn",

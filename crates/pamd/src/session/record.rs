@@ -283,15 +283,17 @@ impl From<(&Process, &Login)> for LoginRecord {
     fn from((process, login): (&Process, &Login)) -> Self {
         let pending = match login.stage {
             Stage::Granted { until } => Some(millis(until)),
+            // It is late from the beginning.
+            Stage::Refused { .. } => Some(0),
             _ => None,
         };
         Self {
             process: *process,
             user: login.user.clone(),
             pending_until_ms: pending,
-            opened_ms: login.opened.map(millis),
+            opened_ms: login.opened.filter(|_| login.counts()).map(millis),
             closed: matches!(login.stage, Stage::Behind { .. }),
-            seat: login.seat.clone(),
+            seat: login.seat.clone().filter(|_| login.counts()),
         }
     }
 }

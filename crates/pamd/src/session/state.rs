@@ -24,6 +24,8 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_FILES: usize = 20_000;
 /// What file systems in memory are called by the kernel: tmpfs and ramfs.
 const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+/// What tells one start of the machine from others.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const LOCK: &str = "lock";
 const END: &str = ".json";
 const UNFINISHED: &str = ".tmp";
@@ -74,7 +76,7 @@ pub(crate) struct Found {
 
 impl State {
     pub(crate) fn new(path: PathBuf) -> Self {
-        let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let boot_id = fs::read_to_string(BOOT_ID).unwrap_or_default();
         Self {
             path,
             boot_id: boot_id.trim().to_owned(),
@@ -90,6 +92,14 @@ impl State {
 
     /// Makes this daemon the only one that watches, waiting a while for one that is about to end.
     pub(crate) fn lock(&mut self, wait: Duration) -> Result<(), StateError> {
+        // Without it nothing here could be told from what an earlier start of the machine has left.
+        if self.boot_id.is_empty() {
+            return Err(StateError::Io {
+                action: "read",
+                path: BOOT_ID.into(),
+                source: io::ErrorKind::InvalidData.into(),
+            });
+        }
         let path = self.path.join(LOCK);
         let io = |source: io::Error| StateError::Io {
             action: "lock",

@@ -23,12 +23,23 @@ use crate::Process;
 const PASSES: usize = 40;
 const SWEEP_TIME: Duration = Duration::from_millis(150);
 
+/// How often nobody has to be met before nobody is there: one walk can miss who runs away by forking.
+const EMPTY: usize = 5;
+
 /// What is done to one login.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) login: Process,
     pub(crate) seat: Seat,
     pub(crate) force: Force,
+}
+
+/// Who belongs to which login.
+#[derive(Debug, Default)]
+struct Census {
+    groups: Vec<Vec<Member>>,
+    /// Whether everybody could be looked at. Where not, some may be missing.
+    is_sure: bool,
 }
 
 /// The processes of this machine, as far as the watch needs them.
@@ -56,12 +67,18 @@ pub(crate) struct RealProcesses {
 
 impl Processes for RealProcesses {
     fn hold(&self, process: Process) -> io::Result<OwnedFd> {
+        let is_there = || {
+            let found = Member::find(process.pid)?;
+            let is_it = found.is_some_and(|member| member.process == process);
+            is_it
+                .then_some(())
+                .ok_or(io::Error::from(io::ErrorKind::NotFound))
+        };
+        // Its number may be that of a thread by now, which cannot be held.
+        is_there()?;
         let held = open(process.pid)?;
-        if process.is_alive() {
-            Ok(held)
-        } else {
-            Err(io::ErrorKind::NotFound.into())
-        }
+        is_there()?;
+        Ok(held)
     }
 
     fn find_kin(&self, seat: &mut Seat, login: Process, xdg_session: &str, kill: Kill) {
@@ -70,34 +87,39 @@ impl Processes for RealProcesses {
 
     fn sweep(&self, targets: &[Target]) -> Vec<Left> {
         let begin = Instant::now();
-        let mut groups = Vec::new();
+        let mut census = Census::default();
+        let mut last_met = 0;
         for pass in 0..PASSES {
-            groups = self.census(targets.iter().map(|t| (t.login, &t.seat)), |at, member| {
+            census = self.census(targets.iter().map(|t| (t.login, &t.seat)), |at, member| {
                 if let Some(target) = targets.get(at) {
                     strike(target, member);
                 }
             });
-            let mut others_left = false;
-            for (target, members) in targets.iter().zip(&groups) {
+            let mut others_left = targets.iter().any(|t| t.force >= Force::Kill) && pass < EMPTY;
+            for (target, members) in targets.iter().zip(&census.groups) {
                 let others = members.iter().filter(|m| m.process != target.login);
                 let is_killed = target.force >= Force::Kill;
-                others_left |= is_killed && others.clone().next().is_some();
+                if is_killed && others.clone().next().is_some() {
+                    others_left = true;
+                    last_met = pass;
+                }
                 finish(target, others.count(), pass > 0);
             }
-            // Who forks faster than one pass takes is met by the next.
+            // Who forks faster than one pass takes is met by one of the next.
+            others_left |= last_met > 0 && pass < last_met + EMPTY;
             if !others_left || begin.elapsed() > SWEEP_TIME {
                 break;
             }
         }
-        let left = targets.iter().zip(&groups);
-        left.map(|(target, members)| remaining(target, members))
+        let left = targets.iter().zip(&census.groups);
+        left.map(|(target, members)| remaining(target, members, census.is_sure))
             .collect()
     }
 
     fn tell(&self, messages: &[(Process, Seat, String)]) {
         let logins = messages.iter().map(|(login, seat, _)| (*login, seat));
-        let groups = self.census(logins, |_, _| {});
-        for ((_, _, text), members) in messages.iter().zip(&groups) {
+        let census = self.census(logins, |_, _| {});
+        for ((_, _, text), members) in messages.iter().zip(&census.groups) {
             let terminals = members.iter().map(|member| member.terminal);
             let terminals = terminals.filter(|device| *device != 0).collect();
             terminal::write(&terminals, text);
@@ -112,7 +134,8 @@ impl RealProcesses {
         &self,
         logins: impl Iterator<Item = (Process, &'a Seat)>,
         mut each: impl FnMut(usize, Member),
-    ) -> Vec<Vec<Member>> {
+    ) -> Census {
+        let mut is_sure = true;
         let logins: Vec<(Process, &Seat)> = logins.collect();
         let mut groups = vec![Vec::new(); logins.len()];
         let mut by_audit = BTreeMap::new();
@@ -132,7 +155,7 @@ impl RealProcesses {
         for (at, (login, seat)) in logins.iter().enumerate() {
             let audit = seat.usable_audit_session();
             if let Some(id) = audit {
-                by_audit.insert(id, at);
+                by_audit.entry(id).or_insert_with(Vec::new).push(at);
             }
             if let Some(scope) = &seat.scope {
                 for member in scope.pids().into_iter().filter_map(Member::of) {
@@ -146,23 +169,42 @@ impl RealProcesses {
                 take(at, member, &mut groups);
             }
         }
-        if !by_audit.is_empty() {
-            for pid in kin::pids() {
-                let at = kin::audit_session(pid).and_then(|id| by_audit.get(&id));
-                if let (Some(at), Some(member)) = (at, Member::of(pid)) {
+        let everybody = if by_audit.is_empty() && families.is_empty() {
+            Vec::new()
+        } else {
+            kin::pids().unwrap_or_else(|_| {
+                is_sure = false;
+                Vec::new()
+            })
+        };
+        let mut sure = |found: io::Result<Option<_>>| {
+            is_sure &= found.is_ok();
+            found.ok().flatten()
+        };
+        for pid in everybody.iter().filter(|_| !by_audit.is_empty()) {
+            let id = match kin::find_audit_session(*pid) {
+                Ok(id) => id,
+                Err(error) => sure(Err(error)).and(None),
+            };
+            let Some(places) = id.and_then(|id| by_audit.get(&id)) else {
+                continue;
+            };
+            if let Some(member) = sure(Member::find(*pid)) {
+                for at in places {
                     take(*at, member, &mut groups);
                 }
             }
         }
         if !families.is_empty() {
-            let everybody: Vec<Member> = kin::pids().filter_map(Member::of).collect();
+            let found = everybody.iter().map(|pid| sure(Member::find(*pid)));
+            let everybody: Vec<Member> = found.flatten().collect();
             for (at, login) in families {
                 for member in self.family(login, &everybody) {
                     take(at, member, &mut groups);
                 }
             }
         }
-        groups
+        Census { groups, is_sure }
     }
 
     /// The monitor's children and theirs, and those of them that were seen before.
@@ -189,12 +231,18 @@ impl RealProcesses {
     }
 }
 
-/// Who of them is still there once all is done.
-fn remaining(target: &Target, members: &[Member]) -> Left {
-    let mut left = Left::default();
+/// Who of them is still there once all is done. Who cannot be looked at is.
+fn remaining(target: &Target, members: &[Member], is_sure: bool) -> Left {
+    let mut left = Left {
+        monitor: false,
+        others: usize::from(!is_sure),
+    };
     for member in members {
-        let now = Member::of(member.process.pid);
-        if now.is_some_and(|now| now.process == member.process && now.lives) {
+        let is_there = match Member::find(member.process.pid) {
+            Ok(now) => now.is_some_and(|now| now.process == member.process && now.lives),
+            Err(_) => true,
+        };
+        if is_there {
             if member.process == target.login {
                 left.monitor = true;
             } else {

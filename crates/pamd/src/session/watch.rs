@@ -293,7 +293,7 @@ impl Shared {
                         ..Answer::silent(Verdict::Success)
                     },
                     found => {
-                        inner.table.drop_login(login.monitor);
+                        inner.table.refuse_login(login.monitor, now);
                         self.perform(&mut inner, now);
                         let reference = found.map(|(reference, _)| reference);
                         answer(Verdict::Failed, NOT_KEPT, reference)
@@ -341,6 +341,8 @@ impl Shared {
                     Act::Sweep { login, force } => {
                         let seat = inner.table.logins.get(&login).and_then(|l| l.seat.clone());
                         let target = seat.map(|seat| Target { login, seat, force });
+                        // What was not done yet is done once, and as hard as was wanted last.
+                        inner.sweeps.retain(|other| other.login != login);
                         inner.sweeps.extend(target);
                     }
                     Act::Note(event) => self.audit.write(&event),
@@ -360,7 +362,7 @@ impl Shared {
                 inner.held.insert(login, held);
             }
             // It ended before anybody could take hold of it.
-            Err(error) if error.kind() == io::ErrorKind::NotFound || is_no_process(&error) => {
+            Err(error) if super::kin::is_gone(&error) => {
                 inner.table.leave(login, now);
             }
             Err(error) => {
@@ -393,6 +395,9 @@ impl Shared {
     /// Goes on with what an earlier daemon has written down.
     fn restore(&self) {
         let mut inner = self.lock();
+        if !inner.has_state {
+            return;
+        }
         let now = self.moments.now();
         let found = match inner.state.load() {
             Ok(found) => found,
@@ -511,10 +516,6 @@ impl Shared {
         );
         self.note("watch", Outcome::Failed, &message);
     }
-}
-
-fn is_no_process(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error())
 }
 
 fn answer(verdict: Verdict, text: &str, reference: Option<Reference>) -> Answer {

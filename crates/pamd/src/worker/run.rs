@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -44,7 +44,11 @@ pub fn run() -> Result<(), Problem> {
     };
     // Others with the same rights may not look into this process.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let readable: Vec<&Path> = configure.ca_file.iter().map(|path| &**path).collect();
+    // Certificates, where the configuration or the environment has them.
+    let moved = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(std::env::var_os);
+    let moved: Vec<PathBuf> = moved.into_iter().flatten().map(PathBuf::from).collect();
+    let readable = configure.ca_file.iter().chain(&moved);
+    let readable: Vec<&Path> = readable.map(|path| &**path).collect();
     let sandbox = sandbox::close(&readable);
     let ended = Problem::new("the daemon is gone");
     let worker = Worker::new(configure, socket)

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement, Transaction};
@@ -32,6 +33,8 @@ const SCHEMA: &str = "\
 
 const HAS_TABLES: &str = "\
     SELECT to_regclass('countersign_devices') IS NOT NULL AND NOT pg_is_in_recovery()";
+
+const CHANGE_TIME: Duration = Duration::from_secs(60);
 
 /// One change at a time, so that what is counted stays so until it is written.
 const ALONE: &str = "SELECT pg_advisory_xact_lock(8628910)";
@@ -116,8 +119,8 @@ impl PostgresDevices {
         rows.iter().map(read).collect()
     }
 
-    /// A change, over a connection that nobody else uses, within the time limit
-    /// of a question.
+    /// A change, over a connection that nobody else uses. No request waits for
+    /// it, and a box of keys takes its time.
     async fn change(&self, old: Option<&DeviceId>, new: &[Device]) -> Result<bool, DevicesError> {
         let change = async {
             let (mut client, _) = self.server.connect(HAS_TABLES, SCHEMA).await?;
@@ -134,7 +137,7 @@ impl PostgresDevices {
             transaction.commit().await?;
             Ok(true)
         };
-        tokio::time::timeout(self.server.remote.timeout, change)
+        tokio::time::timeout(CHANGE_TIME, change)
             .await
             .unwrap_or_else(|elapsed| Err(DevicesError::Unavailable(elapsed.into())))
     }

@@ -43,6 +43,8 @@ pub struct RedisState {
     link: Link<Line>,
     /// Since when the database is up, in seconds of the epoch.
     since: AtomicI64,
+    /// Whether it writes down what it is told.
+    writes: AtomicBool,
     scripts: Scripts,
 }
 
@@ -84,6 +86,7 @@ impl RedisState {
             // Until the database has been asked, nothing is known to be
             // remembered.
             since: AtomicI64::new(SystemClock::default().now().as_secs()),
+            writes: AtomicBool::new(false),
             scripts: Scripts {
                 // Numbers are compared as text, the longer one being greater:
                 // those of the script's language are exact only up to 2^53.
@@ -137,6 +140,13 @@ impl RedisState {
             return Ok(());
         }
         Err(unavailable("the answer to PING is another"))
+    }
+
+    /// Whether counters outlive a restart of the database (`appendonly yes`), by
+    /// what it said when it was last connected to. Otherwise a one-time password
+    /// that was used before the restart is good after it.
+    pub fn keeps_counters(&self) -> bool {
+        self.writes.load(Ordering::Relaxed)
     }
 
     async fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, StateError> {
@@ -226,6 +236,8 @@ impl RedisState {
                 "its maxmemory-policy is not noeviction: it would forget what it was told",
             ));
         }
+        let writes = field("aof_enabled") == Some("1");
+        self.writes.store(writes, Ordering::Relaxed);
         let up: u64 = field("uptime_in_seconds")
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| unavailable("it does not say how long it has been up"))?;

@@ -148,6 +148,18 @@ impl Held {
         self.end.is_none()
     }
 
+    /// Nobody who holds it may have a session: what it could still be used for is given up.
+    pub(crate) fn close(&mut self) {
+        let at = Some(Duration::ZERO);
+        self.end.get_or_insert(End {
+            why: Why::Limit,
+            at,
+        });
+        self.told.end = true;
+        self.renewal = None;
+        self.grant.refresh = None;
+    }
+
     /// When something is due next.
     pub(crate) fn next(&self, settings: &Settings) -> Option<Duration> {
         if self.told.end {

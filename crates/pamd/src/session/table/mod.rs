@@ -211,7 +211,9 @@ impl Table {
 
     fn admit(&self, entry: &Login, user: &str) -> Admission {
         let live = self.held.get(&entry.grant).is_some_and(Held::is_live);
-        if entry.user != user {
+        if !entry.counts() {
+            Admission::Refused(words::NO_GRANT)
+        } else if entry.user != user {
             Admission::Refused(words::ANOTHER_ACCOUNT)
         } else if !live || entry.is_ending() {
             Admission::Refused(words::ACCESS_ENDED)
@@ -246,8 +248,17 @@ impl Table {
         admission
     }
 
-    /// What was promised about a login could not be kept: it is as if it had never come.
-    pub(crate) fn drop_login(&mut self, login: Process) {
+    /// A login that was granted may not have a session any more.
+    pub(crate) fn refuse_login(&mut self, login: Process, now: Moment) {
+        if let Some(entry) = self.logins.get_mut(&login) {
+            entry.refuse(now.boot);
+            let grant = entry.grant;
+            self.release(grant);
+        }
+    }
+
+    /// A login has ended.
+    fn drop_login(&mut self, login: Process) {
         if let Some(entry) = self.logins.remove(&login) {
             self.acts.push(Act::Unwatch(login));
             self.release(entry.grant);
@@ -260,7 +271,7 @@ impl Table {
         let Some(entry) = self.logins.get_mut(&login) else {
             return;
         };
-        if entry.seat.is_none() {
+        if entry.seat.is_none() || !entry.counts() {
             self.drop_login(login);
             return;
         }
@@ -331,13 +342,14 @@ impl Table {
                 let event = words::left_behind(&held.grant, login, left.others);
                 self.acts.push(Act::Note(event));
             }
-            Stage::Behind { .. } | Stage::Granted { .. } | Stage::Open => {}
+            Stage::Behind { .. } | Stage::Granted { .. } | Stage::Refused { .. } | Stage::Open => {}
         }
     }
 
     /// An administrator ends logins; which, by the references of their grants.
     pub(crate) fn kill(&mut self, which: &Which, now: Moment) -> Vec<Reference> {
         let is_meant = |held: &Held| match which {
+            _ if held.told.end => false,
             Which::Reference(reference) => held.grant.reference == *reference,
             Which::Account(account) => held.grant.account == *account,
             Which::All => true,
@@ -376,20 +388,21 @@ impl Table {
                 }
             }
         }
-        let late: Vec<Process> = self
-            .logins
-            .iter_mut()
-            .filter_map(|(process, login)| {
-                if login.is_late(now.boot) {
-                    return Some(*process);
-                }
-                let force = login.sweep(now.boot)?;
+        let (mut late, mut over) = (Vec::new(), Vec::new());
+        for (process, login) in &mut self.logins {
+            if login.is_late(now.boot) {
+                late.push(*process);
+            } else if login.is_over(now.boot) {
+                over.push(*process);
+            } else if let Some(force) = login.sweep(now.boot) {
                 let login = *process;
                 self.acts.push(Act::Sweep { login, force });
-                None
-            })
-            .collect();
+            }
+        }
         for login in late {
+            self.refuse_login(login, now);
+        }
+        for login in over {
             self.drop_login(login);
         }
         if self.save_again.is_some_and(|at| at <= now.boot) {
@@ -440,7 +453,7 @@ impl Table {
         }
     }
 
-    /// Every login of a grant begins to end; those without a session are forgotten, and so refused.
+    /// Every login of a grant begins to end; those without a session are not to have one.
     fn end(&mut self, id: Process, now: Moment) {
         let logins = self.logins_of(id);
         if logins.is_empty() {
@@ -451,7 +464,7 @@ impl Table {
                 continue;
             };
             if entry.seat.is_none() {
-                self.drop_login(login);
+                self.refuse_login(login, now);
             } else {
                 entry.end(now.boot);
             }
@@ -484,7 +497,12 @@ impl Table {
 
     /// A grant that nobody holds is forgotten; one that somebody holds is written down anew.
     fn release(&mut self, id: Process) {
-        if self.logins.values().any(|login| login.grant == id) {
+        let mut holders = self.logins.values().filter(|login| login.grant == id);
+        if let Some(first) = holders.next() {
+            let is_used = first.counts() || holders.any(Login::counts);
+            if let Some(held) = self.held.get_mut(&id).filter(|_| !is_used) {
+                held.close();
+            }
             self.acts.push(Act::Save(id));
         } else if self.held.remove(&id).is_some() {
             self.acts.push(Act::Forget(id));

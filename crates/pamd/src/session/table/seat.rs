@@ -26,6 +26,8 @@ const SELDOM: Duration = Duration::from_secs(10);
 /// in the end as often as this.
 pub(super) const FIRST_LOOK: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(60);
+/// How long a refusal is remembered when the end of its process is not noticed.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 /// After so many looks what is still there is meant to stay, and not only slow to end.
 pub(super) const PATIENT_LOOKS: u32 = 3;
 
@@ -50,6 +52,9 @@ pub(crate) struct Seat {
 pub(crate) enum Stage {
     /// It was granted, and no session is open yet.
     Granted { until: Duration },
+    /// It was granted here, and may not have a session any more. That is remembered, lest it be taken for a
+    /// login that was never ours.
+    Refused { until: Duration },
     /// Its session is open.
     Open,
     /// Its session is closed, and processes may be left.
@@ -128,15 +133,33 @@ impl Login {
         }
     }
 
+    /// It may not have a session any more.
+    pub(crate) fn refuse(&mut self, now: Duration) {
+        self.stage = Stage::Refused {
+            until: now + REMEMBERED,
+        };
+        self.sweep = None;
+    }
+
+    /// Whether it may have a session, or has one.
+    pub(crate) fn counts(&self) -> bool {
+        !matches!(self.stage, Stage::Refused { .. })
+    }
+
     /// Whether its session should have opened by now.
     pub(crate) fn is_late(&self, now: Duration) -> bool {
         matches!(self.stage, Stage::Granted { until } if until <= now)
     }
 
+    /// Whether it was refused so long ago that no service waits any more.
+    pub(crate) fn is_over(&self, now: Duration) -> bool {
+        matches!(self.stage, Stage::Refused { until } if until <= now)
+    }
+
     /// When something is due next.
     pub(crate) fn next(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Granted { until } => Some(until),
+            Stage::Granted { until } | Stage::Refused { until } => Some(until),
             _ => self.sweep.map(|(at, _)| at),
         }
     }
@@ -151,7 +174,7 @@ impl Login {
                 Some((now + pause.min(LOOK), Force::Look))
             }
             Stage::Ending { since, stuck } => Some(after(force, *since, now, *stuck)),
-            Stage::Granted { .. } | Stage::Open => None,
+            Stage::Granted { .. } | Stage::Refused { .. } | Stage::Open => None,
         };
         Some(force)
     }

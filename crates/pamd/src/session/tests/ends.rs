@@ -36,12 +36,7 @@ fn a_withdrawal_ends_what_nohup_and_setsid_hide_and_no_stranger() {
         assert!(tree.members().len() >= 7, "{by:?}: {:?}", tree.members());
         post.say(withdrawn());
         post.pass(400);
-        until("the person is warned", || {
-            post.watch()
-                .list()
-                .iter()
-                .any(|row| row.condition == Condition::Warned)
-        });
+        post.wait_for(Condition::Warned);
         assert!(tree.members().len() >= 7, "{by:?}");
         let begin = Instant::now();
         post.pass(60);
@@ -103,12 +98,7 @@ fn what_was_left_behind_at_a_logout_is_still_ended() {
     assert_eq!(post.watch().list()[0].condition, Condition::LeftBehind);
     post.say(withdrawn());
     post.pass(400);
-    until("it is known", || {
-        post.watch()
-            .list()
-            .iter()
-            .any(|row| row.condition == Condition::Warned)
-    });
+    post.wait_for(Condition::Warned);
     post.pass(60);
     post.wait_until_empty();
     assert_eq!(tree.members(), [0; 0]);
@@ -165,6 +155,23 @@ fn a_number_that_is_used_again_belongs_to_a_stranger() {
     let answer = post.watch().open(&login(earlier, "ada"), &opened(""));
     assert_eq!(answer.verdict, Verdict::Denied);
     assert_eq!(post.watch().watched(), 0);
+}
+
+#[test]
+fn who_is_looked_at_twice_at_once_is_seen_twice() {
+    let tree = Tree::new(By::Audit);
+    let mut seat = Seat::default();
+    seat.find_kin(tree.monitor, "", Kill::Auto);
+    let target = Target {
+        login: tree.monitor,
+        seat,
+        force: Force::Look,
+    };
+    let left = RealProcesses::default().sweep(&[target.clone(), target]);
+    assert!(
+        left.iter().all(|left| left.monitor && left.others == 7),
+        "{left:?}"
+    );
 }
 
 #[test]

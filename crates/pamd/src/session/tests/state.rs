@@ -146,6 +146,7 @@ fn where_nothing_can_be_written_nobody_is_let_in_and_who_is_in_stays_watched() {
     let aside = home.path().join("aside");
     fs::rename(&directory, &aside).unwrap();
     let new = Tree::running(By::Audit, "", Stdio::null());
+    let key = Tree::running(By::Audit, "", Stdio::null());
     let refuse = |what: &str| {
         let monitor = new.monitor;
         post.watch().granted(monitor, grant("grace"));
@@ -154,12 +155,13 @@ fn where_nothing_can_be_written_nobody_is_let_in_and_who_is_in_stays_watched() {
         let opened = post.watch().open(&login(monitor, "grace"), &opened(""));
         assert_eq!(opened.verdict, Verdict::Denied, "{what}");
         // Who signs in elsewhere is none of ours: the account for emergencies still opens.
-        let emergency = login(monitor, "emergency");
+        let emergency = login(key.monitor, "emergency");
         assert_eq!(
             post.watch().account(&emergency).verdict,
             Verdict::Success,
             "{what}"
         );
+        post.watch().close(key.monitor);
         post.watch().close(monitor);
         assert_eq!(post.watch().watched(), 1, "{what}");
     };

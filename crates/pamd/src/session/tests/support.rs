@@ -15,7 +15,7 @@ use crate::session::kin;
 use crate::session::moment::{Moment, Moments, SystemMoments};
 use crate::session::settings::Settings;
 use crate::session::sweep::{Processes, RealProcesses};
-use crate::session::{Watch, Watching};
+use crate::session::{Condition, Listed, Watch, Watching};
 use crate::{
     Answer, Grant, Login, Opened, Process, RefreshToken, Renewed, Renewer, Sessions, Verdict,
 };
@@ -137,7 +137,27 @@ impl Post {
     }
 
     pub(super) fn wait_until_empty(&self) {
-        until("nothing is watched", || self.watch().watched() == 0);
+        let what = || {
+            format!(
+                "nothing is watched: {:?} {:?}",
+                self.watch().list(),
+                self.events()
+            )
+        };
+        until_or(what, || self.watch().watched() == 0);
+    }
+
+    /// Waits until some login is in this condition.
+    pub(super) fn wait_for(&self, condition: Condition) {
+        let what = || {
+            format!(
+                "{condition:?}: {:?} {:?}",
+                self.watch().list(),
+                self.events()
+            )
+        };
+        let holds = |row: &Listed| row.condition == condition;
+        until_or(what, || self.watch().list().iter().any(holds));
     }
 
     pub(super) fn events(&self) -> Vec<String> {
@@ -146,10 +166,14 @@ impl Post {
     }
 }
 
-pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_or(|| what.to_owned(), holds);
+}
+
+fn until_or(what: impl Fn() -> String, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(begin.elapsed() < PATIENCE, "waited in vain: {}", what());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -276,10 +300,16 @@ impl Tree {
     pub(super) fn members(&self) -> Vec<u32> {
         let own = |pid: &u32| match self.audit {
             Some(id) => kin::audit_session(*pid) == Some(id),
-            None => is_below(*pid, self.monitor.pid),
+            // Once it is reaped its number is somebody else's.
+            None => self.monitor.is_alive() && is_below(*pid, self.monitor.pid),
         };
         let lives = |pid: &u32| kin::Member::of(*pid).is_some_and(|member| member.lives);
-        kin::pids().filter(own).filter(lives).collect()
+        kin::pids()
+            .unwrap()
+            .into_iter()
+            .filter(own)
+            .filter(lives)
+            .collect()
     }
 
     /// Reaps the shell, as sshd would.
@@ -301,7 +331,10 @@ fn is_below(pid: u32, above: u32) -> bool {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        for pid in self.members() {
+        // A shell may be about to start one more.
+        let begin = Instant::now();
+        let members = || Some(self.members()).filter(|_| begin.elapsed() < PATIENCE);
+        for pid in std::iter::from_fn(|| members().filter(|m| !m.is_empty())).flatten() {
             let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }

@@ -52,18 +52,39 @@ fn what_cannot_be_ended_is_said_once_loudly_and_tried_for_ever() {
 }
 
 #[test]
-fn a_grant_that_no_session_follows_is_forgotten_and_then_worth_nothing() {
+fn a_grant_that_no_session_follows_is_worth_nothing_and_nobody_else_either() {
+    for how in ["late", "killed", "late and restarted"] {
+        let mut desk = Desk::plain();
+        let login = desk.grant(2, "ada");
+        desk.pass(299);
+        if how == "killed" {
+            desk.table.kill(&Which::All, desk.now);
+            desk.settle();
+        }
+        desk.pass(1);
+        if how == "late and restarted" {
+            desk.restart();
+        }
+        // It is not taken for a login that was never ours, which would be let past.
+        let refused = Admission::Refused(words::NO_GRANT);
+        assert_eq!(desk.account(login, "ada"), refused, "{how}");
+        assert_eq!(desk.open(login, "ada"), refused, "{how}");
+        // What could be used is given up, and it is forgotten with its process.
+        assert_eq!(desk.table.held[&login].grant.refresh, None, "{how}");
+        desk.heard();
+        desk.pass(600);
+        assert_eq!(desk.heard(), [""; 0], "{how}");
+        desk.leave(login);
+        assert_eq!(desk.heard(), ["forget 2"], "{how}");
+    }
+    // Nor is one of any use whose process is gone, nor one that nobody watches for ever.
     let mut desk = Desk::plain();
-    let login = desk.grant(2, "ada");
-    desk.pass(299);
-    assert_eq!(desk.heard(), [""; 0]);
-    desk.pass(1);
-    assert_eq!(desk.heard(), ["forget 2"]);
-    assert_eq!(desk.open(login, "ada"), Admission::Refused(words::NO_GRANT));
-    // Nor is one whose process is gone.
     let gone = desk.grant(3, "ada");
     desk.leave(gone);
     assert_eq!(desk.heard(), ["forget 3"]);
+    desk.grant(4, "ada");
+    desk.pass(300 + 3600);
+    assert_eq!(desk.heard(), ["forget 4"]);
 }
 
 #[test]
