@@ -1,5 +1,6 @@
 //! The real `countersign-issuer`, with one user, and that user at its pages.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use countersign_testkit::{Browser, Page, Program, Running, bin};
@@ -64,6 +65,11 @@ impl Issuer {
     /// The issuer identifier.
     pub fn issuer(&self) -> &str {
         &self.origin
+    }
+
+    /// Where it keeps its state, for an administrator's command that has more than words.
+    pub fn state_dir(&self) -> &Path {
+        self.state.path()
     }
 
     /// What it has logged so far.

@@ -22,6 +22,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("keyctl", "keyutils"),
     ("/usr/include/security/pam_appl.h", "libpam0g-dev"),
+    ("/usr/share/doc/libnss-wrapper", "libnss-wrapper"),
     ("/usr/share/doc/libpam-wrapper", "libpam-wrapper"),
     ("/usr/sbin/nginx", "nginx"),
     ("node", "nodejs"),

@@ -42,6 +42,15 @@ impl Sshd {
     /// # Panics
     /// When it does not start.
     pub fn start(stack: &str, options: &[&str]) -> Self {
+        Self::start_among(None, stack, options)
+    }
+
+    /// The same on a host that has the accounts of `passwd` and `group` in a directory, and no others:
+    /// `libnss_wrapper` stands between sshd and the real ones. The option `User` of a client chooses one.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_among(accounts: Option<&Path>, stack: &str, options: &[&str]) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("countersign-sshd-")
             .tempdir()
@@ -71,14 +80,20 @@ impl Sshd {
         let known = format!("[127.0.0.1]:{port} {host}");
         fs::write(at("known_hosts"), known).expect("a new file");
 
-        let running = Program::new(&program)
+        let mut server = Program::new(&program)
             .args(["-D", "-e", "-f"])
             .arg(at("sshd_config"))
             .env("LD_PRELOAD", "libpam_wrapper.so")
             .env("PAM_WRAPPER", "1")
             .env("PAM_WRAPPER_SERVICE_DIR", at("pam.d"))
-            .limit(LIMIT)
-            .start();
+            .limit(LIMIT);
+        if let Some(accounts) = accounts {
+            server = server
+                .env("LD_PRELOAD", "libnss_wrapper.so libpam_wrapper.so")
+                .env("NSS_WRAPPER_PASSWD", accounts.join("passwd"))
+                .env("NSS_WRAPPER_GROUP", accounts.join("group"));
+        }
+        let running = server.start();
         running.wait_for_stderr(|log| log.contains("Server listening").then_some(()));
         Self {
             running,
