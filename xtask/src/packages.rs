@@ -44,6 +44,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("/usr/sbin/sshd", "openssh-server"),
     ("ssh", "openssh-client"),
     ("strace", "strace"),
+    ("systemd-analyze", "systemd"),
     ("taskset", "util-linux"),
     ("/usr/share/doc/libykclient3", "libykclient3"),
     ("valgrind", "valgrind"),
