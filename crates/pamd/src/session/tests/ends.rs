@@ -34,6 +34,15 @@ fn a_withdrawal_ends_what_nohup_and_setsid_hide_and_no_stranger() {
         let before: Vec<_> = strangers.iter().map(Tree::members).collect();
         post.open(tree.monitor, "ada");
         assert!(tree.members().len() >= 7, "{by:?}: {:?}", tree.members());
+        // Each by itself: once the shell is gone, parents tell nothing about the rest.
+        let all: Vec<Process> = tree
+            .members()
+            .into_iter()
+            .filter_map(|pid| Process::of(pid).ok())
+            .collect();
+        let live = |process: &Process| {
+            Member::of(process.pid).is_some_and(|now| now.process == *process && now.lives)
+        };
         post.say(withdrawn());
         post.pass(400);
         post.wait_for(Condition::Warned);
@@ -43,7 +52,9 @@ fn a_withdrawal_ends_what_nohup_and_setsid_hide_and_no_stranger() {
         until("the shell ends", || {
             Member::of(tree.monitor.pid).is_none_or(|m| !m.lives)
         });
-        until("all of it ends", || tree.members().is_empty());
+        until("all of it ends", || {
+            !all.iter().any(live) && tree.members().is_empty()
+        });
         eprintln!("{by:?}: everything had ended after {:?}", begin.elapsed());
         tree.reap();
         post.wait_until_empty();
