@@ -29,6 +29,8 @@ pub use html::Form;
 pub use http_message::{Reply, Request};
 pub use http_server::HttpServer;
 pub use process::{Finished, Program, Running};
+pub use rustix::process::Signal;
+
 pub use provider::{ClientAuthentication, Endpoint, Provider};
 pub use signing::{Key, Signature};
 pub use sshd::Sshd;

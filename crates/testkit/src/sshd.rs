@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::Terminal;
 use crate::process::{Program, Running};
 
 /// How long sshd and each client may live.
@@ -124,17 +125,29 @@ impl Sshd {
         self.running.id()
     }
 
+    /// As `client`, for any account.
+    pub fn client_of(&self, account: &str, options: &[&str], command: &str) -> Program {
+        at_terminal(&self.words(account, options, command))
+    }
+
     /// A client at a terminal of its own, which runs `command` on the other side. What it shows comes on
     /// standard output, and `tell` types. `options` are OpenSSH's (`-o` is put before each).
     pub fn client(&self, options: &[&str], command: &str) -> Program {
-        let words = self.words(options, command);
-        let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-        let line = words.join(" ");
-        Program::new("script")
-            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        self.client_of(&self.account, options, command)
+    }
+
+    /// The same at a terminal of 80 columns and 24 lines that shows what a person sees.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn client_on_screen(&self, options: &[&str], command: &str) -> Terminal {
+        // It asks at the terminal that controls it.
+        Program::new("setsid")
+            .args(["--ctty", "--wait"])
+            .args(self.words(&self.account, options, command))
             .env("TERM", "dumb")
-            .listening()
             .limit(LIMIT)
+            .at_terminal()
     }
 
     /// A client without a terminal, as cron and scripts have it.
@@ -142,7 +155,7 @@ impl Sshd {
         // A session of its own: otherwise the terminal of whoever runs the test would be used.
         Program::new("setsid")
             .arg("--wait")
-            .args(self.words(options, command))
+            .args(self.words(&self.account, options, command))
             .limit(LIMIT)
     }
 
@@ -164,7 +177,7 @@ impl Sshd {
     }
 
     /// The words of a call of ssh.
-    fn words(&self, options: &[&str], command: &str) -> Vec<String> {
+    fn words(&self, account: &str, options: &[&str], command: &str) -> Vec<String> {
         let known = self.directory.path().join("known_hosts");
         let own = [
             format!("UserKnownHostsFile={}", known.display()),
@@ -179,7 +192,7 @@ impl Sshd {
         for option in given.chain(own) {
             words.extend(["-o".to_owned(), option]);
         }
-        words.push(format!("{}@127.0.0.1", self.account));
+        words.push(format!("{account}@127.0.0.1"));
         words.push(command.to_owned());
         words
     }
@@ -218,6 +231,17 @@ fn make_key(path: &Path) {
 fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     listener.local_addr().expect("it is bound").port()
+}
+
+/// A program that these words start, with its output on standard output.
+fn at_terminal(words: &[String]) -> Program {
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    let line = words.join(" ");
+    Program::new("script")
+        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+        .env("TERM", "dumb")
+        .listening()
+        .limit(LIMIT)
 }
 
 /// A word as a shell reads it back.

@@ -6,7 +6,7 @@ use std::thread;
 use countersign_testkit::{Endpoint, Key, Provider, Reply, Signature};
 use serde_json::{Value, json};
 
-use crate::host::{COMMAND, Host, account, press_enter};
+use crate::host::{COMMAND, Host, account, press_enter, show};
 
 type Spoil = fn(&Provider);
 
@@ -30,7 +30,7 @@ fn claim(provider: &Provider, name: &'static str, value: Value) {
     provider.edit_id_token(move |_, claims| claims[name] = value.clone());
 }
 
-fn expires_soon(provider: &Provider) {
+pub(crate) fn expires_soon(provider: &Provider) {
     provider.edit(Endpoint::DeviceAuthorization, |body| {
         body["expires_in"] = json!(4);
     });
@@ -263,7 +263,7 @@ fn what_honest_servers_do_is_waited_for() {
                 prepare(&provider);
                 let (client, _) = host.client(&[], COMMAND);
                 let finished = press_enter(client);
-                println!("{name}: {:?}", finished.elapsed);
+                show(&format!("{name}: in after {:?}", finished.elapsed));
                 host.got_in(&finished);
             });
         }

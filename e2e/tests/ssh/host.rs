@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use countersign_testkit::{Finished, Program, Running, Sshd, bin, pam_module};
+use countersign_testkit::{Finished, Program, Running, Signal, Sshd, bin, pam_module};
 use tempfile::TempDir;
 
 /// Nothing here takes so long on a machine that has anything to do it with.
@@ -30,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) sshd: Sshd,
     daemon: Option<Running>,
     home: TempDir,
+    /// Lies in memory, as `/run` does: refresh tokens are written nowhere else.
+    memory: TempDir,
 }
 
 /// What stands in the prompt of somebody who is waited for.
@@ -63,6 +65,7 @@ impl Host {
             sshd: Sshd::start(&stack, options),
             daemon: None,
             home,
+            memory: tempfile::tempdir_in("/dev/shm").unwrap(),
         };
         host.start_daemon();
         host
@@ -78,7 +81,7 @@ impl Host {
             .arg("--control")
             .arg(self.at("control.sock"))
             .arg("--state")
-            .arg(self.at("sessions"))
+            .arg(self.memory.path().join("sessions"))
             .limit(Duration::from_secs(600))
             .start();
         let begun = Instant::now();
@@ -87,6 +90,27 @@ impl Host {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.daemon = Some(daemon);
+    }
+
+    /// Ends the daemon alone, in this way.
+    pub(crate) fn end_daemon(&mut self, signal: Signal) {
+        let mut daemon = self.daemon.take().unwrap();
+        daemon.signal(signal);
+        daemon.finish();
+    }
+
+    /// Runs an administrator's command.
+    pub(crate) fn countersign_pamd(&self, command: &str) -> Finished {
+        Program::new(bin("countersign-pamd"))
+            .args(command.split_whitespace())
+            .arg("--control")
+            .arg(self.at("control.sock"))
+            .run()
+    }
+
+    /// The processes that sshd has for its logins now.
+    pub(crate) fn logins(&self) -> Vec<u32> {
+        below(self.sshd.id())
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -178,6 +202,22 @@ impl Prompt {
     }
 }
 
+/// The children of a process, and theirs.
+pub(crate) fn below(pid: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    let mut above = vec![pid];
+    while let Some(pid) = above.pop() {
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let children = fs::read_to_string(path).unwrap_or_default();
+        let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        for pid in children {
+            found.push(pid);
+            above.push(pid);
+        }
+    }
+    found
+}
+
 /// Somebody presses Enter whenever asked, until it is over.
 pub(crate) fn press_enter(mut client: Running) -> Finished {
     let mut answered = 0;
@@ -190,4 +230,10 @@ pub(crate) fn press_enter(mut client: Running) -> Finished {
         std::thread::sleep(Duration::from_millis(10));
     }
     client.finish()
+}
+
+/// Says what was measured, to whoever runs the tests with `--nocapture`.
+#[allow(clippy::print_stdout, reason = "it is for whoever runs the tests")]
+pub(crate) fn show(measured: &str) {
+    println!("{measured}");
 }

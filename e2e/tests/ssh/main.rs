@@ -15,3 +15,6 @@ mod camera;
 mod failures;
 mod host;
 mod people;
+mod screen;
+mod sessions;
+mod waiting;

@@ -1,0 +1,82 @@
+//! Nobody is waited for who is not there any more, and nobody waits longer than sshd lets them.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use countersign_testkit::{Endpoint, Program, Provider};
+
+use crate::failures::{expires_soon, rule};
+use crate::host::{COMMAND, Host, below, show};
+
+/// A machine that has other things to do as well takes longer than the milliseconds that it takes.
+const BUSY: Duration = Duration::from_secs(4);
+
+/// A provider at which nobody ever approves.
+fn nobody_approves() -> Provider {
+    let provider = Provider::start();
+    provider.pending_polls(10_000);
+    provider
+}
+
+/// Both the processes of the login and the questions to the provider come to an end.
+fn is_over(host: &Host, provider: &Provider, limit: Duration) {
+    let begun = Instant::now();
+    host.wait_until("every process of the login is gone", || {
+        host.logins().is_empty()
+    });
+    let took = begun.elapsed();
+    assert!(took < limit, "{took:?}");
+    show(&format!(
+        "every process of the login is gone after {took:?}"
+    ));
+    host.logged(&["login refused", "nobody waited for the end"]);
+    // One question may be on its way.
+    let asked = || provider.requests(Endpoint::Token).len();
+    let before = asked();
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(asked() <= before + 1, "the polling goes on");
+}
+
+#[test]
+fn a_client_that_is_gone_leaves_nothing_behind() {
+    let provider = nobody_approves();
+    let host = Host::start(&provider.issuer(), &rule());
+    let (client, _) = host.client(&[], COMMAND);
+    assert!(!host.logins().is_empty());
+    // The client alone: where its terminal goes as well, it presses Enter before it dies, and that is held
+    // for some seconds.
+    let is_ssh = |pid: &u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+        name.is_ok_and(|name| name.trim() == "ssh")
+    };
+    let ssh = below(client.id()).into_iter().find(is_ssh).unwrap();
+    let kill = Program::new("kill").args(["-KILL", &ssh.to_string()]);
+    kill.run().expect_code(0);
+    is_over(&host, &provider, Duration::from_secs(1) + BUSY);
+    assert!(host.sshd.is_alive());
+}
+
+#[test]
+fn login_grace_time_is_kept() {
+    let provider = nobody_approves();
+    let host = Host::start_with(&provider.issuer(), &rule(), &["LoginGraceTime 5"]);
+    let (client, _) = host.client(&[], COMMAND);
+    // sshd adds up to four seconds by chance.
+    is_over(&host, &provider, Duration::from_secs(5 + 4) + BUSY);
+    // The client does not look at the connection while it asks.
+    client.tell("");
+    host.stayed_out(&client.finish());
+}
+
+/// Such a client answers every question at once and with nothing, and shows none of them.
+#[test]
+fn a_client_without_a_terminal_stays_out_and_is_not_asked_without_end() {
+    let provider = nobody_approves();
+    expires_soon(&provider);
+    let host = Host::start(&provider.issuer(), &rule());
+    let finished = host.sshd.client_without_terminal(&[], COMMAND).run();
+    host.stayed_out(&finished);
+    assert_eq!(finished.stdout, "");
+    host.logged(&["login refused", "in time"]);
+    assert_eq!(provider.requests(Endpoint::DeviceAuthorization).len(), 1);
+}
