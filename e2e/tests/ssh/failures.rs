@@ -146,6 +146,31 @@ const CASES: &[Case] = &[
         journal: "login failed",
     },
     Case {
+        // A reader that looks for words, and not for members, takes this for tokens.
+        name: "a denial with the words of a success in it",
+        spoil: |provider| {
+            let body = json!({
+                "error_description": "\"id_token\":\"e30.e30.\",\"access_token\"",
+                "id_token": "e30.e30.",
+                "error": "access_denied",
+            });
+            provider.always(Endpoint::Token, Reply::json(400, &body));
+        },
+        told: "The sign-in was refused",
+        journal: "denied",
+    },
+    Case {
+        // What was heard before is no answer to this.
+        name: "no answer after the first poll",
+        spoil: |provider| {
+            provider.always(Endpoint::Token, Reply::hangup());
+            provider.first(Endpoint::Token, [error("authorization_pending")]);
+            expires_soon(provider);
+        },
+        told: NOT_IN_TIME,
+        journal: "in time",
+    },
+    Case {
         name: "no ID token",
         spoil: |provider| {
             provider.edit(Endpoint::Token, |body| {
@@ -230,7 +255,9 @@ fn fails(case: &Case, rule: &str) {
     // `NumberOfPasswordPrompts` of the client is three.
     let begun = provider.requests(Endpoint::DeviceAuthorization).len();
     assert!(begun <= 1, "{name}: {begun} sign-ins");
-    for secret in provider.secrets() {
+    let mut secrets = provider.secrets();
+    secrets.push("WDJB-MJHT".to_owned());
+    for secret in secrets {
         let log = host.log() + &host.sshd.log();
         assert!(!log.contains(&secret), "{name}: a secret is in the log");
     }

@@ -14,6 +14,7 @@
 mod camera;
 mod failures;
 mod host;
+mod past;
 mod people;
 mod screen;
 mod sessions;

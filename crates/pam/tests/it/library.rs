@@ -54,6 +54,19 @@ fn it_needs_libc_libpam_and_the_unwinder() {
     );
 }
 
+/// Whoever is signed in stays who they were, and nothing is left in the environment: what a module
+/// changes of that, services took for granted (CVE-2024-9313).
+#[test]
+fn it_asks_pam_and_changes_nothing_there() {
+    let mut names: Vec<String> = lines("nm", &["--dynamic", "--undefined-only"])
+        .iter()
+        .filter_map(|line| line.split_ascii_whitespace().last())
+        .filter_map(|name| Some(name.strip_prefix("pam_")?.split_once('@')?.0.to_owned()))
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["get_item", "get_user", "getenv", "syslog"]);
+}
+
 #[test]
 fn it_is_small() {
     let size = fs::metadata(pam_module()).unwrap().len();
