@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use countersign_pamd::session::{as_table, control};
+use countersign_pamd::session::{Which, as_table, control};
 use countersign_pamd::{
     Config, Options, Problem, USUAL_CONTROL, USUAL_FILE, USUAL_SOCKET, USUAL_STATE, explain,
 };
@@ -66,14 +66,20 @@ enum Command {
     },
     /// List the logins that are watched
     Sessions {
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         control: ControlSocket,
     },
     /// End logins at once, with every process that they started
     Kill {
         /// An account, or the reference of a login
-        #[arg(value_name = "USER|REFERENCE")]
-        which: String,
+        #[arg(value_name = "USER|REFERENCE", required_unless_present = "all")]
+        which: Option<String>,
+        /// Every login that is watched
+        #[arg(long, conflicts_with = "which")]
+        all: bool,
         #[command(flatten)]
         control: ControlSocket,
     },
@@ -175,19 +181,29 @@ fn run(command: Command) -> Result<ExitCode, Problem> {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        Command::Sessions { control } => {
+        Command::Sessions { json, control } => {
             let listed = control::sessions(&control.control).map_err(not_asked)?;
-            print(&as_table(&listed));
+            print(&if json {
+                let text = serde_json::to_string_pretty(&listed);
+                let text = text.map_err(|error| Problem::new("no JSON").because(error))?;
+                format!("{text}\n")
+            } else {
+                as_table(&listed)
+            });
         }
-        Command::Kill { which, control } => return kill(&which, &control),
+        // Without a word there is `--all`.
+        Command::Kill { which, control, .. } => {
+            let whom = which.as_deref().map_or(Which::All, control::which);
+            return kill(&whom, which.as_deref().unwrap_or("anybody"), &control);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn kill(which: &str, socket: &ControlSocket) -> Result<ExitCode, Problem> {
-    let killed = control::kill(&socket.control, &control::which(which)).map_err(not_asked)?;
+fn kill(which: &Which, named: &str, socket: &ControlSocket) -> Result<ExitCode, Problem> {
+    let killed = control::kill(&socket.control, which).map_err(not_asked)?;
     if killed.references.is_empty() {
-        return Err(Problem::new(format!("no login of {which} is watched"))
+        return Err(Problem::new(format!("no login of {named} is watched"))
             .hint("countersign-pamd sessions"));
     }
     for reference in &killed.references {
@@ -221,5 +237,22 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn whom_to_end_is_said() {
+        for (words, is_said) in [
+            (&["kill"][..], false),
+            (&["kill", "ada"], true),
+            (&["kill", "--all"], true),
+            (&["kill", "ada", "--all"], false),
+        ] {
+            let words = [&["countersign-pamd"], words].concat();
+            assert_eq!(
+                Arguments::try_parse_from(&words).is_ok(),
+                is_said,
+                "{words:?}"
+            );
+        }
     }
 }
