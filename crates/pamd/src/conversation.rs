@@ -182,6 +182,11 @@ impl Conversation {
         matches!(self.state, State::Asking)
     }
 
+    /// Whether the service waits for us, with nothing asked: it does not look after its client meanwhile.
+    pub(crate) fn is_holding(&self) -> bool {
+        matches!(self.state, State::Holding { .. } | State::Redeeming)
+    }
+
     fn left(&self, now: Duration) -> Duration {
         self.deadline.saturating_sub(now)
     }

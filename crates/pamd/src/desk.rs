@@ -13,6 +13,7 @@ use crate::audit::{Audit, Event, Outcome};
 use crate::config::{Config, Flow};
 use crate::conversation::{Conversation, Failure, FailureKind, Heard, Next, Signed};
 use crate::door::{Door, Pass};
+use crate::hangup;
 use crate::host;
 use crate::line::{Came, Line};
 use crate::live::Live;
@@ -25,6 +26,8 @@ use crate::{Answer, Grant, Login, Opened, Process, Reference, RefreshToken, Sess
 
 /// The first message comes at once.
 const HELLO: Duration = Duration::from_secs(5);
+/// How often it is looked whether a client is still there, while sshd does not.
+const GLANCE: Duration = Duration::from_millis(500);
 /// How long somebody at an open prompt still hears that it is over.
 const LINGER: Duration = Duration::from_secs(120);
 
@@ -231,12 +234,19 @@ impl Attempt<'_> {
                 }
                 Next::End(outcome) => return Ok((outcome, was_asking)),
                 Next::Wait(until) => {
-                    let heard = match line.wait(Some(&*mailbox), until.saturating_sub(now)) {
+                    let mut left = until.saturating_sub(now);
+                    if talk.is_holding() {
+                        left = left.min(GLANCE);
+                    }
+                    let heard = match line.wait(Some(&*mailbox), left) {
                         Came::Message(wire::ToDaemon::Answer(typed)) => {
                             Some(Heard::Answered(Secret::new(typed.expose())))
                         }
                         Came::Message(_) => return Err("unexpected_message"),
                         Came::Mail(message) => heard(message),
+                        Came::Nothing if talk.is_holding() && self.has_hung_up() => {
+                            return Err("hung_up");
+                        }
                         Came::Nothing => None,
                         Came::Gone(how) => return Err(how),
                     };
@@ -248,6 +258,10 @@ impl Attempt<'_> {
             };
             sent.map_err(|_| "closed")?;
         }
+    }
+
+    fn has_hung_up(&self) -> bool {
+        hangup::has_hung_up(&self.login.ssh_connection)
     }
 
     /// What the person who is to approve is shown, where the server shows such things.

@@ -12,6 +12,7 @@
 //! - `conversation`: what one login says and waits for, as a value without socket or clock; `prompt`: the
 //!   texts, at most 80 columns wide.
 //! - `server`: the socket that the module connects to, and who may.
+//! - `hangup`: whether an ssh client is still there while sshd does not look.
 //! - `worker`: the other process, and the frames between the two; `flows`: the device grant and the
 //!   pasted code, run there.
 //! - `session`: logins that are under way: renewed on schedule, warned, and ended with every process
@@ -30,6 +31,7 @@ mod desk;
 mod doctor;
 mod door;
 mod grant;
+mod hangup;
 mod host;
 mod journal;
 mod line;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use countersign_testkit::{Endpoint, Program, Provider};
+use countersign_testkit::{Endpoint, Program, Provider, Running};
 
 use crate::failures::{expires_soon, rule};
 use crate::host::{COMMAND, Host, below, show};
@@ -37,14 +37,8 @@ fn is_over(host: &Host, provider: &Provider, limit: Duration) {
     assert!(asked() <= before + 1, "the polling goes on");
 }
 
-#[test]
-fn a_client_that_is_gone_leaves_nothing_behind() {
-    let provider = nobody_approves();
-    let host = Host::start(&provider.issuer(), &rule());
-    let (client, _) = host.client(&[], COMMAND);
-    assert!(!host.logins().is_empty());
-    // The client alone: where its terminal goes as well, it presses Enter before it dies, and that is held
-    // for some seconds.
+/// Ends the client without a word, as a network or a lid does.
+fn kill(client: &Running) {
     let is_ssh = |pid: &u32| {
         let name = fs::read_to_string(format!("/proc/{pid}/comm"));
         name.is_ok_and(|name| name.trim() == "ssh")
@@ -52,8 +46,31 @@ fn a_client_that_is_gone_leaves_nothing_behind() {
     let ssh = below(client.id()).into_iter().find(is_ssh).unwrap();
     let kill = Program::new("kill").args(["-KILL", &ssh.to_string()]);
     kill.run().expect_code(0);
+}
+
+#[test]
+fn a_client_that_is_gone_leaves_nothing_behind() {
+    let provider = nobody_approves();
+    let host = Host::start(&provider.issuer(), &rule());
+    let (client, _) = host.client(&[], COMMAND);
+    assert!(!host.logins().is_empty());
+    kill(&client);
     is_over(&host, &provider, Duration::from_secs(1) + BUSY);
     assert!(host.sshd.is_alive());
+}
+
+/// While an answer is held nothing is asked, and sshd would not notice: it is six seconds until it is.
+#[test]
+fn a_client_that_answers_and_is_gone_leaves_nothing_behind_either() {
+    let provider = nobody_approves();
+    let host = Host::start(&provider.issuer(), &rule());
+    let (client, _) = host.client(&[], COMMAND);
+    client.tell("");
+    client.wait_for_stdout(|shown| shown.ends_with(": \r\n").then_some(()));
+    std::thread::sleep(Duration::from_millis(200));
+    kill(&client);
+    is_over(&host, &provider, Duration::from_secs(1) + BUSY);
+    host.logged(&["reason=hung_up"]);
 }
 
 #[test]
