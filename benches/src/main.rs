@@ -13,6 +13,7 @@ mod keyring;
 mod keys;
 mod load;
 mod pam;
+mod pamd;
 mod peers;
 mod process;
 mod report;
@@ -43,7 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("validate") => validate::measure(Duration::from_millis(60))?,
         Some("junk") => junk::measure(500)?,
         Some("gateway") => gateway::measure(&binaries()?, 5, 2)?,
-        Some("pam") => pam::measure(&binaries()?, 100)?,
+        Some("pam") => {
+            pam::measure(&binaries()?, 100)?;
+            pamd::measure(&binaries()?, 100, Duration::from_secs(20))?;
+        }
         Some(_) => {
             return Err("usage: countersign-benches [quick|validate|junk|gateway|pam]".into());
         }
@@ -62,6 +66,7 @@ fn run(rounds: usize, time: Duration) -> Result<(), Box<dyn Error>> {
     issuer::measure(binaries, time)?;
     junk::measure(rounds)?;
     pam::measure(binaries, rounds.div_ceil(5))?;
+    pamd::measure(binaries, rounds.div_ceil(5), time * 4)?;
     let (rounds, seconds) = if rounds < 100 { (1, 1) } else { (5, 2) };
     gateway::measure(binaries, rounds, seconds)?;
     Ok(())

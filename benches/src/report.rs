@@ -70,6 +70,15 @@ impl Row {
         }
     }
 
+    pub(crate) fn percent(name: &str, value: f64, target: Target) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            unit: "%",
+            target,
+        }
+    }
+
     pub(crate) fn connections(name: &str, value: f64, target: Target) -> Self {
         Self {
             name: name.to_owned(),

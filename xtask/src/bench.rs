@@ -14,6 +14,7 @@ const PROGRAMS: &[&str] = &[
     "countersign-keyring",
     "countersign-issuer",
     "countersign-gateway",
+    "countersign-pamd",
     "countersign-benches",
 ];
 
