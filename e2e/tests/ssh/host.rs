@@ -151,7 +151,8 @@ impl Host {
 
     /// A client at a terminal whose prompt is there.
     pub(crate) fn client(&self, options: &[&str], command: &str) -> (Running, Prompt) {
-        let client = self.sshd.client(options, command).start();
+        let client = self.sshd.client(options, command);
+        let client = client.limit(Duration::from_secs(300)).start();
         let prompt = client.wait_for_stdout(Prompt::read);
         (client, prompt)
     }

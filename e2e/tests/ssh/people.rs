@@ -9,8 +9,13 @@ use crate::camera::{Terminal, scan};
 use crate::host::{COMMAND, Host, IN, account, press_enter};
 
 /// An issuer that knows the client of hosts.
-pub(crate) fn issuer() -> Issuer {
-    let issuer = Issuer::start();
+fn issuer() -> Issuer {
+    issuer_with(&[])
+}
+
+/// The same, with arguments of `serve`.
+pub(crate) fn issuer_with(arguments: &[&str]) -> Issuer {
+    let issuer = Issuer::start_with(arguments);
     issuer.administer("client add ssh");
     issuer
 }
