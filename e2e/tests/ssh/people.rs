@@ -3,7 +3,7 @@
 use std::thread;
 
 use countersign_e2e::Issuer;
-use countersign_testkit::Finished;
+use countersign_testkit::{Browser, Finished, HttpServer, Reply};
 
 use crate::camera::{Terminal, scan};
 use crate::host::{COMMAND, Host, IN, account, press_enter};
@@ -144,4 +144,44 @@ fn a_key_lets_in_while_its_person_is_signed_in() {
     client.finish().expect_code(0);
     let again = by_key();
     assert_eq!(again.code(), Some(255), "{again:?}\n{}", host.log());
+}
+
+/// `flow = "paste"`: whoever sends somebody an address to approve gets nothing, because the code comes to
+/// the browser of the person, and has to be typed where the sign-in was begun.
+#[test]
+fn with_a_pasted_code_an_approval_alone_lets_nobody_in() {
+    let issuer = Issuer::start();
+    let page = HttpServer::start();
+    page.on(
+        "GET",
+        "/code",
+        Reply::text(200, "text/plain", "copy the address"),
+    );
+    let callback = page.url("/code");
+    issuer.administer(&format!("client add ssh --redirect-uri {callback}"));
+    let config = format!(
+        "flow = \"paste\"\nredirect_uri = {callback:?}\nqr = \"never\"\n{}",
+        rule()
+    );
+    let host = Host::start(issuer.issuer(), &config);
+    let client = host.sshd.client(&[], COMMAND).start();
+    let asked = client.wait_for_stdout(|shown| {
+        shown.contains("then press Enter").then_some(())?;
+        let mut lines = shown.lines();
+        let address = lines.find(|line| line.starts_with(issuer.issuer()))?;
+        Some(address.trim().to_owned())
+    });
+    issuer.authorize(&mut Browser::new(), &asked, "approve");
+    let came_back = page.requests_to("/code").remove(0);
+    let code = came_back.query_value("code").unwrap();
+    // It is approved, and Enter is not enough.
+    client.tell("");
+    client.wait_for_stdout(|shown| shown.contains("That is not the code").then_some(()));
+    assert!(!client.stdout().contains(IN));
+    // As it stands in the address bar.
+    client.tell(&format!("{callback}?{}", came_back.query));
+    host.got_in(&client.finish());
+    for log in [host.log(), host.sshd.log()] {
+        assert!(!log.contains(&code), "{log}");
+    }
 }
