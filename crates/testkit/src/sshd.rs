@@ -21,6 +21,9 @@ use crate::process::{Program, Running};
 /// How long sshd and each client may live.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How many ports are tried: sshd cannot be told to take any that is free.
+const PORTS: usize = 20;
+
 /// What the program is called, and therefore its service: versions before 9.8 take it from there.
 const SERVICE: &str = "sshd-under-test";
 
@@ -74,28 +77,35 @@ impl Sshd {
             fs::create_dir_all("/run/sshd").expect("root may make it");
         }
 
-        let port = free_port();
-        let config = config(directory.path(), port, options);
-        fs::write(at("sshd_config"), config).expect("a new file");
+        let started = (0..PORTS).find_map(|_| {
+            let port = free_port();
+            let config = config(directory.path(), port, options);
+            fs::write(at("sshd_config"), config).expect("a new file");
+            let mut server = Program::new(&program)
+                .args(["-D", "-e", "-f"])
+                .arg(at("sshd_config"))
+                .env("LD_PRELOAD", "libpam_wrapper.so")
+                .env("PAM_WRAPPER", "1")
+                .env("PAM_WRAPPER_SERVICE_DIR", at("pam.d"))
+                .limit(LIMIT);
+            if let Some(accounts) = accounts {
+                server = server
+                    .env("LD_PRELOAD", "libnss_wrapper.so libpam_wrapper.so")
+                    .env("NSS_WRAPPER_PASSWD", accounts.join("passwd"))
+                    .env("NSS_WRAPPER_GROUP", accounts.join("group"));
+            }
+            let running = server.start();
+            // Somebody else may have taken the port meanwhile.
+            let listens = running.wait_for_stderr(|log| {
+                let listens = log.contains("Server listening");
+                (listens || log.contains("Cannot bind")).then_some(listens)
+            });
+            listens.then_some((running, port))
+        });
+        let (running, port) = started.expect("a port stays free for a moment");
         let host = fs::read_to_string(at("host.pub")).expect("a key was made");
         let known = format!("[127.0.0.1]:{port} {host}");
         fs::write(at("known_hosts"), known).expect("a new file");
-
-        let mut server = Program::new(&program)
-            .args(["-D", "-e", "-f"])
-            .arg(at("sshd_config"))
-            .env("LD_PRELOAD", "libpam_wrapper.so")
-            .env("PAM_WRAPPER", "1")
-            .env("PAM_WRAPPER_SERVICE_DIR", at("pam.d"))
-            .limit(LIMIT);
-        if let Some(accounts) = accounts {
-            server = server
-                .env("LD_PRELOAD", "libnss_wrapper.so libpam_wrapper.so")
-                .env("NSS_WRAPPER_PASSWD", accounts.join("passwd"))
-                .env("NSS_WRAPPER_GROUP", accounts.join("group"));
-        }
-        let running = server.start();
-        running.wait_for_stderr(|log| log.contains("Server listening").then_some(()));
         Self {
             running,
             directory,
