@@ -2,6 +2,8 @@
 //! written and compared here, on a host with a real sshd, its PAM stack as Debian ships it, the module, the
 //! daemon, and the real issuer. What has to differ is in the lists below and nowhere else.
 //!
+//! `sudo` does the same for `docs/ssh-sudo.md`.
+//!
 //! Not responsible for the package (`package`), nor for what `doctor` finds.
 
 #![allow(
@@ -9,6 +11,9 @@
     clippy::indexing_slicing,
     reason = "helpers of tests fail like tests"
 )]
+
+mod guide;
+mod sudo;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,6 +25,8 @@ use std::time::{Duration, Instant};
 use countersign_e2e::Issuer;
 use countersign_testkit::{Browser, Finished, Program, Running, Sshd, bin, pam_module};
 use tempfile::TempDir;
+
+use guide::{Guide, differing};
 
 const PASSWORD: &str = "a sentence nobody guesses";
 /// What a command on the other side prints when somebody got in.
@@ -51,72 +58,6 @@ const STACK: &[(&str, &str)] = &[(
     "session    required     pam_loginuid.so",
     "session    optional     pam_loginuid.so",
 )];
-
-/// A fence: its language, and what is in it.
-struct Fence {
-    language: String,
-    text: String,
-}
-
-struct Guide {
-    transcript: String,
-    steps: Vec<Fence>,
-}
-
-impl Guide {
-    fn read() -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ssh.md");
-        let text = fs::read_to_string(path).unwrap();
-        let (before, rest) = text.split_once("## Ten minutes\n").unwrap();
-        let (steps, _) = rest.split_once("\n## ").unwrap();
-        Self {
-            transcript: fences(before).remove(0).text,
-            steps: fences(steps),
-        }
-    }
-
-    /// What stands in the only fence of a language.
-    fn only(&self, language: &str) -> &str {
-        let found = self.all(language);
-        assert_eq!(found.len(), 1, "{language}");
-        found[0]
-    }
-
-    fn all(&self, language: &str) -> Vec<&str> {
-        let steps = self.steps.iter();
-        steps
-            .filter(|fence| fence.language == language)
-            .map(|fence| fence.text.as_str())
-            .collect()
-    }
-}
-
-fn fences(text: &str) -> Vec<Fence> {
-    let mut found = Vec::new();
-    let mut open: Option<Fence> = None;
-    for line in text.lines() {
-        match (line.strip_prefix("```"), &mut open) {
-            (Some(language), None) => {
-                open = Some(Fence {
-                    language: language.to_owned(),
-                    text: String::new(),
-                });
-            }
-            (Some(_), Some(_)) => found.extend(open.take()),
-            (None, Some(fence)) => writeln!(fence.text, "{line}").unwrap(),
-            (None, None) => {}
-        }
-    }
-    found
-}
-
-/// Replaces each, which has to be there once.
-fn differing(text: &str, list: &[(&str, &str)]) -> String {
-    list.iter().fold(text.to_owned(), |text, (from, to)| {
-        assert_eq!(text.matches(from).count(), 1, "{from:?} in {text}");
-        text.replace(from, to)
-    })
-}
 
 /// A host on which an administrator follows the guide.
 struct Host {
@@ -220,11 +161,7 @@ impl Host {
             .arg(self.at("sessions"))
             .limit(Duration::from_secs(300));
         let daemon = self.among_accounts(program).start();
-        let begun = Instant::now();
-        while UnixStream::connect(self.at("pam.sock")).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        listening(&self.at("pam.sock"), &daemon);
         daemon
     }
 
@@ -263,6 +200,14 @@ echo "$4:*:$gid:" >>group
 mkdir -p "home/$4"
 chown "$uid:$gid" "home/$4"
 "#;
+
+fn listening(socket: &Path, daemon: &Running) {
+    let begun = Instant::now();
+    while UnixStream::connect(socket).is_err() {
+        assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 fn output(program: Program) -> String {
     program.limit(PATIENCE).run().expect_code(0).stdout
