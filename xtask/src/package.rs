@@ -44,6 +44,16 @@ const FILES: &[(&str, &str, u32)] = &[
         0o644,
     ),
     (
+        "docs/ssh-sudo.md",
+        "usr/share/doc/countersign-pamd/ssh-sudo.md",
+        0o644,
+    ),
+    (
+        "docs/past-cves.md",
+        "usr/share/doc/countersign-pamd/past-cves.md",
+        0o644,
+    ),
+    (
         "LICENSE-MIT",
         "usr/share/doc/countersign-pamd/LICENSE-MIT",
         0o644,
