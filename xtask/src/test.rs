@@ -21,15 +21,6 @@ pub(crate) fn run() -> ExitCode {
         steps.run("tests", || {
             command::run(cargo().args(["test", "--workspace", "--locked", "--no-fail-fast"]))
         });
-        steps.run("tests of jose with every crypto provider", || {
-            command::run(cargo().args([
-                "test",
-                "--package",
-                "countersign-jose",
-                "--all-features",
-                "--locked",
-            ]))
-        });
         steps.run("fuzzing, bounded", || fuzz::run_all(FUZZ_SECONDS));
     }
     steps.finish()

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use countersign_jose::{Algorithm, CryptoProvider, KeySet, SigningKey, base64url};
 use serde_json::{Value, json};
 
-/// All providers this build has; the tests are meant to run with `--all-features`.
+/// All providers: the tests are built with both.
 pub(crate) fn providers() -> Vec<&'static CryptoProvider> {
     vec![
         #[cfg(feature = "ring")]
