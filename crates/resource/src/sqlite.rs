@@ -228,6 +228,8 @@ mod tests {
         connection.pragma_update(None, id, APPLICATION).unwrap();
         drop(SqliteFile::open(&path).unwrap());
 
+        // The last one to close it leaves no log beside it that has the tables still.
+        drop(connection);
         std::fs::write(&path, "[state]\nurl = \"…\"\n").unwrap();
         assert!(why(&path).contains("not a database"), "{}", why(&path));
     }
