@@ -233,8 +233,8 @@ fn a_scope_of_logind_is_ended_whole() {
     assert_eq!(status.signal(), None, "{status:?}");
     processes.sweep(&[target(tree.monitor, Force::Kill)]);
     until("all of it ends", || scope.pids().is_empty());
-    // And one that heeds nothing goes last.
-    let stubborn = format!("{join} trap '' TERM;");
+    // And one that heeds nothing, not even that nobody is left to wait for, goes last.
+    let stubborn = format!("{join} trap '' TERM; trap 'while :; do :; done' EXIT;");
     let mut tree = Tree::running(By::Parents, &stubborn, Stdio::null());
     processes.sweep(&[target(tree.monitor, Force::Leave)]);
     assert!(tree.monitor.is_alive());
