@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -20,6 +21,9 @@ use crate::process::{Program, Running};
 
 /// How long sshd and each client may live.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Held while an sshd starts.
+static STARTS: Mutex<()> = Mutex::new(());
 
 /// How many ports are tried: sshd cannot be told to take any that is free.
 const PORTS: usize = 20;
@@ -81,7 +85,15 @@ impl Sshd {
             let port = free_port();
             let config = config(directory.path(), port, options);
             fs::write(at("sshd_config"), config).expect("a new file");
-            let mut server = Program::new(&program)
+            // Processes that start at once may take one directory of the wrapper for theirs, and then
+            // read each other's stack.
+            let _alone = STARTS.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut server = Program::new(&program);
+            if !Path::new(SESSION).exists() {
+                // Connections are forks, which have what the listener has read.
+                server = server.arg("-r");
+            }
+            let mut server = server
                 .args(["-D", "-e", "-f"])
                 .arg(at("sshd_config"))
                 .env("LD_PRELOAD", "libpam_wrapper.so")

@@ -5,6 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use countersign_otp::yubico::Secrets;
 use countersign_otp::yubico::sim::SimulatedKey;
@@ -52,6 +53,19 @@ struct Place {
 }
 
 impl Place {
+    /// Waits until the audit log has this.
+    fn wait_for_line(&self, part: &str) {
+        let begin = Instant::now();
+        loop {
+            let log = fs::read_to_string(self.directory.path().join("audit.jsonl")).unwrap();
+            if log.contains(part) {
+                return;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Ada has the first key, Bob the second.
     fn new() -> Self {
         let upstream = Upstream::start();
@@ -188,6 +202,8 @@ fn a_password_counts_once_also_after_kill_9() {
         assert_eq!(said.answer.status, 200, "{method}: {:?}", said.answer);
         used.push((method, otp, said.step_up));
     }
+    // Whoever is killed loses the lines of the last moment.
+    place.wait_for_line("\"otp\":\"totp\"");
     gateway.kill();
 
     let gateway = place.run();
