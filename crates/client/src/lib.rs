@@ -26,8 +26,11 @@
 //! use countersign_client::{CallNext, OtpTerminal};
 //! # use countersign_client::{Error, Secret, TokenSource};
 //! # struct Response { status: u16, headers: std::collections::BTreeMap<String, String> }
-//! # fn send(method: &str, url: &url::Url, fields: &[(&str, Secret)]) -> Response { unimplemented!() }
-//! # fn delete(tokens: &TokenSource, url: &url::Url) -> Result<Response, Error> {
+//! # fn delete(
+//! #     tokens: &TokenSource,
+//! #     url: &url::Url,
+//! #     send: impl Fn(&str, &url::Url, &[(&str, Secret)]) -> Response,
+//! # ) -> Result<Response, Error> {
 //! let mut call = tokens.call("DELETE", url);
 //! loop {
 //!     let response = send("DELETE", url, &call.headers()?);

@@ -54,6 +54,7 @@ mod network;
 mod policy;
 mod rule;
 mod shown;
+pub mod suggest;
 
 pub use decision::{Decision, Explanation, Mend, RuleReport};
 pub use error::PolicyError;

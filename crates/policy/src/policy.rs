@@ -7,6 +7,7 @@ use crate::condition::{Answer, Condition};
 use crate::decision::{Decision, Explanation, Mend, RuleReport};
 use crate::evidence::Evidence;
 use crate::rule::{Effect, Rule, check_names};
+use crate::suggest::line_of;
 
 /// The longest policy file in bytes.
 pub const MAX_POLICY_LEN: usize = 256 * 1024;
@@ -191,8 +192,7 @@ impl Checked {
 
 /// The parser's complaint on one line, with its place.
 fn place(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start));
-    let line = before.map(|before| before.matches('\n').count() + 1);
+    let line = error.span().map(|span| line_of(text, span.start));
     let message = error.message().trim().replace('\n', " ");
     match line {
         Some(line) => format!("line {line}: {message}"),
