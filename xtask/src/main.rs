@@ -27,7 +27,8 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   check          format, lints, and the house rules that a compiler does not know
-  test           every test, with its set-up: system packages, npm packages, Envoy, binaries, fuzzing
+  set-up         what the tests need: system packages, npm packages, Envoy, a newer Debian
+  test           every test: set-up, build, tests, fuzzing
   generate       the files that are made from others: the reference and the manual pages
   fuzz TARGET    one fuzz target until it is stopped (or -- -max_total_time=SECONDS)
   prove          the long proofs in full
@@ -40,6 +41,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["check"] => check::run(),
+        ["set-up"] => {
+            let mut steps = steps::Steps::default();
+            packages::set_up(&mut steps);
+            steps.finish()
+        }
         ["test"] => test::run(),
         ["generate"] => generate::run(),
         ["fuzz", target, options @ ..] => fuzz::run(target, options),

