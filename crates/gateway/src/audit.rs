@@ -17,12 +17,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use countersign_console::Problem;
 use countersign_resource::otp::{Device, Person};
 use countersign_resource::step_up::Confirmed;
 use countersign_resource::{Caller, Timestamp};
 
 use crate::config;
-use crate::problem::Problem;
 
 /// More than this is not kept in memory while the writer is behind.
 const LONGEST_QUEUE: usize = 4 * 1024 * 1024;

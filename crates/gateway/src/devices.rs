@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
+use countersign_console::Problem;
 use countersign_oauth::Secret;
 use countersign_oauth::text::printable;
 use countersign_resource::SqliteFile;
@@ -24,7 +25,6 @@ use countersign_resource::{Clock as _, SystemClock};
 use crate::audit::{self, Change};
 use crate::config::{Config, Registry};
 use crate::otp;
-use crate::problem::Problem;
 use crate::state::Memory;
 
 /// A person who has devices, or is to have one.

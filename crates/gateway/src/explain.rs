@@ -5,6 +5,7 @@
 use std::error::Error as _;
 use std::fmt::Write as _;
 
+use countersign_console::Problem;
 use countersign_oauth::text::printable;
 use countersign_resource::{Demands, Presented};
 use http::header::AUTHORIZATION;
@@ -14,7 +15,6 @@ use crate::config::{self, Config};
 use crate::decide::{Refusal, Verdict, decide};
 use crate::live::{Live, Rule};
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 
 /// A request to be explained.
 #[derive(Debug)]

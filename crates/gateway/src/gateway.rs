@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
+use countersign_console::Problem;
 use http::HeaderValue;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -25,7 +26,6 @@ use crate::connection::Door;
 use crate::listen::{Certificates, Doors, accept, open_tcp, unknown_address};
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 use crate::{admin, proxy};
 
 /// How often unused connections to upstreams are looked for.

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use countersign_console::Problem;
 use countersign_jose::{Algorithm, SigningKey, Timestamp, crypto};
 use countersign_resource::Caller;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -21,7 +22,6 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::config::Identity;
-use crate::problem::Problem;
 use crate::proxy::remove_all;
 
 /// `typ` of the assertion, so that it passes for no other token (RFC 8725, section 3.11).
@@ -367,9 +367,7 @@ fn key(audience: &str, caller: &Caller, auth_time: Option<i64>) -> Vec<u8> {
 pub(crate) fn check_private(path: &Path) -> Result<(), Problem> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let metadata = fs::metadata(path).map_err(|error| {
-        Problem::new(format!("{} cannot be read", path.display())).because(error)
-    })?;
+    let metadata = fs::metadata(path).map_err(|error| Problem::unreadable(path, &error))?;
     if metadata.permissions().mode() & 0o077 != 0 {
         return Err(
             Problem::new(format!("{} can be read by others", path.display()))

@@ -43,7 +43,6 @@ mod identity;
 mod live;
 mod metrics;
 mod otp;
-mod problem;
 mod proxy;
 mod revoke;
 mod serve;
@@ -51,7 +50,7 @@ mod state;
 mod step_up;
 
 pub use config::Config;
+pub use countersign_console::Problem;
 pub use explain::{Asked, explain};
 pub use gateway::Gateway;
-pub use problem::Problem;
 pub use revoke::{Revoked, revoke};

@@ -3,10 +3,11 @@
 //! It never changes. A reload makes another one, which takes over whatever is the same in both: the
 //! keys of an issuer, the connections to an upstream, the counters of a route.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::{fs, io};
 
+use countersign_console::Problem;
 use countersign_jose::{base64url, crypto};
 use countersign_resource::otp::OtpService;
 use countersign_resource::step_up::Confirmer;
@@ -23,7 +24,6 @@ use crate::config::{Access, Config, Dpop, Introspection, Issuer, Resource, Route
 use crate::identity::{Signer, check_private};
 use crate::metrics::{Metrics, RouteCounts};
 use crate::otp;
-use crate::problem::Problem;
 use crate::proxy::Upstream;
 use crate::route::Table;
 use crate::state::Memory;
@@ -494,9 +494,7 @@ fn read_key(path: &Path, what_for: &str) -> Result<[u8; 32], Problem> {
 }
 
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    fs::read(path).map_err(|error: io::Error| {
-        Problem::new(format!("{} cannot be read", path.display())).because(error)
-    })
+    fs::read(path).map_err(|error| Problem::unreadable(path, &error))
 }
 
 /// A secret is a line in a file that nobody else can read.

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use countersign_console::Problem;
 use countersign_oauth::Secret;
 use countersign_resource::SqliteFile;
 use countersign_resource::otp::{
@@ -15,7 +16,6 @@ use countersign_resource::state::SharedState;
 
 use crate::config::{Config, Otp, Registry, Validation};
 use crate::live::{read, read_secret};
-use crate::problem::Problem;
 use crate::state::{Memory, remote};
 
 /// What verifies the passwords of a configuration, if it has any. Files are opened; nothing is sent.

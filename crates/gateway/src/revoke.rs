@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
+use countersign_console::Problem;
 use countersign_oauth::text::printable;
 use countersign_resource::{Clock as _, Revocation, SystemClock};
 
 use crate::config::Config;
 use crate::live::Live;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 
 /// What is not to be taken any more.
 #[derive(Debug)]

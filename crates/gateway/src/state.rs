@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use countersign_console::Problem;
 use countersign_oauth::Secret;
 use countersign_resource::state::{
     MemoryState, PostgresState, RedisState, Remote, SharedState, StateError,
@@ -13,7 +14,6 @@ use countersign_resource::{Clock as _, SystemClock};
 
 use crate::config::{self, State, StateKind};
 use crate::live::{read, read_secret};
-use crate::problem::Problem;
 
 /// The state of a configuration, which outlives the configuration while it stays the same.
 #[derive(Clone)]

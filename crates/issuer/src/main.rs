@@ -2,7 +2,6 @@
 
 mod commands;
 mod config;
-mod problem;
 mod proxy;
 mod server;
 mod state;
@@ -13,8 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use problem::Problem;
+use countersign_console::Problem;
 
 /// The embedded OpenID provider of Countersign, for demo, development and CI.
 #[derive(Debug, Parser)]
@@ -67,7 +65,7 @@ fn run(arguments: Arguments) -> Result<(), Problem> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Problem::new("the async runtime cannot start").because(error))?;
+        .map_err(|error| Problem::no_runtime(&error))?;
     runtime.block_on(async {
         match arguments.command {
             Command::Serve(serve) => commands::serve::run(serve, directory).await,

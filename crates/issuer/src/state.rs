@@ -5,10 +5,9 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 
+use countersign_console::Problem;
 use countersign_issuer::storage::{Sqlite, StorageError};
 use countersign_jose::Timestamp;
-
-use crate::problem::Problem;
 
 /// Users, clients and logins.
 const DATABASE: &str = "issuer.sqlite";

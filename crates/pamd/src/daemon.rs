@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_client::{Clock, SystemClock};
+use countersign_console::Problem;
 use listenfd::ListenFd;
 
 use crate::audit::Audit;
@@ -14,7 +15,6 @@ use crate::door::Door;
 use crate::journal::Journal;
 use crate::live::Live;
 use crate::notify::Notifying;
-use crate::problem::Problem;
 use crate::renew::WorkerRenewer;
 use crate::server::{self, Origin, USUAL_SOCKET};
 use crate::session::control::Control;

@@ -5,9 +5,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use countersign_console::Problem;
+
 use crate::audit::{Audit, Event, Outcome};
 use crate::config::{Config, Seen};
-use crate::problem::Problem;
 
 /// The configuration in force.
 pub(crate) struct Live {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use countersign_client::printable;
 
 use crate::Reference;
-use crate::config::{Qr, Show, countdown};
+use crate::config::{Qr, Show};
 use crate::qr::Drawing;
 
 /// The narrowest terminal that people have.
@@ -82,6 +82,12 @@ pub(crate) fn not_a_code(left: Duration) -> String {
         "That is not the code. Paste it once more, then press Enter ({} left): ",
         seconds(left)
     )
+}
+
+/// Minutes and seconds, as a clock that runs down shows them.
+fn countdown(left: Duration) -> String {
+    let seconds = left.as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
 fn seconds(left: Duration) -> String {

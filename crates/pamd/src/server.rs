@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use countersign_console::Problem;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::socket_peercred;
 
@@ -19,7 +20,6 @@ use crate::Process;
 use crate::audit::{Event, Outcome};
 use crate::desk::Desk;
 use crate::line::Line;
-use crate::problem::Problem;
 
 /// Where the module looks.
 pub const USUAL_SOCKET: &str = "/run/countersign/pam.sock";

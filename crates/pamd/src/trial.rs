@@ -9,11 +9,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use countersign_client::{Clock as _, SystemClock, printable};
+use countersign_console::Problem;
+use countersign_console::settings::Span;
 use countersign_jose::JsonError;
 
-use crate::config::{Config, span};
+use crate::config::Config;
 use crate::host;
-use crate::problem::Problem;
 use crate::rules::{Decision, Person, Target};
 
 const MAX_FILE: u64 = 64 * 1024;
@@ -87,7 +88,7 @@ pub fn try_claims(
             let _ = writeln!(
                 text,
                 "allowed by rule {rule:?}, for at most {}",
-                span(max_session)
+                Span(max_session)
             );
         }
         Decision::Refused { why } => {

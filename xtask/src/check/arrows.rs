@@ -73,9 +73,20 @@ const HOUSE: &[Room] = &[
         because: "an API does not know how a client logs in, and never carries a token issuer",
     },
     Room {
-        package: "countersign-issuer",
+        package: "countersign-console",
         floor: 2,
-        may_use: &["countersign-jose", "countersign-oauth", "countersign-otp"],
+        may_use: &["countersign-oauth", "countersign-policy"],
+        because: "how a program speaks with those who run it says nothing of what the program does",
+    },
+    Room {
+        package: "countersign-issuer",
+        floor: 3,
+        may_use: &[
+            "countersign-console",
+            "countersign-jose",
+            "countersign-oauth",
+            "countersign-otp",
+        ],
         because: "the issuer must not share code with those who judge its tokens (client, \
                   resource): a shared misreading would go unseen",
     },
@@ -97,6 +108,7 @@ const HOUSE: &[Room] = &[
         package: "countersign-gateway",
         floor: 3,
         may_use: &[
+            "countersign-console",
             "countersign-jose",
             "countersign-oauth",
             "countersign-policy",
@@ -117,11 +129,11 @@ const HOUSE: &[Room] = &[
         floor: 3,
         may_use: &[
             "countersign-client",
+            "countersign-console",
             "countersign-jose",
             "countersign-oauth",
             "countersign-pam-wire",
             "countersign-policy",
-            "countersign-pam-wire",
         ],
         because: "the daemon is a client of the authorization server like any other, and neither \
                   serves tokens nor stands in front of an API",

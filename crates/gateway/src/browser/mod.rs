@@ -19,6 +19,7 @@ mod visitor;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
+use countersign_console::Problem;
 use countersign_jose::Timestamp;
 use countersign_oauth::{EndSessionRequest, RevocationFlow, TokenTypeHint};
 use countersign_resource::state::StateError;
@@ -38,7 +39,6 @@ use self::session::{Asked, Session};
 use crate::config::{self, Access, Config};
 use crate::decide::find;
 use crate::live::{Live, Rule};
-use crate::problem::Problem;
 use crate::proxy::Download;
 use crate::step_up::IN_A_TERMINAL;
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use countersign_console::Problem;
 use countersign_jose::Verified;
 use countersign_jose::{Algorithm, KeySet, SigningKey, Timestamp, crypto};
 use countersign_oauth::{
@@ -21,7 +22,6 @@ use tokio::sync::Mutex;
 use crate::config::{self, ClientProof};
 use crate::identity::check_private;
 use crate::live::{read, read_secret};
-use crate::problem::Problem;
 
 /// How long what the server publishes is kept.
 const KEPT: Duration = Duration::from_secs(3600);

@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use countersign_console::Problem;
 use countersign_jose::{base64url, crypto};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::live::read_secret;
-use crate::problem::Problem;
 
 const SALT_LENGTH: usize = 32;
 const PURPOSE: &[u8] = b"countersign gateway cookie 1";

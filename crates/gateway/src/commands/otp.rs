@@ -138,7 +138,7 @@ pub(crate) fn otp(command: &Otp) -> Result<ExitCode, Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Problem::no_runtime)?;
+        .map_err(|error| Problem::no_runtime(&error))?;
     print(&runtime.block_on(run(command))?);
     Ok(ExitCode::SUCCESS)
 }
@@ -248,9 +248,12 @@ impl Whose {
         let mut line = String::with_capacity(256);
         let read = stdin.lock().take(LONGEST_LINE).read_line(&mut line);
         let line = Secret::new(line);
-        read.map_err(Problem::unreadable_password)?;
+        read.map_err(|error| {
+            Problem::new("the password cannot be read from stdin").because(error)
+        })?;
         if line.expose().trim().is_empty() {
-            return Err(Problem::no_password());
+            return Err(Problem::new("there is no password of the device on stdin")
+                .hint("give one, or say --no-confirm to enrol it without a trial"));
         }
         Ok(Some(line))
     }
@@ -287,7 +290,7 @@ fn show(offered: &devices::Authenticator) {
 }
 
 fn read(path: &Path) -> Result<Secret, Problem> {
-    let unreadable = |error| Problem::unreadable(path, error);
+    let unreadable = |error| Problem::unreadable(path, &error);
     let mut text = String::new();
     let mut limited: Box<dyn std::io::Read> = if path == Path::new("-") {
         Box::new(std::io::stdin().take(MOST_KEYS + 1))

@@ -1,6 +1,5 @@
 //! `revoke`: what is not to be taken any more, although it has not expired.
 
-use std::io::Read as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,9 +8,6 @@ use clap::Args;
 use countersign_gateway::{Config, Problem, Revoked};
 
 use super::print;
-
-/// More than any token.
-const LONGEST_INPUT: u64 = 64 * 1024;
 
 /// What is meant. Without any of these, the token that is read from stdin.
 #[derive(Debug, Args)]
@@ -35,26 +31,23 @@ pub(crate) fn revoke(
     hours: u32,
 ) -> Result<ExitCode, Problem> {
     let config = Config::load(file)?;
-    let mut token = String::new();
+    let token;
     let revoked = match (&what.subject, &what.session, &what.jti) {
         (Some(subject), ..) => Revoked::Subject(subject),
         (_, Some(session), _) => Revoked::Session(session),
         (.., Some(jti)) => Revoked::JwtId(jti),
         _ => {
-            std::io::stdin()
-                .take(LONGEST_INPUT)
-                .read_to_string(&mut token)
-                .map_err(Problem::unreadable_token)?;
-            if token.trim().is_empty() {
-                return Err(Problem::no_token_to_revoke());
-            }
-            Revoked::Token(token.trim())
+            token = super::token()?.ok_or_else(|| {
+                Problem::new("there is no token on stdin")
+                    .hint("give one, or say --subject SUB, --session SID or --jti JTI")
+            })?;
+            Revoked::Token(&token)
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Problem::no_runtime)?;
+        .map_err(|error| Problem::no_runtime(&error))?;
     let time = Duration::from_secs(u64::from(hours) * 60 * 60);
     let revoking = countersign_gateway::revoke(config, issuer, &revoked, time);
     print(&runtime.block_on(revoking)?);

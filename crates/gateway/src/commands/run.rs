@@ -17,7 +17,7 @@ pub(crate) fn run(file: &Path) -> Result<ExitCode, Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Problem::no_runtime)?;
+        .map_err(|error| Problem::no_runtime(&error))?;
     runtime.block_on(serve(file))
 }
 
@@ -65,7 +65,7 @@ async fn serve(file: &Path) -> Result<ExitCode, Problem> {
 }
 
 fn hear(kind: SignalKind) -> Result<Signal, Problem> {
-    signal(kind).map_err(Problem::no_signals)
+    signal(kind).map_err(|error| Problem::new("signals cannot be heard").because(error))
 }
 
 fn as_mut(signal: &mut Result<Signal, Problem>) -> Result<&mut Signal, Problem> {

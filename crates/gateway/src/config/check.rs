@@ -7,11 +7,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use countersign_console::Problem;
+use countersign_console::settings::Source;
 use countersign_resource::{InvalidNetwork, Network};
 
-use super::suggest::line_of;
 use super::{Config, Metrics, TlsFiles, explain, file};
-use crate::problem::Problem;
 
 mod forward;
 mod issuer;
@@ -29,18 +29,13 @@ mod upstream;
 const LONGEST_TIME: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) struct Check<'f> {
-    text: &'f str,
-    name: &'f str,
+    source: Source<'f>,
     directory: &'f Path,
 }
 
 impl<'f> Check<'f> {
-    pub(super) fn new(text: &'f str, name: &'f str, directory: &'f Path) -> Self {
-        Self {
-            text,
-            name,
-            directory,
-        }
+    pub(super) fn new(source: Source<'f>, directory: &'f Path) -> Self {
+        Self { source, directory }
     }
 
     pub(super) fn run(&self, file: file::File) -> Result<Config, Problem> {
@@ -105,12 +100,7 @@ impl<'f> Check<'f> {
 
     /// A problem of a place in the file.
     fn at(&self, span: &Range<usize>, what: impl AsRef<str>) -> Problem {
-        Problem::new(format!(
-            "{}, line {}: {}",
-            self.name,
-            line_of(self.text, span.start),
-            what.as_ref()
-        ))
+        self.source.at(span, what)
     }
 
     fn network(&self, span: &Range<usize>, text: &str) -> Result<Network, Problem> {

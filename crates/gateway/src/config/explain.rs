@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use countersign_console::settings::{Bytes, Span};
 use countersign_resource::Network;
 use http::Method;
 
@@ -12,7 +13,7 @@ mod otp;
 mod sign_in;
 mod step_up;
 
-use super::{Access, Config, Route, Wanted, text};
+use super::{Access, Config, Route, Wanted};
 
 /// What the whole file does, in words.
 pub fn explain(config: &Config) -> String {
@@ -168,7 +169,7 @@ pub(crate) fn sentence(config: &Config, route: &Route) -> String {
     let _ = write!(
         out,
         "  to {upstream}, with {with}; bodies up to {}",
-        text::bytes(route.max_body.unwrap_or(config.limits.body))
+        Bytes(route.max_body.unwrap_or(config.limits.body))
     );
     if route.websocket {
         out.push_str("; WebSocket");
@@ -201,7 +202,7 @@ fn who(config: &Config, wanted: &Wanted) -> String {
         parts.push(format!("acr {}", wanted.acr.join(" or ")));
     }
     if let Some(age) = wanted.max_age {
-        parts.push(format!("a sign-in at most {} ago", text::span(age)));
+        parts.push(format!("a sign-in at most {} ago", Span(age)));
     }
     if let Some((name, _)) = &wanted.policy {
         parts.push(format!("the consent of the policy {name}"));

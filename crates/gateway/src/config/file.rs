@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use countersign_console::settings::{Bytes, OneOrMany, Span};
 use countersign_resource::policy::PolicyBuilder;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
-
-use super::text::{Bytes, Span};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,23 +51,6 @@ pub(super) struct File {
     pub(super) forwarded: Forwarded,
     #[serde(default)]
     pub(super) metrics: Metrics,
-}
-
-/// One value or several.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "a text or a list of texts")]
-pub(super) enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    pub(super) fn into_vec(self) -> Vec<String> {
-        match self {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]

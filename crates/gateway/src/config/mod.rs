@@ -9,8 +9,6 @@ mod check;
 mod explain;
 mod file;
 mod otp;
-mod suggest;
-mod text;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +19,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_console::Problem;
+use countersign_console::settings::Source;
 use countersign_oauth::ScopeSet;
 use countersign_resource::policy::Policy;
 use countersign_resource::step_up;
@@ -33,7 +33,6 @@ pub use explain::explain;
 pub(crate) use explain::sentence;
 pub(crate) use otp::{Otp, Registry, Validation};
 
-use crate::problem::Problem;
 use crate::route::{Pattern, Table};
 
 /// A file far beyond what a person writes is not read into memory.
@@ -473,9 +472,7 @@ impl Config {
     ///
     /// What is wrong with it, where, and what to write instead.
     pub fn load(path: &Path) -> Result<Self, Problem> {
-        let unreadable = |error: std::io::Error| {
-            Problem::new(format!("{} cannot be read", path.display())).because(error)
-        };
+        let unreadable = |error| Problem::unreadable(path, &error);
         let file = File::open(path).map_err(unreadable)?;
         let mut text = String::new();
         file.take(MAX_BYTES + 1)
@@ -494,9 +491,9 @@ impl Config {
     ///
     /// As [`Config::load`].
     pub fn parse(text: &str, name: &str, directory: &Path) -> Result<Self, Problem> {
-        let file: file::File =
-            toml::from_str(text).map_err(|error| suggest::problem(text, name, &error))?;
-        check::Check::new(text, name, directory).run(file)
+        let source = Source::new(text, name);
+        let file = source.read("countersign-gateway check --help")?;
+        check::Check::new(source, directory).run(file)
     }
 
     /// The other files that it is made of, certificates and keys.

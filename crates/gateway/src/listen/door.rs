@@ -9,12 +9,12 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net as unix;
 use std::path::Path;
 
+use countersign_console::Problem;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 
 use crate::config::Place;
 use crate::connection::Door;
-use crate::problem::Problem;
 
 /// How many connections wait to be taken.
 const BACKLOG: u32 = 1024;

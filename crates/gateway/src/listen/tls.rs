@@ -7,13 +7,13 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use countersign_console::Problem;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
 use crate::config::TlsFiles;
-use crate::problem::Problem;
 
 /// The TLS configuration that new connections get.
 #[derive(Debug)]

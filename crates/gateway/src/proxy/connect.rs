@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use countersign_console::Problem;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::pem::PemObject as _;
@@ -14,7 +15,6 @@ use tokio_rustls::TlsConnector;
 
 use super::body::Upload;
 use crate::config::{Protocol, Target, Upstream as Spec};
-use crate::problem::Problem;
 
 /// An answer's head that is longer is no answer.
 const LONGEST_HEAD: usize = 256 * 1024;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use countersign_console::Problem;
 use http::header::HOST;
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Response, Uri, Version};
@@ -26,7 +27,6 @@ use super::pool::{Lease, Pool};
 use crate::config::{HostHeader, Protocol, Target, Upstream as Spec};
 use crate::connection::Connection;
 use crate::metrics::Metrics;
-use crate::problem::Problem;
 
 /// How often a request is given to another connection.
 const MOST_ATTEMPTS: u32 = 3;

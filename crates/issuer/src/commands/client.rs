@@ -6,12 +6,12 @@ mod keys;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use countersign_console::Problem;
 use countersign_issuer::core::{Audiences, Client, ClientAuthentication, GrantType};
 use countersign_oauth::text::printable;
 use serde_json::{Value, json};
 
 use super::{administration, print, tell};
-use crate::problem::Problem;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -9,12 +9,12 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
+use countersign_console::Problem;
 use countersign_issuer::core::{Core, Keys, Policy};
 use countersign_issuer::keyfile;
 use countersign_jose::{Timestamp, crypto};
 use countersign_oauth::Issuer;
 
-use crate::problem::Problem;
 use crate::state;
 
 /// The core of the users' and clients' commands: the same rules over the same

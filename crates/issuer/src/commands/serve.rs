@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use countersign_console::Problem;
 use countersign_issuer::core::{
     ACR_MULTI_FACTOR, ACR_PASSWORD, Core, Keys, Limit, Policy, SecondFactorPolicy,
 };
@@ -21,7 +22,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{now, print, tell};
 use crate::config::{DEFAULT_LISTEN, Requested, TlsFiles, issuer_for};
-use crate::problem::Problem;
 use crate::server::Server;
 use crate::state::{self, Running};
 use crate::tls;

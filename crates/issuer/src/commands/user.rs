@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use countersign_console::Problem;
 use countersign_issuer::core::{AccountRejected, Core, FactorKind, NewAccount};
 use countersign_jose::Timestamp;
 use countersign_oauth::Secret;
@@ -11,7 +12,6 @@ use countersign_oauth::text::printable;
 use dialoguer::Password;
 
 use super::{administration, factor_administration, now, print, tell};
-use crate::problem::Problem;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use countersign_console::Problem;
 use countersign_otp::yubico::{KeyFile, MAX_KEY_FILE};
 use zeroize::Zeroizing;
 
 use super::{factor_administration, now, print, tell};
-use crate::problem::Problem;
 
 /// The name that means standard input.
 const STDIN: &str = "-";

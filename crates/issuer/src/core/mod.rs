@@ -145,6 +145,13 @@ pub enum Error {
     NoKey(&'static str),
 }
 
+/// As the commands of the program print it.
+impl From<Error> for countersign_console::Problem {
+    fn from(error: Error) -> Self {
+        Self::of(&error)
+    }
+}
+
 /// How long what is handed out lasts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

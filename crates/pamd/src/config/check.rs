@@ -8,33 +8,27 @@ use std::path::Path;
 use std::time::Duration;
 
 use countersign_client::ScopeSet;
+use countersign_console::Problem;
+use countersign_console::settings::{OneOrMany, Source, Span};
 use countersign_oauth::Issuer;
 use countersign_policy::Rule as Conditions;
 use toml::Spanned;
 use url::Url;
 
-use super::file::{self, OneOrMany};
-use super::suggest::line_of;
-use super::text::{Span, span};
+use super::file;
 use super::{Config, Flow, Limits, Parsed, Provider, Sessions, Show, explain};
-use crate::problem::Problem;
 use crate::rules::{Accounts, Rule, Rules, is_account};
 
 const MOST_RULES: usize = 1000;
 
 pub(super) struct Check<'f> {
-    text: &'f str,
-    name: &'f str,
+    source: Source<'f>,
     directory: &'f Path,
 }
 
 impl<'f> Check<'f> {
-    pub(super) fn new(text: &'f str, name: &'f str, directory: &'f Path) -> Self {
-        Self {
-            text,
-            name,
-            directory,
-        }
+    pub(super) fn new(source: Source<'f>, directory: &'f Path) -> Self {
+        Self { source, directory }
     }
 
     pub(super) fn run(&self, file: file::File) -> Result<Parsed, Problem> {
@@ -212,10 +206,8 @@ impl<'f> Check<'f> {
             30 * 86_400,
         )?;
         if file.rule.len() > MOST_RULES {
-            return Err(Problem::new(format!(
-                "{}: there are more than {MOST_RULES} rules",
-                self.name
-            )));
+            let what = format!("there are more than {MOST_RULES} rules");
+            return Err(self.source.whole(what));
         }
         let mut rules: Vec<Rule> = Vec::new();
         for (written, number) in file.rule.iter().zip(1..) {
@@ -299,10 +291,10 @@ impl<'f> Check<'f> {
             Some(Span(own)) if own <= longest && own >= Duration::from_secs(60) => own,
             Some(Span(own)) => {
                 return Err(self
-                    .at(&at, format!("rule {name:?}: max_session = {}", span(own)))
+                    .at(&at, format!("rule {name:?}: max_session = {}", Span(own)))
                     .why(format!(
                         "it lies between 1 min and the max_session of the file, {}",
-                        span(longest)
+                        Span(longest)
                     )));
             }
         };
@@ -355,26 +347,18 @@ impl<'f> Check<'f> {
             None => Ok(Duration::from_secs(usual)),
             Some(value) if (least..=most).contains(&value.get_ref().0) => Ok(value.get_ref().0),
             Some(value) => Err(self
-                .at(
-                    &value.span(),
-                    format!("{name} = {}", span(value.get_ref().0)),
-                )
+                .at(&value.span(), format!("{name} = {}", value.get_ref()))
                 .why(format!(
                     "it lies between {} and {}",
-                    span(least),
-                    span(most)
+                    Span(least),
+                    Span(most)
                 ))),
         }
     }
 
     /// A problem of a place in the file.
     fn at(&self, span: &Range<usize>, what: impl AsRef<str>) -> Problem {
-        Problem::new(format!(
-            "{}, line {}: {}",
-            self.name,
-            line_of(self.text, span.start),
-            what.as_ref()
-        ))
+        self.source.at(span, what)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::text::span;
+use countersign_console::settings::Span;
+
 use super::{Config, Flow, OnRevoke};
 use crate::rules::Rule;
 
@@ -35,7 +36,7 @@ pub fn explain(config: &Config) -> String {
     line(format!(
         "Services: {}. A sign-in ends after {}.",
         config.services.join(", "),
-        span(config.deadline)
+        Span(config.deadline)
     ));
     line(format!(
         "At a time: {} for an account from an address, {} from an address, {} altogether.",
@@ -54,12 +55,12 @@ pub fn explain(config: &Config) -> String {
                 "a session is warned and ended {} with every process of its login",
                 match config.sessions.warning {
                     Duration::ZERO => "at once".to_owned(),
-                    warning => format!("{} later", span(warning)),
+                    warning => format!("{} later", Span(warning)),
                 }
             ),
             OnRevoke::Warn => "a session is warned and goes on".to_owned(),
         },
-        span(config.sessions.offline_grace)
+        Span(config.sessions.offline_grace)
     ));
     if config.sessions.pubkey_needs_grant {
         let except = match config.sessions.break_glass.as_slice() {
@@ -81,7 +82,7 @@ fn sentence(config: &Config, rule: &Rule) -> String {
         "Rule {:?} lets into {} for at most {}.",
         rule.name(),
         accounts.join(", "),
-        span(rule.max_session())
+        Span(rule.max_session())
     )
 }
 
@@ -131,7 +132,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if config.deadline > Duration::from_secs(110) {
         warnings.push(format!(
             "deadline is {}: sshd hangs up after LoginGraceTime, which is 120 s unless you raise it",
-            span(config.deadline)
+            Span(config.deadline)
         ));
     }
     warnings

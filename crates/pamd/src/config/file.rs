@@ -4,11 +4,11 @@
 
 use std::path::PathBuf;
 
+use countersign_console::settings::{OneOrMany, Span};
 use countersign_policy::{ClaimTest, Path};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::text::Span;
 use super::{Flow, KillBy, OnRevoke, Qr};
 
 #[derive(Debug, Deserialize)]
@@ -91,21 +91,4 @@ pub(super) struct Limits {
     pub(super) per_rhost: Option<Spanned<usize>>,
     pub(super) per_minute: Option<Spanned<usize>>,
     pub(super) total: Option<Spanned<usize>>,
-}
-
-/// One value or several.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged, expecting = "a text or a list of texts")]
-pub(super) enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    pub(super) fn into_vec(self) -> Vec<String> {
-        match self {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        }
-    }
 }

@@ -9,20 +9,18 @@ mod check;
 mod explain;
 mod file;
 mod place;
-mod suggest;
-mod text;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use countersign_client::Secret;
+use countersign_console::Problem;
+use countersign_console::settings::Source;
 use serde::Deserialize;
 
 pub use explain::explain;
 pub(crate) use place::Seen;
-pub(crate) use text::{countdown, span};
 
-use crate::problem::Problem;
 use crate::rules::Rules;
 
 /// Where the configuration is unless somebody says otherwise.
@@ -192,9 +190,9 @@ pub(crate) struct Parsed {
 impl Parsed {
     /// Checks `text`, which is called `name` in messages; paths are relative to `directory`.
     pub(crate) fn new(text: &str, name: &str, directory: &Path) -> Result<Self, Problem> {
-        let file: file::File =
-            toml::from_str(text).map_err(|error| suggest::problem(text, name, &error))?;
-        check::Check::new(text, name, directory).run(file)
+        let source = Source::new(text, name);
+        let file = source.read("countersign-pamd check --help")?;
+        check::Check::new(source, directory).run(file)
     }
 }
 

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use crate::problem::Problem;
+use countersign_console::Problem;
 
 /// Who may read it besides its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Seen {
 /// Reads a file of at most `most` bytes.
 pub(super) fn read(path: &Path, most: u64, readers: Readers) -> Result<(String, Seen), Problem> {
     let shown = path.display();
-    let failed = |error| Problem::new(format!("{shown} cannot be read")).because(error);
+    let failed = |error| Problem::unreadable(path, &error);
     // A pipe that somebody put there must not hold anybody up.
     let file = File::options()
         .read(true)
@@ -109,8 +109,8 @@ fn check_directories(path: &Path) -> Result<(), Problem> {
     })?;
     for directory in real.ancestors().skip(1) {
         let shown = directory.display();
-        let metadata = fs::metadata(directory)
-            .map_err(|error| Problem::new(format!("{shown} cannot be read")).because(error))?;
+        let metadata =
+            fs::metadata(directory).map_err(|error| Problem::unreadable(directory, &error))?;
         let mode = metadata.mode() & 0o7777;
         // In a sticky directory nobody can replace what is another's.
         let is_open = mode & 0o022 != 0 && mode & 0o1000 == 0;

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use countersign_client::{Clock as _, ScopeSet, SystemClock};
+use countersign_console::Problem;
 use countersign_oauth::{Error, Issuer};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
@@ -19,7 +20,6 @@ use super::message::{self, Configure, FromWorker, ToWorker};
 use super::provider::{Provider, World};
 use super::sandbox;
 use crate::conversation::FailureKind;
-use crate::problem::Problem;
 
 /// Sign-ins and renewals at a time; the supervisor has smaller limits of its own.
 const MOST_FLOWS: usize = 320;

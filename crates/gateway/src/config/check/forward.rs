@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use countersign_console::Problem;
 use http::HeaderName;
 use toml::Spanned;
 
-use super::super::{Asked, ForwardAuth, Listen, Place, Preset, file, suggest::line_of};
+use super::super::{Asked, ForwardAuth, Listen, Place, Preset, file};
 use super::Check;
-use crate::problem::Problem;
 
 /// Who may connect to a unix socket: its owner and its group.
 const MODE: u32 = 0o660;
@@ -88,7 +88,7 @@ impl Check<'_> {
             origins,
             asked,
             body: table.body,
-            line: line_of(self.text, span.start),
+            line: self.source.line(span),
         })
     }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use countersign_console::Problem;
 use countersign_resource::policy::PolicyBuilder;
 use countersign_resource::{Advice, TokenProfile};
 use toml::Spanned;
 
 use super::super::{Challenge, Dpop, Introspection, Issuer, Policies, file};
 use super::Check;
-use crate::problem::Problem;
 
 impl Check<'_> {
     pub(super) fn issuers(
@@ -104,7 +104,9 @@ impl Check<'_> {
     pub(super) fn challenge(&self, challenge: file::Challenge) -> Result<Challenge, Problem> {
         if let Some(url) = &challenge.resource_metadata {
             Advice::none().resource_metadata(url).map_err(|error| {
-                Problem::new(format!("{}: [challenge] cannot be used", self.name)).because(error)
+                self.source
+                    .whole("[challenge] cannot be used")
+                    .because(error)
             })?;
         }
         Ok(Challenge {

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
+use countersign_console::Problem;
+use countersign_console::settings::OneOrMany;
 use toml::Spanned;
 use url::Url;
 
 use super::super::{Listen, Origin, file};
 use super::Check;
-use crate::problem::Problem;
 
 impl Check<'_> {
     pub(super) fn listen(
@@ -28,10 +29,10 @@ impl Check<'_> {
         }
         // A gateway that only answers other proxies needs none of its own.
         if addresses.is_empty() && !has_forward_auth {
-            return Err(
-                Problem::new(format!("{}: there is no address to listen on", self.name))
-                    .hint("[listen] with address = \"127.0.0.1:8443\", or [[forward_auth]]"),
-            );
+            return Err(self
+                .source
+                .whole("there is no address to listen on")
+                .hint("[listen] with address = \"127.0.0.1:8443\", or [[forward_auth]]"));
         }
         let admin = match listen.admin {
             None => None,
@@ -85,7 +86,7 @@ impl Check<'_> {
         })
     }
 
-    pub(super) fn origins(&self, origin: Spanned<file::OneOrMany>) -> Result<Vec<Origin>, Problem> {
+    pub(super) fn origins(&self, origin: Spanned<OneOrMany>) -> Result<Vec<Origin>, Problem> {
         let span = origin.span();
         let mut origins: Vec<Origin> = Vec::new();
         for text in origin.into_inner().into_vec() {

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use countersign_console::Problem;
 use countersign_oauth::Secret;
 use countersign_resource::otp::ValidationServers;
 use toml::Spanned;
 
 use super::super::{Otp, Registry, State, StateKind, Validation, file};
 use super::Check;
-use crate::problem::Problem;
 
 /// The word for the database of `[state]`.
 const SHARED: &str = "shared";

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use countersign_console::Problem;
 use countersign_resource::CertificateForm;
 use toml::Spanned;
 use url::Url;
@@ -11,7 +12,6 @@ use super::super::{
     AwsLoadBalancer, ClientCertificate, Issuer, Origin, Part, Resource, Route, SignIn, file,
 };
 use super::Check;
-use crate::problem::Problem;
 use crate::route::canonical;
 
 impl Check<'_> {
@@ -126,11 +126,11 @@ impl Check<'_> {
                 let asked = [&sign_in.resource, &sign_in.audience];
                 let has_token = asked.into_iter().flatten().any(|url| *url == resource.url);
                 if (holds_all || holds_some) && !has_token {
-                    return Err(Problem::new(format!(
-                        "{}, line {}: people who sign in get no token for {}",
-                        self.name, route.line, resource.url
-                    ))
-                    .hint(format!("[sign_in] resource = \"{}\"", resource.url)));
+                    let what = format!("people who sign in get no token for {}", resource.url);
+                    return Err(self
+                        .source
+                        .on_line(route.line, what)
+                        .hint(format!("[sign_in] resource = \"{}\"", resource.url)));
                 }
             }
         }

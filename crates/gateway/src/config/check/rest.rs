@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use countersign_console::Problem;
+use countersign_console::settings::Span;
 use http::HeaderName;
 
-use super::super::text::Span;
 use super::super::{Audit, Identity, Limits, file};
 use super::{Check, LONGEST_TIME};
-use crate::problem::Problem;
 
 impl Check<'_> {
     pub(super) fn identity(&self, identity: file::Identity) -> Result<Identity, Problem> {
@@ -17,7 +17,8 @@ impl Check<'_> {
             .unwrap_or("x-countersign-identity");
         let header =
             HeaderName::from_bytes(header.to_ascii_lowercase().as_bytes()).map_err(|_| {
-                Problem::new(format!("{}: `{header}` is no name of a header", self.name))
+                self.source
+                    .whole(format!("`{header}` is no name of a header"))
             })?;
         let prefix = identity
             .prefix
@@ -26,20 +27,17 @@ impl Check<'_> {
         // Removing what outsiders send goes by prefix, so it must not take the world away.
         let is_own = prefix.starts_with("x-") && prefix.len() > 3;
         if !is_own || HeaderName::from_bytes(prefix.as_bytes()).is_err() {
-            return Err(Problem::new(format!(
-                "{}: `{prefix}` is no prefix for headers",
-                self.name
-            ))
-            .hint("write it as prefix = \"x-auth-\""));
+            let what = format!("`{prefix}` is no prefix for headers");
+            return Err(self
+                .source
+                .whole(what)
+                .hint("write it as prefix = \"x-auth-\""));
         }
         let lifetime = identity
             .lifetime
             .map_or(Duration::from_secs(60), |time| time.0);
         if lifetime < Duration::from_secs(5) || lifetime > Duration::from_secs(60) {
-            return Err(Problem::new(format!(
-                "{}: an assertion lasts from 5 to 60 seconds",
-                self.name
-            )));
+            return Err(self.source.whole("an assertion lasts from 5 to 60 seconds"));
         }
         Ok(Identity {
             key_file: identity.key_file.map(|path| self.path(path)),
@@ -60,9 +58,7 @@ impl Check<'_> {
         let head_bytes = usize::try_from(head_bytes)
             .ok()
             .filter(|bytes| (8 * 1024..=1024 * 1024).contains(bytes))
-            .ok_or_else(|| {
-                Problem::new(format!("{}: head_bytes is from 8KiB to 1MiB", self.name))
-            })?;
+            .ok_or_else(|| self.source.whole("head_bytes is from 8KiB to 1MiB"))?;
         Ok(Limits {
             connections: limits.connections.unwrap_or(10_000).max(1),
             handshake_time: time(limits.handshake_time, seconds(10)),
@@ -85,10 +81,10 @@ impl Check<'_> {
             return Ok(None);
         };
         if audit.file.is_some() == audit.stdout {
-            return Err(
-                Problem::new(format!("{}: [audit] goes to one place", self.name))
-                    .hint("file = \"/var/log/countersign/audit.jsonl\", or stdout = true"),
-            );
+            return Err(self
+                .source
+                .whole("[audit] goes to one place")
+                .hint("file = \"/var/log/countersign/audit.jsonl\", or stdout = true"));
         }
         Ok(Some(Audit {
             file: audit.file.map(|path| self.path(path)),

@@ -5,16 +5,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_console::Problem;
 use countersign_oauth::ScopeSet;
 use http::Method;
 use toml::Spanned;
 
 use super::super::{
     Access, ForwardAuth, Issuer, Pass, Policies, Protocol, Route, Upstream, Wanted, file,
-    suggest::line_of,
 };
 use super::Check;
-use crate::problem::Problem;
 use crate::route::{Pattern, PatternProblem, Table};
 
 /// What a route may name, and what it has to fit in with.
@@ -184,7 +183,7 @@ impl Check<'_> {
             max_body: route.max_body.map(|bytes| bytes.0),
             body_rate: route.body_rate.map(|bytes| bytes.0),
             total_time: route.total_time.map(|time| time.0),
-            line: line_of(self.text, span.start),
+            line: self.source.line(span),
         })
     }
 

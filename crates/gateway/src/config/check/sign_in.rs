@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use countersign_console::Problem;
 use countersign_oauth::ScopeSet;
 use toml::Spanned;
 use url::{Host, Url};
 
 use super::super::{Access, ClientProof, Issuer, Listen, Route, SignIn, file};
 use super::Check;
-use crate::problem::Problem;
 use crate::route::canonical;
 
 const LONGEST_SESSION: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -170,10 +170,8 @@ impl Check<'_> {
     }
 
     fn of_route(&self, route: &Route, what: &str) -> Problem {
-        Problem::new(format!(
-            "{}, line {}: the route {} {what}",
-            self.name, route.line, route.pattern
-        ))
+        let what = format!("the route {} {what}", route.pattern);
+        self.source.on_line(route.line, what)
     }
 
     fn prefix(&self, span: &Range<usize>, prefix: Option<String>) -> Result<String, Problem> {

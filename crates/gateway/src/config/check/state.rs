@@ -1,11 +1,11 @@
 //! `[state]`: what replicas share.
 
+use countersign_console::Problem;
 use countersign_resource::state::Remote;
 use toml::Spanned;
 
 use super::super::{SharedState, State, StateKind, file};
 use super::Check;
-use crate::problem::Problem;
 
 impl Check<'_> {
     pub(super) fn state(&self, state: Option<Spanned<file::State>>) -> Result<State, Problem> {

@@ -4,15 +4,15 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_console::Problem;
+use countersign_console::settings::{OneOrMany, Span};
 use countersign_resource::otp::Method;
 use countersign_resource::step_up::{self, StepUpBuilder};
 use toml::Spanned;
 
-use super::super::text::Span;
 use super::super::{Confirm, StepUp, file};
 use super::Check;
 use super::route::Around;
-use crate::problem::Problem;
 
 impl Check<'_> {
     /// The keys and the name of challenges, and how long one is good for.
@@ -25,7 +25,7 @@ impl Check<'_> {
         };
         let span = step_up.span();
         let step_up = step_up.into_inner();
-        let files = step_up.key_file.map(file::OneOrMany::into_vec);
+        let files = step_up.key_file.map(OneOrMany::into_vec);
         if files.as_ref().is_some_and(Vec::is_empty) {
             return Err(self.at(&span, "the list of key files is empty"));
         }

@@ -3,13 +3,13 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use countersign_console::Problem;
+use countersign_console::settings::Span;
 use http::Uri;
 use toml::Spanned;
 
-use super::super::text::Span;
 use super::super::{Health, HostHeader, Protocol, Target, Upstream, file};
 use super::{Check, LONGEST_TIME};
-use crate::problem::Problem;
 use crate::route::canonical;
 
 impl Check<'_> {

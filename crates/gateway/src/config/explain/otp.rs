@@ -1,6 +1,8 @@
 //! One-time passwords in words.
 
-use super::super::{Config, Otp, Registry, text};
+use countersign_console::settings::Span;
+
+use super::super::{Config, Otp, Registry};
 
 /// Where devices are, and when somebody is locked out.
 pub(super) fn sentence(config: &Config, otp: &Otp) -> String {
@@ -26,6 +28,6 @@ pub(super) fn sentence(config: &Config, otp: &Otp) -> String {
         "knows who has which one-time passwords in {registry}{counters}\n\
          {servers}locks a person after {} wrong ones in {}\n",
         otp.failures,
-        text::span(otp.window)
+        Span(otp.window)
     )
 }

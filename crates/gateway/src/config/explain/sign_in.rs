@@ -1,8 +1,9 @@
 //! Signing in, in words.
 
+use countersign_console::settings::{Bytes, Span};
 use http::Method;
 
-use super::super::{Access, Config, SignIn, text};
+use super::super::{Access, Config, SignIn};
 
 /// A session in four cookies, and the rest of a browser's head.
 const MOST_COOKIE_BYTES: usize = 24 * 1024;
@@ -14,8 +15,8 @@ pub(super) fn sentence(config: &Config, sign_in: &SignIn) -> String {
         "signs people in at {} as {}, for {} unless unused for {}; its own pages are below {}\n",
         issuer.map_or("", |issuer| &issuer.url),
         sign_in.client_id,
-        text::span(sign_in.longest),
-        text::span(sign_in.idle),
+        Span(sign_in.longest),
+        Span(sign_in.idle),
         sign_in.prefix
     )
 }
@@ -57,7 +58,7 @@ pub(super) fn warnings(config: &Config, sign_in: &SignIn) -> Vec<String> {
     if config.limits.head_bytes < MOST_COOKIE_BYTES {
         warnings.push(format!(
             "[limits] head_bytes is less than {}, which the cookies of somebody with long tokens may need",
-            text::bytes(MOST_COOKIE_BYTES as u64)
+            Bytes(MOST_COOKIE_BYTES as u64)
         ));
     }
     warnings

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use countersign_console::settings::{Bytes, Span};
 use countersign_resource::step_up::Per;
 
-use super::super::{Config, Confirm, text};
+use super::super::{Config, Confirm};
 
 /// How challenges are made.
 pub(super) fn sentence(config: &Config) -> String {
@@ -25,14 +26,14 @@ pub(super) fn confirmed(confirm: &Confirm) -> String {
     let methods: Vec<&str> = asked.methods().iter().map(|it| it.as_str()).collect();
     let methods = methods.join(" or ");
     let mut out = match asked.per() {
-        Per::Window(time) => format!("confirmed once in {}", text::span(time)),
+        Per::Window(time) => format!("confirmed once in {}", Span(time)),
         _ => "each confirmed".to_owned(),
     };
     let _ = write!(out, " by a one-time password ({methods})");
     if confirm.danger_unbound_body {
         out.push_str(", WHATEVER its body");
     } else {
-        let limit = text::bytes(asked.body_limit() as u64);
+        let limit = Bytes(asked.body_limit() as u64);
         let _ = write!(out, "; bodies up to {limit}");
     }
     out

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::{administration, now, print, tell};
 use super::keys;
-use crate::problem::Problem;
 use clap::{Args, ValueEnum};
+use countersign_console::Problem;
 use countersign_issuer::core::{
     Audiences, ClientRejected, GrantType, JwksProblem, NewAuthentication, NewClient, UriProblem,
 };

@@ -8,18 +8,15 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use countersign_console::Problem;
 use countersign_jose::jwk::MAX_KEY_SET_LEN;
 use countersign_jose::{Algorithm, SigningKey, crypto};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::problem::Problem;
-
 /// The JWK set in a file; a single JWK is a set of one.
 pub(super) fn public(file: &Path) -> Result<String, Problem> {
-    let text = read(file).map_err(|error| {
-        Problem::new(format!("{} cannot be read", file.display())).because(error)
-    })?;
+    let text = read(file).map_err(|error| Problem::unreadable(file, &error))?;
     // Whether it is sound is for the core to say, by the text as it stands.
     Ok(match serde_json::from_str(&text) {
         Ok(Value::Object(key)) if key.contains_key("kty") && !key.contains_key("keys") => {

@@ -1,14 +1,15 @@
 //! What went wrong, as it is printed: one line what, lines why, and what to type.
-//!
-//! Not responsible for where it is printed, nor for what a person who signs in is told: that is never one
-//! of these.
 
 use std::error::Error;
 use std::fmt;
+use std::io;
+use std::path::Path;
 
-use countersign_client::printable;
+use countersign_oauth::text::printable;
 
-/// A problem for the administrator of the host.
+/// A problem for the person who runs the program.
+///
+/// Its parts may come from outside: they are made fit for a terminal when they are printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     what: String,
@@ -26,6 +27,25 @@ impl Problem {
         }
     }
 
+    /// An error that says by itself what went wrong, with what is behind it.
+    pub fn of(error: &dyn Error) -> Self {
+        let problem = Self::new(without_number(error.to_string()));
+        match error.source() {
+            Some(source) => problem.because(source),
+            None => problem,
+        }
+    }
+
+    /// A file cannot be read.
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::new(format!("{} cannot be read", path.display())).because(error)
+    }
+
+    /// The async runtime cannot start.
+    pub fn no_runtime(error: &io::Error) -> Self {
+        Self::new("the async runtime cannot start").because(error)
+    }
+
     /// Adds an error and what is behind it.
     #[must_use]
     pub fn because(mut self, error: impl Error) -> Self {
@@ -33,7 +53,7 @@ impl Problem {
         while let Some(error) = next {
             let line = without_number(error.to_string());
             // A wrapper that says what it wraps would say the same thing twice.
-            if self.why.last() != Some(&line) {
+            if *self.why.last().unwrap_or(&self.what) != line {
                 self.why.push(line);
             }
             next = error.source();
@@ -78,8 +98,8 @@ impl fmt::Display for Problem {
 
 impl Error for Problem {}
 
-/// Takes the number from what the system says about a failed call: the words say the same.
-fn without_number(mut text: String) -> String {
+/// What the system says of a failed call, without the number that std appends: the words say the same.
+pub fn without_number(mut text: String) -> String {
     if let Some(at) = text.rfind(" (os error ") {
         text.truncate(at);
     }
@@ -90,11 +110,25 @@ fn without_number(mut text: String) -> String {
 mod tests {
     use super::*;
 
+    #[derive(Debug)]
+    struct Wrapper(io::Error);
+
+    impl fmt::Display for Wrapper {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}", self.0)
+        }
+    }
+
+    impl Error for Wrapper {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
     #[test]
     fn a_problem_says_what_why_and_what_to_type() {
-        let error = std::io::Error::from_raw_os_error(2);
         let problem = Problem::new("the file\u{7} is gone")
-            .because(error)
+            .because(io::Error::from_raw_os_error(2))
             .hint("touch it");
         assert_eq!(
             problem.to_string(),
@@ -104,5 +138,13 @@ mod tests {
             problem.line(),
             "the file is gone: No such file or directory"
         );
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let wrapped = || Wrapper(io::Error::from_raw_os_error(13));
+        let problem = Problem::new("it cannot be opened").because(wrapped());
+        assert_eq!(problem.line(), "it cannot be opened: Permission denied");
+        assert_eq!(Problem::of(&wrapped()).line(), "Permission denied");
     }
 }
