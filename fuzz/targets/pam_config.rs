@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use countersign_pamd::{check_text, explain, try_claims};
+use countersign_pamd::{Trial, check_text, explain, try_claims};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -20,7 +20,12 @@ fuzz_target!(|text: &str| {
     let from = "192.0.2.7".parse().ok();
     for (user, uid) in [("root", Some(0)), ("ada", Some(1000)), ("ada", None)] {
         for from in [None, from] {
-            let Ok(tried) = try_claims(&config, (user, uid), claims.as_bytes(), from) else {
+            let trial = Trial {
+                user,
+                service: "sshd",
+                from,
+            };
+            let Ok(tried) = try_claims(&config, trial, uid, claims.as_bytes()) else {
                 continue;
             };
             assert!(!tried.text.contains('\u{1b}'));

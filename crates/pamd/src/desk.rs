@@ -155,15 +155,13 @@ impl Attempt<'_> {
     /// Whether anybody at all could get in, before anybody is asked.
     fn may_begin(&self) -> Result<(Pass, Asked), String> {
         let (config, login) = (&self.config, &self.login);
-        if !config.services.contains(&login.service) {
-            return Err("the service is not among services".to_owned());
-        }
         if !login.monitor.is_alive() {
             return Err("the login is over already".to_owned());
         }
         let uid = host::uid_of(&login.user).ok_or("there is no such account")?;
         let source = host::source(&login.ssh_connection, &login.rhost);
         let target = Target {
+            service: &login.service,
             account: &login.user,
             uid,
             source,
@@ -308,6 +306,7 @@ impl Attempt<'_> {
         let decision = match host::uid_of(&login.user) {
             Some(uid) => config.rules.decide(
                 Target {
+                    service: &login.service,
                     account: &login.user,
                     uid,
                     source,

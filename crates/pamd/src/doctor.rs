@@ -107,7 +107,7 @@ fn report(findings: &[Finding]) -> Found {
 
 /// The accounts that the rules name.
 fn accounts(config: &Config) -> Vec<Finding> {
-    let named = config.rules.iter().flat_map(|rule| &rule.accounts().named);
+    let named = config.rules.iter().flat_map(|rule| &rule.reach().named);
     let missing = named.filter(|name| host::uid_of(name).is_none());
     missing
         .map(|name| {

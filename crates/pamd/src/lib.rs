@@ -62,4 +62,4 @@ pub use login::{Answer, Login, Opened, Sessions, Verdict};
 pub use process::Process;
 pub use reference::Reference;
 pub use server::USUAL_SOCKET;
-pub use trial::{Tried, try_claims, try_policy};
+pub use trial::{Trial, Tried, try_claims, try_policy};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use countersign_pamd::session::{Which, as_table, control};
 use countersign_pamd::{
-    Config, Options, Problem, USUAL_CONTROL, USUAL_FILE, USUAL_SOCKET, USUAL_STATE, explain,
+    Config, Options, Problem, Trial, USUAL_CONTROL, USUAL_FILE, USUAL_SOCKET, USUAL_STATE, explain,
 };
 
 /// Sign people in to this host by their single sign-on.
@@ -101,6 +101,9 @@ enum Policy {
         /// Where the person comes from
         #[arg(long, value_name = "ADDRESS")]
         from: Option<std::net::IpAddr>,
+        /// The service of PAM that asks, as it is called in /etc/pam.d
+        #[arg(long, value_name = "NAME", default_value = "sshd")]
+        service: String,
         #[command(flatten)]
         file: File,
     },
@@ -165,10 +168,16 @@ fn run(command: Command) -> Result<ExitCode, Problem> {
             user,
             claims,
             from,
+            service,
             file,
         }) => {
             let config = Config::read(&file.config)?;
-            let tried = countersign_pamd::try_policy(&config, &user, &claims, from)?;
+            let trial = Trial {
+                user: &user,
+                service: &service,
+                from,
+            };
+            let tried = countersign_pamd::try_policy(&config, trial, &claims)?;
             print(&tried.text);
             if !tried.allowed {
                 return Ok(ExitCode::FAILURE);

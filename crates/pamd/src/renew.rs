@@ -88,13 +88,17 @@ fn judged(config: &Config, mut grant: Grant, claims: Option<&str>) -> Renewed {
     };
     let source = host::source("", &grant.rhost);
     let target = Target {
+        service: &grant.service,
         account: &grant.account,
         uid,
         source,
     };
     let Some(claims) = claims else {
         let still = config.rules.could_fit(target).is_ok()
-            && config.rules.iter().any(|rule| rule.name() == grant.rule);
+            && config
+                .rules
+                .iter()
+                .any(|rule| rule.name() == grant.rule && rule.is_for(&grant.service));
         return if still {
             Renewed::Still(Box::new(grant))
         } else {

@@ -34,7 +34,7 @@ pub(crate) struct Rules {
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     name: String,
-    accounts: Accounts,
+    reach: Reach,
     /// Of one rule that allows.
     policy: Policy,
     max_session: Duration,
@@ -43,10 +43,12 @@ pub(crate) struct Rule {
     from: Option<Vec<Network>>,
 }
 
-/// The accounts that a rule is about.
+/// What a rule is about: these accounts, by way of these services.
 #[derive(Debug, Clone)]
-pub(crate) struct Accounts {
-    /// By name.
+pub(crate) struct Reach {
+    /// The services of PAM, as they are called in `/etc/pam.d`.
+    pub(crate) services: Vec<String>,
+    /// The accounts by name.
     pub(crate) named: Vec<String>,
     /// And the one that is called as the person's `account_claim` says.
     pub(crate) own: bool,
@@ -55,6 +57,8 @@ pub(crate) struct Accounts {
 /// What a login is for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'t> {
+    /// The service of PAM that asks.
+    pub(crate) service: &'t str,
     pub(crate) account: &'t str,
     pub(crate) uid: u32,
     /// Where it comes from, if that is an address.
@@ -64,6 +68,8 @@ pub(crate) struct Target<'t> {
 /// Why nobody at all can get in, said before anybody signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Closed {
+    #[error("no rule is for the service")]
+    Service,
     #[error("the account is root, and allow_root is not set or no rule names it")]
     Root,
     #[error("the account is a system account (below min_uid), and no rule names it")]
@@ -102,7 +108,7 @@ impl Rule {
     /// Checks what a rule asks for.
     pub(crate) fn new(
         name: String,
-        accounts: Accounts,
+        reach: Reach,
         conditions: Conditions,
         max_session: Duration,
         acr: Option<Vec<String>>,
@@ -115,7 +121,7 @@ impl Rule {
             |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
         Ok(Self {
             name,
-            accounts,
+            reach,
             policy,
             max_session,
             acr,
@@ -128,16 +134,30 @@ impl Rule {
         &self.name
     }
 
-    pub(crate) fn accounts(&self) -> &Accounts {
-        &self.accounts
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     pub(crate) fn max_session(&self) -> Duration {
         self.max_session
     }
 
+    /// The ways to sign in that it asks for; none where any will do.
+    pub(crate) fn acr(&self) -> Option<&[String]> {
+        self.acr.as_deref()
+    }
+
+    /// How long ago the person may have signed in; nothing where that does not matter.
+    pub(crate) fn max_auth_age(&self) -> Option<Duration> {
+        self.max_auth_age
+    }
+
+    pub(crate) fn is_for(&self, service: &str) -> bool {
+        self.reach.services.iter().any(|name| name == service)
+    }
+
     fn names(&self, account: &str) -> bool {
-        self.accounts.named.iter().any(|name| name == account)
+        self.reach.named.iter().any(|name| name == account)
     }
 
     fn may_come_from(&self, source: Option<IpAddr>) -> bool {
@@ -185,6 +205,9 @@ impl Rules {
     /// # Errors
     /// [`Closed`] when nobody could, whoever it is: then nobody need be asked.
     pub(crate) fn could_fit(&self, target: Target<'_>) -> Result<Asked, Closed> {
+        if !self.is_empty() && !self.all.iter().any(|rule| rule.is_for(target.service)) {
+            return Err(Closed::Service);
+        }
         if target.uid == 0 && !self.allow_root {
             return Err(Closed::Root);
         }
@@ -216,13 +239,14 @@ impl Rules {
         })
     }
 
-    /// The rules that are about an account: those that name it, and for an account of a person those that
-    /// are about everybody's own.
+    /// The rules that are about an account and the service: those that name it, and for an account of a
+    /// person those that are about everybody's own.
     fn about<'r>(&'r self, target: Target<'r>) -> impl Iterator<Item = &'r Rule> {
         let is_persons = target.uid != 0 && target.uid >= self.min_uid;
         self.all
             .iter()
-            .filter(move |rule| rule.names(target.account) || (is_persons && rule.accounts.own))
+            .filter(move |rule| rule.is_for(target.service))
+            .filter(move |rule| rule.names(target.account) || (is_persons && rule.reach.own))
     }
 
     /// Whether this person may use the account now. `now` is what an age of a sign-in is measured by.

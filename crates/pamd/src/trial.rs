@@ -28,18 +28,24 @@ pub struct Tried {
     pub allowed: bool,
 }
 
+/// Which login the rules are tried on.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial<'t> {
+    /// The account.
+    pub user: &'t str,
+    /// The service of PAM, such as `sshd`.
+    pub service: &'t str,
+    /// Where the person comes from, if that is to count.
+    pub from: Option<IpAddr>,
+}
+
 /// Tries the rules on the claims in a file, for an account of this host or one that it does not have.
 ///
 /// # Errors
 /// A [`Problem`] when the claims cannot be read.
-pub fn try_policy(
-    config: &Config,
-    user: &str,
-    claims: &Path,
-    from: Option<IpAddr>,
-) -> Result<Tried, Problem> {
+pub fn try_policy(config: &Config, trial: Trial<'_>, claims: &Path) -> Result<Tried, Problem> {
     let bytes = read(claims)?;
-    try_claims(config, (user, host::uid_of(user)), &bytes, from).map_err(|error| {
+    try_claims(config, trial, host::uid_of(trial.user), &bytes).map_err(|error| {
         Problem::new(format!("the claims in {} cannot be read", claims.display()))
             .because(error)
             .hint("a JSON object, such as {\"sub\": \"0001\", \"groups\": [\"ops\"]}")
@@ -52,12 +58,17 @@ pub fn try_policy(
 /// When the claims cannot be read.
 pub fn try_claims(
     config: &Config,
-    (user, uid): (&str, Option<u32>),
+    trial: Trial<'_>,
+    uid: Option<u32>,
     claims: &[u8],
-    from: Option<IpAddr>,
 ) -> Result<Tried, JsonError> {
     let person = Person::parse(claims)?;
     let now = SystemClock::new().now();
+    let Trial {
+        user,
+        service,
+        from,
+    } = trial;
     let mut text = String::new();
     // The rules can be tried on a desk where the account is not.
     let known = uid.map_or_else(
@@ -76,7 +87,9 @@ pub fn try_claims(
         |from| from.to_string(),
     );
     let _ = writeln!(text, "from     {place}");
+    let _ = writeln!(text, "service  {}", printable(service));
     let target = Target {
+        service,
         account: user,
         uid: uid.unwrap_or(u32::MAX),
         source: from,
@@ -93,6 +106,13 @@ pub fn try_claims(
         }
         Decision::Refused { why } => {
             text.push_str("refused\n");
+            if !config.services.iter().any(|name| name == service) {
+                let _ = writeln!(
+                    text,
+                    "  services: {}; say --service",
+                    config.services.join(", ")
+                );
+            }
             for reason in why.split("; ") {
                 let _ = writeln!(text, "  {}", printable(reason));
             }
@@ -136,29 +156,42 @@ mod tests {
              [[rule]]\nname = \"ops\"\naccounts = \"no-such-ada\"\ngroup = \"ops\"\nmax_session = \"1h\"\n",
         )
         .unwrap();
-        let tried = try_policy(&config, "no-such-ada", &file, None).unwrap();
+        let trial = |user| Trial {
+            user,
+            service: "sshd",
+            from: None,
+        };
+        let tried = try_policy(&config, trial("no-such-ada"), &file).unwrap();
         assert!(tried.allowed);
         assert_eq!(
             tried.text,
             "account  no-such-ada (not an account of this host, so taken for that of a person)\n\
              person   ada@example.com (sub 0001)\n\
              from     unknown; say --from ADDRESS\n\
+             service  sshd\n\
              allowed by rule \"ops\", for at most 1 h\n"
         );
         fs::write(&file, r#"{"sub":"0001"}"#).unwrap();
-        let tried = try_policy(&config, "no-such-ada", &file, None).unwrap();
+        let tried = try_policy(&config, trial("no-such-ada"), &file).unwrap();
         assert!(!tried.allowed);
         assert!(tried.text.ends_with(
             "refused\n  rule \"dev\": there is no claim groups\n  rule \"ops\": there is no claim groups\n"
         ));
         assert!(
-            try_policy(&config, "root", &file, None)
+            try_policy(&config, trial("root"), &file)
                 .unwrap()
                 .text
                 .contains("allow_root")
         );
+        let other = Trial {
+            service: "sudo",
+            ..trial("no-such-ada")
+        };
+        let said = try_policy(&config, other, &file).unwrap().text;
+        let end = "service  sudo\nrefused\n  services: sshd; say --service\n  no rule is for the service\n";
+        assert!(said.ends_with(end), "{said}");
         fs::write(&file, "[]").unwrap();
-        let problem = try_policy(&config, "ada", &file, None)
+        let problem = try_policy(&config, trial("ada"), &file)
             .unwrap_err()
             .to_string();
         assert!(problem.contains("hint: a JSON object"), "{problem}");

@@ -49,7 +49,10 @@ const TYPED: &[(&str, &str)] = &[
         "countersign-pamd check",
         "countersign-pamd check --config pam.toml",
     ),
-    ("policy test ada -", "policy test ada - --config pam.toml"),
+    (
+        "policy test ada -",
+        "policy test ada - --config pam.toml --service sshd-under-test",
+    ),
 ];
 
 /// What Debian's stack has, and what it has here: an account of an audit session cannot be set twice, and
@@ -345,7 +348,13 @@ fn follow(guide: &Guide, host: &Host) {
         let found = said.iter().find(|(line, _)| line.contains(word));
         found.unwrap().1.as_str()
     };
-    let expected = differing(guide.only(""), &[("1001", &host.number_of("ada"))]);
+    let expected = differing(
+        guide.only(""),
+        &[
+            ("1001", &host.number_of("ada")),
+            ("service  sshd", "service  sshd-under-test"),
+        ],
+    );
     assert_eq!(said_of("policy test"), expected);
     let checked = said_of("pamd check");
     assert!(

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use countersign_testkit::{Finished, Program, Running, bin, pam_module};
+use countersign_testkit::{Finished, Program, Running, pam_module};
 
 use crate::guide::{Guide, differing, document, fences};
-use crate::{Host, PATIENCE, listening, press_enter_until, prompt};
+use crate::{Host, PATIENCE, press_enter_until, prompt};
 
 /// Somebody at a terminal, and what a service of PAM asks of them.
 fn asks(host: &Host, service: &str, account: &str) -> Running {
@@ -37,70 +37,78 @@ fn sudo_su_and_login_ask_as_their_guide_says() {
         let same = found.iter().filter(|fence| fence.language == language);
         same.map(|fence| fence.text.as_str()).collect::<Vec<_>>()
     };
-    let ([services, own], [sudo, su, login]) = (&all("toml")[..], &all("pam")[..]) else {
-        panic!("two files and three stacks")
+    let ([services, rules @ ..], [sudo, su, login]) = (&all("toml")[..], &all("pam")[..]) else {
+        panic!("a file in parts, and three stacks")
     };
     let host = Host::new();
     host.shell(ssh.all("sh")[0].trim());
-    let issuer = |text: &str| differing(text, &[("https://id.example.com", host.issuer.issuer())]);
-    let both = format!("{services}{}", issuer(ssh.only("toml")));
-    fs::write(host.at("pam.toml"), both).unwrap();
-    fs::write(host.at("sudo.toml"), issuer(own)).unwrap();
+    let issuer = ("https://id.example.com", host.issuer.issuer());
+    let logins = differing(ssh.only("toml"), &[issuer]);
+    let whole = format!("{services}{logins}{}", rules.concat());
+    fs::write(host.at("pam.toml"), whole).unwrap();
+    // The rule is tried as the page has it.
+    let [tried] = all("sh")[..] else {
+        panic!("one line to type")
+    };
+    let line = differing(tried, &[("test ada -", "test ada - --config pam.toml")]);
+    let said = host.shell(&format!("{} || true", line.trim()));
+    let number = host.number_of("ada");
+    assert_eq!(said, differing(all("")[0], &[("1001", number.as_str())]));
+    let said = host.shell("countersign-pamd check --config pam.toml");
+    assert!(
+        said.contains("Services: sshd, login, sudo, sudo-i, su, su-l."),
+        "{said}"
+    );
+    assert_eq!(said.matches("warning:").count(), 1, "{said}");
+
     fs::create_dir(host.at("pam.d")).unwrap();
-    let module = pam_module().display().to_string();
-    let here = format!("{}/", host.home.path().display());
-    let usual = format!("{module} socket={here}pam.sock");
+    let socket = host.at("pam.sock");
+    let module = format!("{} socket={}", pam_module().display(), socket.display());
     for (service, stack) in [
-        ("sudo", sudo.replace("pam_countersign.so", &module)),
-        ("su", su.replace("pam_countersign.so", &usual)),
-        ("su-l", su.replace("pam_countersign.so", &usual)),
-        ("login", login.replace("pam_countersign.so", &usual)),
-        ("cron", su.replace("pam_countersign.so", &usual)),
+        ("sudo", sudo),
+        ("sudo-i", sudo),
+        ("su", su),
+        ("su-l", su),
+        ("login", login),
+        ("cron", su),
     ] {
-        let stack = stack.replace("/run/countersign/", &here);
+        let stack = stack.replace("pam_countersign.so", &module);
         let stack = format!("{stack}account required pam_permit.so\n");
         fs::write(host.at("pam.d").join(service), stack).unwrap();
     }
     let daemon = host.daemon();
-    // The other one, as its line of the unit has it.
-    let unit = all("ini")[0].trim();
-    let line = unit.strip_prefix("ExecStart=/usr/sbin/countersign-pamd ");
-    let line = line.unwrap().replace("/run/countersign/", &here);
-    let line = line.replace("/etc/countersign/", &here);
-    let other = Program::new(bin("countersign-pamd"))
-        .args(line.split_whitespace())
-        .arg("--log-stderr")
-        .limit(PATIENCE);
-    let other = host.among_accounts(other).start();
-    listening(&host.at("sudo.sock"), &other);
 
     for (service, account, person, words) in [
         ("sudo", "ada", "ada", "successfully authenticated"),
+        ("sudo-i", "ada", "ada", "successfully authenticated"),
         ("login", "ada", "ada", "successfully authenticated"),
         ("su", "deploy", "ada", "may not use"),
-        ("su-l", "bob", "bob", "may not use"),
+        ("sudo", "bob", "bob", "may not use"),
     ] {
         let asking = asks(&host, service, account);
         let finished = signs_in(&host, person, asking, words);
         let is_in = words.contains("success");
-        let logs = format!("{}\n{}", daemon.stderr(), other.stderr());
+        let logs = daemon.stderr();
         assert_eq!(finished.code() == Some(0), is_in, "{finished:?}\n{logs}");
     }
     // The provider is not asked about the account for emergencies.
     host.shell("useradd --create-home --shell /bin/bash emergency");
     let asking = asks(&host, "login", "emergency");
     asking.wait_for_stdout(|shown| shown.contains("Password:").then_some(()));
-    // One that nobody named.
-    let finished = asks(&host, "cron", "ada").finish();
-    assert_ne!(finished.code(), Some(0), "{finished:?}");
-    assert!(
-        finished.stdout.contains("is not possible"),
-        "{}",
-        finished.stdout
-    );
-    let log = other.stderr();
-    assert!(
-        log.contains("service=sudo") && log.contains("granted"),
-        "{log}"
-    );
+    // One that nobody named, and accounts that no rule for the service is about.
+    for (service, account) in [("cron", "ada"), ("su-l", "bob")] {
+        let finished = asks(&host, service, account).finish();
+        assert_ne!(finished.code(), Some(0), "{finished:?}");
+        let shown = &finished.stdout;
+        assert!(shown.contains("is not possible"), "{shown}");
+    }
+    let log = daemon.stderr();
+    let granted = |service: &str, rule: &str| {
+        let service = format!("service={service} ");
+        log.lines()
+            .any(|line| line.contains("granted") && line.contains(&service) && line.contains(rule))
+    };
+    assert!(granted("sudo", "signed in just now"), "{log}");
+    assert!(granted("sudo-i", "signed in just now"), "{log}");
+    assert!(granted("login", "engineers, as themselves"), "{log}");
 }

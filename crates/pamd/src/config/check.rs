@@ -17,7 +17,7 @@ use url::Url;
 
 use super::file;
 use super::{Config, Flow, Limits, Parsed, Provider, Sessions, Show, explain};
-use crate::rules::{Accounts, Rule, Rules, is_account};
+use crate::rules::{Reach, Rule, Rules, is_account};
 
 const MOST_RULES: usize = 1000;
 
@@ -32,19 +32,10 @@ impl<'f> Check<'f> {
     }
 
     pub(super) fn run(&self, file: file::File) -> Result<Parsed, Problem> {
-        let rules = self.rules(&file)?;
+        let usual = self.usual_services(&file)?;
+        let rules = self.rules(&file, &usual)?;
         let redirect_uri =
             self.redirect_uri(file.flow, file.redirect_uri.as_ref(), file.issuer.span())?;
-        let services = match &file.services {
-            None => vec!["sshd".to_owned()],
-            Some(services) => {
-                let names = services.get_ref().clone().into_vec();
-                if names.is_empty() || names.iter().any(|name| !is_account(name)) {
-                    return Err(self.at(&services.span(), "services are named as in /etc/pam.d"));
-                }
-                names
-            }
-        };
         let notify = match &file.notify {
             None => None,
             Some(path) if path.get_ref().is_absolute() => Some(path.get_ref().clone()),
@@ -67,7 +58,7 @@ impl<'f> Check<'f> {
             provider: self.provider(&file)?,
             flow: file.flow,
             redirect_uri,
-            services,
+            services: asking(&rules, &usual),
             deadline: self.time("deadline", file.deadline.as_ref(), 110, 20, 900)?,
             rules,
             limits: self.limits(&file.limits)?,
@@ -99,12 +90,32 @@ impl<'f> Check<'f> {
             warnings: Vec::new(),
         };
         config.warnings = explain::warnings(&config);
+        let names_some: Vec<bool> = file.rule.iter().map(names_services).collect();
+        let is_set = file.services.is_some();
+        let unmeant = explain::unmeant_services(&config.rules, &names_some, is_set);
+        config.warnings.extend(unmeant);
         Ok(Parsed {
             config,
             secret_file: file
                 .client_secret_file
                 .map(|path| self.directory.join(path)),
         })
+    }
+
+    /// The services that rules are for which name none.
+    fn usual_services(&self, file: &file::File) -> Result<Vec<String>, Problem> {
+        match &file.services {
+            None => Ok(vec!["sshd".to_owned()]),
+            Some(services) => self.services(services.get_ref(), &services.span()),
+        }
+    }
+
+    fn services(&self, written: &OneOrMany, at: &Range<usize>) -> Result<Vec<String>, Problem> {
+        let names = written.clone().into_vec();
+        if names.is_empty() || names.iter().any(|name| !is_account(name)) {
+            return Err(self.at(at, "services are named as in /etc/pam.d"));
+        }
+        Ok(names)
     }
 
     fn provider(&self, file: &file::File) -> Result<Provider, Problem> {
@@ -187,7 +198,7 @@ impl<'f> Check<'f> {
         Ok(Some(uri.get_ref().clone()))
     }
 
-    fn rules(&self, file: &file::File) -> Result<Rules, Problem> {
+    fn rules(&self, file: &file::File, usual: &[String]) -> Result<Rules, Problem> {
         let account_claim = match &file.account_claim {
             None => None,
             Some(path) => {
@@ -211,7 +222,7 @@ impl<'f> Check<'f> {
         }
         let mut rules: Vec<Rule> = Vec::new();
         for (written, number) in file.rule.iter().zip(1..) {
-            let rule = self.rule(file, written, number, account_claim.is_some(), longest)?;
+            let rule = self.rule(file, written, number, (usual, longest))?;
             if rules.iter().any(|other| other.name() == rule.name()) {
                 return Err(self.at(
                     &written.span(),
@@ -233,8 +244,7 @@ impl<'f> Check<'f> {
         file: &file::File,
         written: &Spanned<file::Rule>,
         number: usize,
-        has_claim: bool,
-        longest: Duration,
+        (usual, longest): (&[String], Duration),
     ) -> Result<Rule, Problem> {
         let (at, rule) = (written.span(), written.get_ref());
         let name = rule.name.clone().unwrap_or_else(|| format!("#{number}"));
@@ -252,11 +262,15 @@ impl<'f> Check<'f> {
                 )
                 .why("accounts are named one by one, without patterns"));
         }
-        if rule.own_account && !has_claim {
+        if rule.own_account && file.account_claim.is_none() {
             return Err(self
                 .at(&at, format!("rule {name:?} says own_account = true, and there is no account_claim"))
                 .hint("account_claim = \"preferred_username\" at the top of the file, if your provider lets nobody choose it"));
         }
+        let services = match &rule.services {
+            None => usual.to_vec(),
+            Some(services) => self.services(services, &at)?,
+        };
         let mut conditions = Conditions::named(&name);
         if rule.anyone {
             conditions = conditions.anyone();
@@ -300,7 +314,8 @@ impl<'f> Check<'f> {
         };
         Rule::new(
             name.clone(),
-            Accounts {
+            Reach {
+                services,
                 named,
                 own: rule.own_account,
             },
@@ -360,6 +375,24 @@ impl<'f> Check<'f> {
     fn at(&self, span: &Range<usize>, what: impl AsRef<str>) -> Problem {
         self.source.at(span, what)
     }
+}
+
+/// The services that some rule is for; without rules, those that rules would be for.
+fn asking(rules: &Rules, usual: &[String]) -> Vec<String> {
+    if rules.is_empty() {
+        return usual.to_vec();
+    }
+    let mut asking: Vec<String> = Vec::new();
+    for service in rules.iter().flat_map(|rule| &rule.reach().services) {
+        if !asking.contains(service) {
+            asking.push(service.clone());
+        }
+    }
+    asking
+}
+
+fn names_services(rule: &Spanned<file::Rule>) -> bool {
+    rule.get_ref().services.is_some()
 }
 
 fn many(value: Option<&OneOrMany>) -> Option<Vec<String>> {

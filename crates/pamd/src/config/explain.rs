@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_console::settings::Span;
 
 use super::{Config, Flow, OnRevoke};
-use crate::rules::Rule;
+use crate::rules::{Rule, Rules};
 
 /// Claims that people can change themselves at many providers.
 const CHANGEABLE: [&str; 5] = [
@@ -73,14 +73,27 @@ pub fn explain(config: &Config) -> String {
 }
 
 fn sentence(config: &Config, rule: &Rule) -> String {
-    let mut accounts = rule.accounts().named.clone();
-    if rule.accounts().own {
+    let reach = rule.reach();
+    let mut accounts = reach.named.clone();
+    if reach.own {
         let claim = config.rules.account_claim().unwrap_or_default().join(".");
         accounts.push(format!("the one called like the claim {claim}"));
     }
+    let mut asked = Vec::new();
+    if let Some(values) = rule.acr() {
+        asked.push(format!("the acr {}", values.join(" or ")));
+    }
+    if let Some(age) = rule.max_auth_age() {
+        asked.push(format!("a sign-in at most {} old", Span(age)));
+    }
+    let asked = match asked.as_slice() {
+        [] => String::new(),
+        asked => format!(" It asks for {}.", asked.join(" and ")),
+    };
     format!(
-        "Rule {:?} lets into {} for at most {}.",
+        "Rule {:?} lets {} into {} for at most {}.{asked}",
         rule.name(),
+        reach.services.join(", "),
         accounts.join(", "),
         Span(rule.max_session())
     )
@@ -92,7 +105,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     if config.rules.is_empty() {
         warnings.push("there is no [[rule]], so nobody may log in".to_owned());
     }
-    let own = config.rules.iter().any(|rule| rule.accounts().own);
+    let own = config.rules.iter().any(|rule| rule.reach().own);
     if let Some([claim]) = config.rules.account_claim()
         && own
         && CHANGEABLE.contains(&claim.as_str())
@@ -105,7 +118,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         warnings.push("account_claim is set, and no rule says own_account = true".to_owned());
     }
     for rule in config.rules.iter() {
-        if rule.accounts().named.iter().any(|name| name == "root") && !config.rules.allows_root() {
+        if rule.reach().named.iter().any(|name| name == "root") && !config.rules.allows_root() {
             warnings.push(format!(
                 "rule {:?} names root, which stays closed without allow_root = true",
                 rule.name()
@@ -134,6 +147,39 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             "deadline is {}: sshd hangs up after LoginGraceTime, which is 120 s unless you raise it",
             Span(config.deadline)
         ));
+    }
+    warnings
+}
+
+/// What may not be meant about services. `names_some` says of each rule whether it names services of its
+/// own, `is_set` whether the file says which the others are for.
+pub(super) fn unmeant_services(rules: &Rules, names_some: &[bool], is_set: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if is_set && !names_some.is_empty() && names_some.iter().all(|names| *names) {
+        warnings.push(
+            "services at the top is for rules that name none, and every rule names its own"
+                .to_owned(),
+        );
+    }
+    let of = |wanted: bool| {
+        let both = rules.iter().zip(names_some);
+        both.filter(move |(_, names)| **names == wanted)
+            .map(|(rule, _)| rule)
+    };
+    // Whoever asks more of people for one service would be surprised by a rule that lets them past it.
+    for strict in of(true) {
+        for lax in of(false) {
+            let asks_less = (strict.acr().is_some() && lax.acr().is_none())
+                || (strict.max_auth_age().is_some() && lax.max_auth_age().is_none());
+            let mut services = strict.reach().services.iter();
+            if let Some(service) = services.find(|service| asks_less && lax.is_for(service)) {
+                warnings.push(format!(
+                    "rule {:?} names no services and lets {service} in without what rule {:?} asks for; name its services, or take {service} out of services at the top",
+                    lax.name(),
+                    strict.name()
+                ));
+            }
+        }
     }
     warnings
 }

@@ -67,6 +67,8 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule {
     pub(super) name: Option<String>,
+    /// In the place of the `services` of the file.
+    pub(super) services: Option<OneOrMany>,
     pub(super) accounts: Option<OneOrMany>,
     /// The account that is called as `account_claim` says.
     #[serde(default)]

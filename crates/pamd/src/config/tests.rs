@@ -93,6 +93,10 @@ fn a_slip_is_named_with_its_line_and_what_was_meant() {
             "no conditions",
         ),
         (
+            &format!("{LEAST}[[rule]]\nservices = []\naccounts = \"a\"\nsub = \"1\"\n"),
+            "line 3: services are named as in /etc/pam.d",
+        ),
+        (
             &format!("{LEAST}[[rule]]\naccounts = \"*\"\nsub = \"1\"\n"),
             "without patterns",
         ),
@@ -134,6 +138,15 @@ fn what_may_not_be_meant_is_warned_of() {
         ("pubkey_needs_grant = true\n", "break_glass is empty"),
         ("scopes = [\"openid\"]\n", "offline_access"),
         ("deadline = \"5m\"\n", "LoginGraceTime"),
+        (
+            "services = \"sshd\"\n[[rule]]\nservices = \"sudo\"\naccounts = \"a\"\nsub = \"1\"\n",
+            "every rule names its own",
+        ),
+        (
+            "services = [\"sshd\", \"sudo\"]\n[[rule]]\nname = \"lax\"\naccounts = \"a\"\nsub = \"1\"\n\
+             [[rule]]\nname = \"strict\"\nservices = \"sudo\"\naccounts = \"a\"\nsub = \"1\"\nmax_auth_age = \"5m\"\n",
+            "rule \"lax\" names no services and lets sudo in without what rule \"strict\" asks for",
+        ),
     ] {
         let config = check_text(&format!("{LEAST}{text}")).unwrap();
         let said = config.warnings.join("\n");
@@ -142,17 +155,29 @@ fn what_may_not_be_meant_is_warned_of() {
 }
 
 #[test]
+fn a_rule_for_sudo_beside_one_for_logins_is_no_cause_for_concern() {
+    let text = format!(
+        "{LEAST}[[rule]]\naccounts = \"a\"\nsub = \"1\"\n\
+         [[rule]]\nservices = [\"sudo\", \"sudo-i\"]\naccounts = \"a\"\nsub = \"1\"\nmax_auth_age = \"5m\"\n"
+    );
+    let config = check_text(&text).unwrap();
+    assert_eq!(config.warnings, Vec::<String>::new());
+    assert_eq!(config.services, ["sshd", "sudo", "sudo-i"]);
+}
+
+#[test]
 fn a_configuration_can_be_read_aloud() {
     let text = format!(
         "{LEAST}account_claim = \"preferred_username\"\npubkey_needs_grant = true\nbreak_glass = [\"emergency\"]\n\
-         [[rule]]\nname = \"operators\"\naccounts = [\"deploy\"]\nown_account = true\ngroup = \"ops\"\nmax_session = \"1h\"\n"
+         [[rule]]\nname = \"operators\"\naccounts = [\"deploy\"]\nown_account = true\ngroup = \"ops\"\nmax_session = \"1h\"\n\
+         services = [\"sshd\", \"sudo\"]\nrequire_acr = [\"a\", \"b\"]\nmax_auth_age = \"5m\"\n"
     );
     assert_eq!(
         explain(&check_text(&text).unwrap()),
         "People sign in at https://id.example as the client ssh, by the device grant: they approve a code in a browser.\n\
-         Services: sshd. A sign-in ends after 110 s.\n\
+         Services: sshd, sudo. A sign-in ends after 110 s.\n\
          At a time: 1 for an account from an address, 3 from an address, 64 altogether.\n\
-         Rule \"operators\" lets into deploy, the one called like the claim preferred_username for at most 1 h.\n\
+         Rule \"operators\" lets sshd, sudo into deploy, the one called like the claim preferred_username for at most 1 h. It asks for the acr a or b and a sign-in at most 5 min old.\n\
          When access is withdrawn, a session is warned and ended 1 min later with every process of its login; when the provider is away, that is after 15 min.\n\
          Public keys alone do not let in, but for emergency.\n"
     );

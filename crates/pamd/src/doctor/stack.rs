@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use super::{Finding, broken, good, odd};
 
 const MODULE: &str = "pam_countersign.so";
+/// Services that people use who are in already, or at the machine: they ask, and the guide leaves the
+/// account and the session to others.
+const ONLY_ASK: [&str; 5] = ["sudo", "sudo-i", "su", "su-l", "login"];
 /// Stacks include each other; nobody nests them deeper.
 const DEEPEST: usize = 4;
 
@@ -139,6 +142,9 @@ fn judge(service: &str, entries: &[Entry]) -> Vec<Finding> {
         )),
         Some(_) => findings.push(good(format!("{service}: {MODULE} decides about sign-ins"))),
     }
+    if ONLY_ASK.contains(&service) {
+        return findings;
+    }
     for kind in ["account", "session"] {
         findings.push(match ours(kind) {
             Some(entry) if entry.control == "required" || entry.control == "requisite" => good(
@@ -229,6 +235,13 @@ mod tests {
             assert!(said.contains(says), "{from} -> {to}: {said}");
         }
         let home = tempfile::tempdir().unwrap();
+        let auth = "auth [success=done default=die] pam_countersign.so\n";
+        for service in ["sudo", "other"] {
+            fs::write(home.path().join(service), auth).unwrap();
+        }
+        let said = |service| format!("{:?}", examine(home.path(), service));
+        assert!(!said("sudo").contains("Broken"), "{}", said("sudo"));
+        assert!(said("other").contains("not in its account lines"));
         assert!(matches!(
             &examine(home.path(), "sshd")[0],
             Finding::Broken(..)

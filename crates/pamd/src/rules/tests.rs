@@ -38,6 +38,7 @@ fn decided(
     claims: &Value,
 ) -> Result<String, String> {
     let target = Target {
+        service: "sshd",
         account,
         uid,
         source: source.parse().ok(),
@@ -211,6 +212,7 @@ fn where_the_person_comes_from_counts_before_and_after() {
             "{source}"
         );
         let target = Target {
+            service: "sshd",
             account: "ada",
             uid: 1000,
             source: source.parse().ok(),
@@ -262,6 +264,7 @@ fn what_every_rule_wants_is_asked_for_and_nothing_else() {
     let some =
         format!("{both}[[rule]]\nname = \"c\"\naccounts = [\"ada\", \"bob\"]\nsub = \"3\"\n");
     let target = Target {
+        service: "sshd",
         account: "ada",
         uid: 1000,
         source: None,
@@ -273,12 +276,67 @@ fn what_every_rule_wants_is_asked_for_and_nothing_else() {
 }
 
 #[test]
+fn a_rule_is_for_the_services_it_names_or_for_those_of_the_file() {
+    let plain = "[[rule]]\nname = \"in\"\naccounts = \"ada\"\nsub = \"0001\"\n";
+    let fresh = "[[rule]]\nname = \"up\"\nservices = \"sudo\"\naccounts = \"ada\"\nsub = \"0001\"\nmax_auth_age = \"5m\"\nrequire_acr = \"hw\"\n";
+    let both = format!("{plain}{fresh}");
+    let named = format!("services = [\"login\", \"su\"]\n{both}");
+    let hw = with("acr", json!("hw"));
+    for (text, service, claims, outcome) in [
+        // What names no service is for sshd, and opens nothing else.
+        (plain, "sshd", &ada(), Ok("in")),
+        (plain, "sudo", &ada(), Err("no rule is for the service")),
+        (plain, "", &ada(), Err("no rule is for the service")),
+        (plain, "sshd2", &ada(), Err("no rule is for the service")),
+        // A rule for sudo opens sudo, by itself alone.
+        (&both, "sshd", &ada(), Ok("in")),
+        (&both, "sudo", &hw, Ok("up")),
+        (&both, "sudo", &ada(), Err("rule \"up\": the claim acr")),
+        (fresh, "sshd", &hw, Err("no rule is for the service")),
+        // The file says what the others are for, instead of sshd.
+        (&named, "su", &ada(), Ok("in")),
+        (&named, "login", &ada(), Ok("in")),
+        (&named, "sudo", &hw, Ok("up")),
+        (&named, "sshd", &ada(), Err("no rule is for the service")),
+    ] {
+        let target = Target {
+            service,
+            account: "ada",
+            uid: 1000,
+            source: None,
+        };
+        let decision = rules(text).decide(target, &person(claims), Timestamp::from_secs(1_300));
+        match (decision, outcome) {
+            (Decision::Allowed { rule, .. }, Ok(wanted)) => assert_eq!(rule, wanted),
+            (Decision::Refused { why }, Err(wanted)) => {
+                assert!(why.starts_with(wanted), "{service}: {why}");
+            }
+            (other, _) => panic!("{service}: {other:?} {text}"),
+        }
+    }
+    // What only sudo wants is asked for there, and there alone.
+    let asked = |service| {
+        let target = Target {
+            service,
+            account: "ada",
+            uid: 1000,
+            source: None,
+        };
+        rules(&both).could_fit(target).unwrap()
+    };
+    assert_eq!(asked("sudo").acr_values, ["hw"]);
+    assert_eq!(asked("sudo").max_age, Some(Duration::from_secs(300)));
+    assert_eq!(asked("sshd"), Asked::default());
+}
+
+#[test]
 fn a_rule_brings_its_own_longest_session() {
     let text = "max_session = \"8h\"\n[[rule]]\naccounts = \"ada\"\nsub = \"0001\"\nmax_session = \"1h\"\n\
                 [[rule]]\naccounts = \"bob\"\nsub = \"0001\"\n";
     let rules = rules(text);
     for (account, seconds) in [("ada", 3600), ("bob", 8 * 3600)] {
         let target = Target {
+            service: "sshd",
             account,
             uid: 1000,
             source: None,

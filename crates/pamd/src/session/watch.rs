@@ -228,7 +228,8 @@ impl Shared {
         let monitor = login.monitor;
         let mut inner = self.lock();
         let now = self.moments.now();
-        let mut admission = inner.table.account(monitor, &login.user, now);
+        let ask = |table: &mut Table, now| table.account(monitor, &login.user, &login.service, now);
+        let mut admission = ask(&mut inner.table, now);
         if let Admission::AskFirst(id) = admission {
             inner.table.tick(now);
             self.perform(&mut inner, now);
@@ -238,9 +239,7 @@ impl Shared {
             let left = PATIENCE.saturating_sub(begin.elapsed());
             let waited = self.answered.wait_timeout_while(inner, left, is_waited_for);
             inner = waited.unwrap_or_else(PoisonError::into_inner).0;
-            admission = inner
-                .table
-                .account(monitor, &login.user, self.moments.now());
+            admission = ask(&mut inner.table, self.moments.now());
         }
         self.settle(inner, login, &admission)
     }

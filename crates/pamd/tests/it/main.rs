@@ -10,4 +10,6 @@ mod activation;
 mod failures;
 mod fixture;
 mod paste;
+mod services;
 mod sign_in;
+mod strangers;

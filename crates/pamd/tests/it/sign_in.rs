@@ -136,7 +136,7 @@ fn who_cannot_get_in_hears_the_same_whatever_the_reason() {
     login.service = countersign_pam_wire::Line::clean("gdm");
     let done = fixture.begin_as(login).finish();
     assert_eq!(done.verdict, Verdict::Denied);
-    fixture.logged(&[&done.reference, "services"]);
+    fixture.logged(&[&done.reference, "no rule is for the service"]);
     assert!(
         fixture
             .provider

@@ -158,7 +158,13 @@ impl Table {
     }
 
     /// A login comes to its account phase.
-    pub(crate) fn account(&mut self, login: Process, user: &str, now: Moment) -> Admission {
+    pub(crate) fn account(
+        &mut self,
+        login: Process,
+        user: &str,
+        service: &str,
+        now: Moment,
+    ) -> Admission {
         if let Some(entry) = self.logins.get(&login) {
             return self.admit(entry, user);
         }
@@ -166,7 +172,7 @@ impl Table {
             self.elsewhere.insert(login, now.boot + PENDING);
             return Admission::Elsewhere;
         }
-        let id = match self.cover(user) {
+        let id = match self.cover(user, service) {
             Ok(id) => id,
             Err(why) => return Admission::Refused(why),
         };
@@ -190,12 +196,14 @@ impl Table {
         Admission::May(id)
     }
 
-    /// The grant that covers a login to `user` that signed in elsewhere.
-    fn cover(&self, user: &str) -> Result<Process, &'static str> {
+    /// The grant that covers a login to `user` that signed in elsewhere: one for the same service, because a
+    /// rule may let a person in by one and not by another.
+    fn cover(&self, user: &str, service: &str) -> Result<Process, &'static str> {
         let open = self.logins.values().filter(|login| login.is_open());
         let mut covers: Vec<(Process, &Held)> = open
             .filter_map(|login| Some((login.grant, self.held.get(&login.grant)?)))
             .filter(|(_, held)| held.is_live() && held.grant.account == user)
+            .filter(|(_, held)| held.grant.service == service)
             .collect();
         covers.sort_by_key(|(_, held)| std::cmp::Reverse(held.confirmed));
         let Some((id, first)) = covers.first() else {

@@ -152,6 +152,19 @@ fn a_key_needs_its_person_to_be_signed_in_and_ends_with_them() {
 }
 
 #[test]
+fn a_sign_in_for_one_service_covers_no_key_for_another() {
+    let mut desk = Desk::new(needs_grant());
+    let mut console = grant("ada", desk.now.wall);
+    console.service = "login".to_owned();
+    desk.table.granted(process(2), console, desk.now);
+    desk.open(process(2), "ada");
+    let nobody = Admission::Refused(words::NOBODY_SIGNED_IN);
+    assert_eq!(desk.account(process(9), "ada"), nobody);
+    let login = desk.session(3, "ada");
+    assert_eq!(desk.account(process(9), "ada"), Admission::May(login));
+}
+
+#[test]
 fn a_key_is_refused_where_nobody_can_tell_whose_it_is() {
     let mut desk = Desk::new(needs_grant());
     desk.session(2, "deploy");

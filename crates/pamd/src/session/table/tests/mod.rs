@@ -112,7 +112,7 @@ impl Desk {
     }
 
     fn account(&mut self, login: Process, account: &str) -> Admission {
-        let admission = self.table.account(login, account, self.now);
+        let admission = self.table.account(login, account, "sshd", self.now);
         self.table.tick(self.now);
         self.settle();
         admission
