@@ -188,7 +188,7 @@ fn install_envoy() -> Result<(), Failure> {
 const NEWER_DEBIAN: &str = "forky";
 
 /// What the tests start of it, in a namespace of their own or as a machine with systemd.
-const IN_NEWER_DEBIAN: &str = "ca-certificates,dbus,iproute2,libpam-modules,libpam-systemd,login,\
+const IN_NEWER_DEBIAN: &str = "ca-certificates,dbus,iproute2,libnss-wrapper,libpam-modules,libpam-systemd,libpam-wrapper,login,\
                                openssh-client,openssh-server,passwd,procps,sudo,systemd,systemd-sysv";
 
 /// By which the tree's packages are known to be Debian's.

@@ -24,7 +24,7 @@ mod terminal;
 pub use binaries::{bin, pam_module, pam_module_that_panics, pam_module_under_sanitizer};
 pub use browser::{Browser, Page};
 pub use databases::Database;
-pub use debian::newer_debian;
+pub use debian::{Release, newer_debian};
 pub use desktop::Desktop;
 pub use home::Home;
 pub use html::Form;

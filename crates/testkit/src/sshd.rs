@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::Terminal;
 use crate::process::{Program, Running};
+use crate::{Release, Terminal};
 
 /// How long sshd and each client may live.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -41,6 +41,7 @@ pub struct Sshd {
     directory: TempDir,
     port: u16,
     account: String,
+    clients: Release,
 }
 
 impl Sshd {
@@ -59,6 +60,19 @@ impl Sshd {
     /// # Panics
     /// When it does not start.
     pub fn start_among(accounts: Option<&Path>, stack: &str, options: &[&str]) -> Self {
+        Self::start_of(Release::Installed, accounts, stack, options)
+    }
+
+    /// The same of either release. Its clients are of that release too, until `take_clients_of`.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_of(
+        release: Release,
+        accounts: Option<&Path>,
+        stack: &str,
+        options: &[&str],
+    ) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("countersign-sshd-")
             .tempdir()
@@ -81,32 +95,22 @@ impl Sshd {
             fs::create_dir_all("/run/sshd").expect("root may make it");
         }
 
+        let is_new = release == Release::Newer || Path::new(SESSION).exists();
         let started = (0..PORTS).find_map(|_| {
             let port = free_port();
-            let config = config(directory.path(), port, options);
+            let config = config(directory.path(), port, is_new, options);
             fs::write(at("sshd_config"), config).expect("a new file");
             // Processes that start at once may take one directory of the wrapper for theirs, and then
             // read each other's stack.
             let _alone = STARTS.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut server = Program::new(&program);
-            if !Path::new(SESSION).exists() {
-                // Connections are forks, which have what the listener has read.
-                server = server.arg("-r");
-            }
-            let mut server = server
-                .args(["-D", "-e", "-f"])
-                .arg(at("sshd_config"))
-                .env("LD_PRELOAD", "libpam_wrapper.so")
-                .env("PAM_WRAPPER", "1")
-                .env("PAM_WRAPPER_SERVICE_DIR", at("pam.d"))
-                .limit(LIMIT);
-            if let Some(accounts) = accounts {
-                server = server
-                    .env("LD_PRELOAD", "libnss_wrapper.so libpam_wrapper.so")
-                    .env("NSS_WRAPPER_PASSWD", accounts.join("passwd"))
-                    .env("NSS_WRAPPER_GROUP", accounts.join("group"));
-            }
-            let running = server.start();
+            let mut call = vec!["env".to_owned()];
+            call.extend(wrapped(directory.path(), accounts));
+            call.push(program.display().to_string());
+            // Connections of older ones are forks, which have what the listener has read.
+            let options = if is_new { "-Def" } else { "-rDef" };
+            call.extend([options.to_owned(), at("sshd_config").display().to_string()]);
+            let call = release.call(directory.path(), call);
+            let running = Program::new("env").args(call).limit(LIMIT).start();
             // Somebody else may have taken the port meanwhile.
             let listens = running.wait_for_stderr(|log| {
                 let listens = log.contains("Server listening");
@@ -123,7 +127,13 @@ impl Sshd {
             directory,
             port,
             account,
+            clients: release,
         }
+    }
+
+    /// From now on its clients are of this release.
+    pub fn take_clients_of(&mut self, release: Release) {
+        self.clients = release;
     }
 
     /// The account that can sign in: that of whoever runs the test.
@@ -216,17 +226,37 @@ impl Sshd {
         }
         words.push(format!("{account}@127.0.0.1"));
         words.push(command.to_owned());
-        words
+        self.clients.call(self.directory.path(), words)
     }
 }
 
-fn config(directory: &Path, port: u16, options: &[&str]) -> String {
+/// What stands between sshd and its stack and accounts, which are in directories.
+fn wrapped(directory: &Path, accounts: Option<&Path>) -> Vec<String> {
+    let mut libraries = "libpam_wrapper.so".to_owned();
+    let stack = directory.join("pam.d");
+    let mut variables = vec![
+        "PAM_WRAPPER=1".to_owned(),
+        format!("PAM_WRAPPER_SERVICE_DIR={}", stack.display()),
+    ];
+    if let Some(accounts) = accounts {
+        libraries.insert_str(0, "libnss_wrapper.so ");
+        for table in ["passwd", "group"] {
+            let path = accounts.join(table);
+            let name = table.to_uppercase();
+            variables.push(format!("NSS_WRAPPER_{name}={}", path.display()));
+        }
+    }
+    variables.push(format!("LD_PRELOAD={libraries}"));
+    variables
+}
+
+fn config(directory: &Path, port: u16, is_new: bool, options: &[&str]) -> String {
     let mut config = String::new();
     // What stands first counts.
     for option in options {
         let _ = writeln!(config, "{option}");
     }
-    if Path::new(SESSION).exists() {
+    if is_new {
         // Since 9.8 the service is a setting, and a client that fails has to wait.
         let _ = writeln!(config, "PAMServiceName {SERVICE}\nPerSourcePenalties no");
     }
