@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, thread};
 
 use countersign_client::{Clock, SystemClock};
 use countersign_console::Problem;
 use listenfd::ListenFd;
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::audit::Audit;
-use crate::config::{self, USUAL_FILE};
+use crate::config::{self, Config, USUAL_FILE};
 use crate::desk::Desk;
 use crate::door::Door;
 use crate::journal::Journal;
@@ -67,6 +69,8 @@ impl Default for Options {
 pub fn run(options: &Options) -> Result<(), Problem> {
     // A core would hold tokens, and nobody may look into this process.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // Before there is another thread, so that none is ended by it.
+    let hangup = block_hangup()?;
     let journal: Arc<dyn Audit> = Arc::new(if options.log_stderr {
         Journal::on_stderr()
     } else {
@@ -94,17 +98,25 @@ pub fn run(options: &Options) -> Result<(), Problem> {
         clock: Arc::clone(&clock),
     });
     let watch = Watch::start(Watching {
-        settings: settings(&config.sessions),
+        settings: settings(&config),
         directory: options.state.clone(),
         renewer,
         audit: Arc::clone(&audit),
     });
     let watch =
         Arc::new(watch.map_err(|error| Problem::new("sessions cannot be watched").because(error))?);
-    let control = Control::listen(&options.control, Arc::clone(&watch)).map_err(|error| {
+    let theirs = Arc::clone(&watch);
+    live.listen(move |config| theirs.apply(settings(config)));
+    let again = Arc::clone(&live);
+    let reload = Box::new(move || again.reload().map_err(|problem| problem.line()));
+    let control = Control::listen(&options.control, Arc::clone(&watch), reload);
+    let control = control.map_err(|error| {
         let shown = options.control.display();
         Problem::new(format!("the socket {shown} cannot be made")).because(error)
     })?;
+    let again = Arc::clone(&live);
+    reload_on_hangup(hangup, again)
+        .map_err(|error| Problem::new("no thread can be started").because(error))?;
     for warning in config.warnings() {
         audit.write(&Event::new("configuration", Outcome::Noted, warning));
     }
@@ -125,8 +137,34 @@ pub fn run(options: &Options) -> Result<(), Problem> {
     ended
 }
 
-fn settings(keys: &config::Sessions) -> Settings {
+/// Keeps SIGHUP for whoever waits for it. Programs that are started from here do not hear it either.
+fn block_hangup() -> Result<SigSet, Problem> {
+    let mut hangup = SigSet::empty();
+    hangup.add(Signal::SIGHUP);
+    hangup
+        .thread_block()
+        .map_err(|error| Problem::new("signals cannot be blocked").because(error))?;
+    Ok(hangup)
+}
+
+/// SIGHUP means what `countersign-pamd reload` does; the journal says what came of it.
+fn reload_on_hangup(hangup: SigSet, live: Arc<Live>) -> io::Result<()> {
+    let thread = thread::Builder::new().name("reload".to_owned());
+    let wait = move || {
+        while hangup.wait().is_ok() {
+            let _ = live.reload();
+        }
+    };
+    thread.spawn(wait).map(drop)
+}
+
+fn settings(config: &Config) -> Settings {
+    let keys = &config.sessions;
+    let rules = config.rules.iter();
     Settings {
+        max_session: rules
+            .map(|rule| (rule.name().to_owned(), rule.max_session()))
+            .collect(),
         on_revoke: match keys.on_revoke {
             config::OnRevoke::Terminate => OnRevoke::Terminate,
             config::OnRevoke::Warn => OnRevoke::Warn,

@@ -83,6 +83,11 @@ enum Command {
         #[command(flatten)]
         control: ControlSocket,
     },
+    /// Have the daemon read its configuration again, and say what is wrong with it
+    Reload {
+        #[command(flatten)]
+        control: ControlSocket,
+    },
     /// Speak with the authorization server; the daemon starts this
     #[command(hide = true)]
     Worker,
@@ -199,6 +204,14 @@ fn run(command: Command) -> Result<ExitCode, Problem> {
             } else {
                 as_table(&listed)
             });
+        }
+        Command::Reload { control } => {
+            let read = control::reload(&control.control).map_err(not_asked)?;
+            read.map_err(|why| {
+                Problem::new("what was in force before stays so")
+                    .why(why)
+                    .hint("countersign-pamd check")
+            })?;
         }
         // Without a word there is `--all`.
         Command::Kill { which, control, .. } => {

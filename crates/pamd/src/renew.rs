@@ -67,7 +67,8 @@ impl Renewer for WorkerRenewer {
                 if let Some(token) = refresh_token {
                     renewed.refresh = Some(RefreshToken::new(token));
                 }
-                judged(&config, renewed, claims.as_deref())
+                // The rules may have changed meanwhile.
+                judged(&self.live.current(), renewed, claims.as_deref())
             }
             Ok(FromWorker::Failed {
                 kind: FailureKind::Denied,

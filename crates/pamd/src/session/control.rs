@@ -1,4 +1,4 @@
-//! What an administrator asks the daemon about sessions, and how: `sessions` and `kill`.
+//! What an administrator asks the daemon, and how: `sessions`, `kill` and `reload`.
 //!
 //! One line of JSON each way over a socket of its own, which is root's alone. That of the module carries
 //! nothing but logins, so a mistake here lets nobody in.
@@ -39,6 +39,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 enum Question {
     Sessions,
     Kill(Which),
+    Reload,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +47,8 @@ enum Question {
 enum Answer {
     Sessions(Vec<Listed>),
     Ended(Vec<Reference>),
+    /// The file was read again, or why what was in force before stays so.
+    Reloaded(Result<(), String>),
     Unreadable,
 }
 
@@ -82,6 +85,9 @@ impl ControlError {
     }
 }
 
+/// Has the configuration read again.
+pub type Reload = Box<dyn Fn() -> Result<(), String> + Send>;
+
 /// Answers questions, until it is dropped.
 #[derive(Debug)]
 pub struct Control {
@@ -101,7 +107,7 @@ impl Control {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub fn listen(path: &Path, watch: Arc<Watch>) -> io::Result<Self> {
+    pub fn listen(path: &Path, watch: Arc<Watch>, reload: Reload) -> io::Result<Self> {
         if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(path)?;
         }
@@ -114,7 +120,7 @@ impl Control {
         });
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("control".to_owned());
-        let thread = thread.spawn(move || serve(&listener, &watch, &stopped))?;
+        let thread = thread.spawn(move || serve(&listener, &watch, &reload, &stopped))?;
         Ok(Self {
             thread: Some(thread),
             stop,
@@ -134,7 +140,7 @@ impl Drop for Control {
     }
 }
 
-fn serve(listener: &UnixListener, watch: &Watch, stop: &Stop) {
+fn serve(listener: &UnixListener, watch: &Watch, reload: &Reload, stop: &Stop) {
     while !stop.wanted.load(Ordering::SeqCst) {
         let mut both = [
             PollFd::new(listener, PollFlags::IN),
@@ -145,12 +151,12 @@ fn serve(listener: &UnixListener, watch: &Watch, stop: &Stop) {
         }
         // Who asks and does not go on holds up nobody but other administrators, and not for long.
         if let Ok((stream, _)) = listener.accept() {
-            let _ = converse(&stream, watch);
+            let _ = converse(&stream, watch, reload);
         }
     }
 }
 
-fn converse(stream: &UnixStream, watch: &Watch) -> io::Result<()> {
+fn converse(stream: &UnixStream, watch: &Watch, reload: &Reload) -> io::Result<()> {
     let peer = socket_peercred(stream)?;
     if peer.uid != rustix::process::geteuid() {
         return Ok(());
@@ -163,6 +169,7 @@ fn converse(stream: &UnixStream, watch: &Watch) -> io::Result<()> {
     let answer = match serde_json::from_str(&line) {
         Ok(Question::Sessions) => Answer::Sessions(watch.list()),
         Ok(Question::Kill(which)) => Answer::Ended(watch.kill(&which)),
+        Ok(Question::Reload) => Answer::Reloaded(reload()),
         Err(_) => Answer::Unreadable,
     };
     let mut bytes = serde_json::to_vec(&answer)?;
@@ -177,6 +184,17 @@ fn converse(stream: &UnixStream, watch: &Watch) -> io::Result<()> {
 pub fn sessions(socket: &Path) -> Result<Vec<Listed>, ControlError> {
     match ask(socket, &Question::Sessions)? {
         Answer::Sessions(listed) => Ok(listed),
+        _ => Err(ControlError::Misunderstood),
+    }
+}
+
+/// Has the daemon read its configuration again; inside, what is wrong with it.
+///
+/// # Errors
+/// When the daemon cannot be asked.
+pub fn reload(socket: &Path) -> Result<Result<(), String>, ControlError> {
+    match ask(socket, &Question::Reload)? {
+        Answer::Reloaded(outcome) => Ok(outcome),
         _ => Err(ControlError::Misunderstood),
     }
 }

@@ -1,7 +1,8 @@
 //! What an administrator decides about sessions.
 //!
-//! Not responsible for where the settings come from; `max_session` is a rule's, and comes with the grant.
+//! Not responsible for where the settings come from.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What becomes of a session whose access was withdrawn.
@@ -64,6 +65,9 @@ pub struct Settings {
     pub kill: Kill,
     /// What logins that did not sign in here need.
     pub elsewhere: Elsewhere,
+    /// How long a session may last, by the name of the rule that let its person in. A grant brings this with
+    /// it; here it stands for those that were given before the rule was changed.
+    pub max_session: BTreeMap<String, Duration>,
 }
 
 impl Default for Settings {
@@ -75,6 +79,7 @@ impl Default for Settings {
             renew_every: None,
             kill: Kill::default(),
             elsewhere: Elsewhere::default(),
+            max_session: BTreeMap::new(),
         }
     }
 }

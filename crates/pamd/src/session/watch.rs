@@ -69,7 +69,9 @@ impl std::fmt::Debug for Watch {
 
 /// What the threads have in common.
 pub(super) struct Shared {
-    settings: Settings,
+    /// What the table does not know yet. Whoever decides waits for nobody: they may be in the middle of
+    /// something that the table has asked for.
+    decided: Mutex<Option<Settings>>,
     renewer: Arc<dyn Renewer>,
     audit: Arc<dyn Audit>,
     moments: Arc<dyn Moments>,
@@ -120,7 +122,7 @@ impl Watch {
         }
         let shared = Arc::new(Shared {
             inner: Mutex::new(Inner {
-                table: Table::new(watching.settings.clone()),
+                table: Table::new(watching.settings),
                 state,
                 has_state: locked.is_ok(),
                 held: BTreeMap::new(),
@@ -129,7 +131,7 @@ impl Watch {
                 asks: Some(asks),
                 failure: None,
             }),
-            settings: watching.settings,
+            decided: Mutex::default(),
             renewer: watching.renewer,
             audit: watching.audit,
             moments,
@@ -156,6 +158,14 @@ impl Watch {
         let thread = std::thread::Builder::new().name(name.to_owned());
         self.threads.push(thread.spawn(work)?);
         Ok(())
+    }
+
+    /// The administrator has decided something else. It counts for whatever comes next, and for the logins
+    /// that are under way: each is asked about again.
+    pub fn apply(&self, settings: Settings) {
+        let decided = self.shared.decided.lock();
+        *decided.unwrap_or_else(PoisonError::into_inner) = Some(settings);
+        self.shared.waits.wake();
     }
 
     /// The logins that are watched.
@@ -212,10 +222,24 @@ impl Shared {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the table something, and does what it wants.
-    fn with<T>(&self, change: impl FnOnce(&mut Table, Moment) -> T) -> T {
+    /// The table as it is now, with what was decided last.
+    fn current(&self) -> (MutexGuard<'_, Inner>, Moment) {
         let mut inner = self.lock();
         let now = self.moments.now();
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = decided.take();
+        // Not while the audit is written, which may decide something.
+        drop(decided);
+        if let Some(settings) = settings {
+            inner.table.apply(settings, now);
+            self.perform(&mut inner, now);
+        }
+        (inner, now)
+    }
+
+    /// Tells the table something, and does what it wants.
+    fn with<T>(&self, change: impl FnOnce(&mut Table, Moment) -> T) -> T {
+        let (mut inner, now) = self.current();
         let result = change(&mut inner.table, now);
         self.perform(&mut inner, now);
         drop(inner);
@@ -226,8 +250,7 @@ impl Shared {
     fn account(&self, login: &Login) -> Answer {
         let begin = Instant::now();
         let monitor = login.monitor;
-        let mut inner = self.lock();
-        let now = self.moments.now();
+        let (mut inner, now) = self.current();
         let ask = |table: &mut Table, now| table.account(monitor, &login.user, &login.service, now);
         let mut admission = ask(&mut inner.table, now);
         if let Admission::AskFirst(id) = admission {
@@ -252,10 +275,10 @@ impl Shared {
             audit_session: None,
             scope: None,
         };
-        let (processes, kill) = (&self.processes, self.settings.kill);
-        processes.find_kin(&mut seat, login.monitor, &opened.xdg_session, kill);
-        let mut inner = self.lock();
-        let now = self.moments.now();
+        let kill = self.current().0.table.settings().kill;
+        self.processes
+            .find_kin(&mut seat, login.monitor, &opened.xdg_session, kill);
+        let (mut inner, now) = self.current();
         let admission = inner.table.open(login.monitor, &login.user, seat, now);
         self.settle(inner, login, &admission)
     }
@@ -451,8 +474,7 @@ impl Shared {
     fn wait(&self) {
         while !self.stopping.load(Ordering::SeqCst) {
             let (sweeps, tells, next) = {
-                let mut inner = self.lock();
-                let now = self.moments.now();
+                let (mut inner, now) = self.current();
                 inner.table.tick(now);
                 self.perform(&mut inner, now);
                 let sweeps = std::mem::take(&mut inner.sweeps);

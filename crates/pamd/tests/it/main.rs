@@ -10,6 +10,7 @@ mod activation;
 mod failures;
 mod fixture;
 mod paste;
+mod reload;
 mod services;
 mod sign_in;
 mod strangers;

@@ -82,6 +82,15 @@ pub(crate) enum Change {
     Unknown,
 }
 
+/// What other settings changed about a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Applied {
+    /// Whether it is to be written down anew.
+    pub(crate) changed: bool,
+    /// Whether its people are to be told of its end.
+    pub(crate) warn: bool,
+}
+
 /// What was said already, and need not be said again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Told {
@@ -136,6 +145,52 @@ impl Held {
             told: Told::default(),
             saved: false,
         }
+    }
+
+    /// Takes up other settings. What was announced to people and depends on nothing that was changed stays
+    /// as it is.
+    pub(crate) fn apply(&mut self, settings: &Settings, now: Moment) -> Applied {
+        let mut applied = Applied::default();
+        if self.told.end {
+            return applied;
+        }
+        applied.changed = self.take_limit(settings);
+        // Whoever was warned of an end that now comes, or does not come, hears so.
+        if let Some(end) = &mut self.end
+            && matches!(end.why, Why::Withdrawn(_) | Why::Unreachable)
+        {
+            let at = match settings.on_revoke {
+                OnRevoke::Terminate => end.at.or(Some(now.boot.saturating_add(settings.warning))),
+                OnRevoke::Warn => None,
+            };
+            applied.warn = at != end.at;
+            applied.changed |= applied.warn;
+            end.at = at;
+        }
+        // The rules may be others, and the server may say something that they did not ask for before.
+        if self.end.is_none()
+            && !self.hurry(now)
+            && !settings.max_session.contains_key(&self.grant.rule)
+        {
+            let why = "the rule that let the person in is gone".to_owned();
+            self.finish_when(Why::Withdrawn(why), settings, now.boot);
+            applied = Applied {
+                changed: true,
+                warn: true,
+            };
+        }
+        applied
+    }
+
+    /// Takes the longest time from the rule that it was given by, if that is there; whether it is another.
+    pub(crate) fn take_limit(&mut self, settings: &Settings) -> bool {
+        let Some(limit) = settings.max_session.get(&self.grant.rule) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut self.grant.max_session, *limit);
+        // An end that was announced can come sooner, and is announced anew.
+        self.told.limit &= *limit >= before;
+        *limit != before
     }
 
     /// When it ends, whatever is renewed.

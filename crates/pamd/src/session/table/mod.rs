@@ -123,6 +123,30 @@ impl Table {
         }
     }
 
+    /// What the administrator decided last.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The administrator has decided something else: it counts at once, also for logins that are under way.
+    pub(crate) fn apply(&mut self, settings: Settings, now: Moment) {
+        self.settings = settings;
+        let mut warned = Vec::new();
+        for (id, held) in &mut self.held {
+            let applied = held.apply(&self.settings, now);
+            if applied.changed {
+                self.acts.push(Act::Save(*id));
+            }
+            if applied.warn {
+                warned.push(*id);
+            }
+        }
+        for id in warned {
+            self.warn(id, now);
+        }
+        self.tick(now);
+    }
+
     /// What is wanted since the last call.
     pub(crate) fn take_acts(&mut self) -> Vec<Act> {
         std::mem::take(&mut self.acts)
@@ -436,6 +460,7 @@ impl Table {
         held.confirmed = held.confirmed.min(now.boot);
         held.unanswered = held.unanswered.map(|since| since.min(now.boot));
         held.renewal = held.renewal.map(|at| at.min(now.boot + held::LONGEST));
+        held.take_limit(&self.settings);
         if token_withheld {
             held.renewal = None;
             held.unanswered.get_or_insert(now.boot);

@@ -309,7 +309,11 @@ fn an_administrator_sees_and_ends_sessions_over_a_socket_of_their_own() {
     let socket = directory.path().join("control.sock");
     let away = control::sessions(&socket).unwrap_err();
     assert!(away.hint().contains("systemctl status"), "{}", away.hint());
-    let server = control::Control::listen(&socket, Arc::clone(post.watch.as_ref().unwrap()));
+    let watch = Arc::clone(post.watch.as_ref().unwrap());
+    let reads = [Err("line 2: no".to_owned()), Ok(())].into_iter();
+    let reads = std::sync::Mutex::new(reads);
+    let reload = Box::new(move || reads.lock().unwrap().next().unwrap());
+    let server = control::Control::listen(&socket, watch, reload);
     let mode = std::fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let trees = [Tree::new(By::Audit), Tree::new(By::Audit)];
@@ -334,6 +338,9 @@ fn an_administrator_sees_and_ends_sessions_over_a_socket_of_their_own() {
     assert_eq!(trees[0].members(), [0; 0]);
     assert!(trees[1].members().len() >= 7);
     assert_eq!(control::sessions(&socket).unwrap()[0].account, "grace");
+    let why = Err("line 2: no".to_owned());
+    assert_eq!(control::reload(&socket).unwrap(), why);
+    assert_eq!(control::reload(&socket).unwrap(), Ok(()));
     let nobody = control::kill(&socket, &control::which("nobody")).unwrap();
     assert!(nobody.references.is_empty());
     // What is no question is answered, and the next one as well.

@@ -2,6 +2,7 @@
 
 mod logins;
 mod renewals;
+mod settings;
 
 use super::*;
 use crate::RefreshToken;
