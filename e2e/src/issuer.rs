@@ -122,6 +122,14 @@ impl Issuer {
             .stdout
     }
 
+    /// What it says about the last renewals of somebody's logins: another text after each.
+    ///
+    /// # Panics
+    /// When there is no such user.
+    pub fn renewals(&self, username: &str) -> String {
+        self.administer(&format!("grant list {username}"))
+    }
+
     /// Plays the person: opens the address, signs in, compares the code and approves.
     ///
     /// # Panics

@@ -39,6 +39,9 @@ enum Command {
     /// Add, list and change the people who can sign in
     #[command(subcommand)]
     User(commands::user::Command),
+    /// List and revoke what people have granted to applications
+    #[command(subcommand)]
+    Grant(commands::grant::Command),
     /// Import, list and remove the Yubikeys that people can sign in with
     #[command(subcommand)]
     Yubikey(commands::yubikey::Command),
@@ -70,6 +73,7 @@ fn run(arguments: Arguments) -> Result<(), Problem> {
         match arguments.command {
             Command::Serve(serve) => commands::serve::run(serve, directory).await,
             Command::User(command) => commands::user::run(command, directory?).await,
+            Command::Grant(command) => commands::grant::run(command, &directory?).await,
             Command::Yubikey(command) => commands::yubikey::run(command, &directory?).await,
             Command::Client(command) => commands::client::run(command, directory?).await,
         }

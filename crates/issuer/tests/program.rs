@@ -245,7 +245,7 @@ fn with_memory_nothing_is_left() {
 #[test]
 fn users_are_added_listed_changed_and_removed_and_no_password_is_printed() {
     let directory = TempDir::new().unwrap();
-    let in_turn: [(&[&str], i32); 8] = [
+    let in_turn: [(&[&str], i32); 12] = [
         (
             &[
                 "add",
@@ -258,7 +258,15 @@ fn users_are_added_listed_changed_and_removed_and_no_password_is_printed() {
             0,
         ),
         (&["add", "ada"], 1),
-        (&["add", "eve", "--group", "a", "--group", "b"], 0),
+        (&["add", "eve", "--group", "a", "--group", "c"], 0),
+        (
+            &["set", "Eve", "--add-group", "b", "--remove-group", "c"],
+            0,
+        ),
+        (&["set", "eve", "--name", ""], 0),
+        (&["set", "eve", "--remove-group", "c"], 1),
+        // Nothing to change.
+        (&["set", "eve"], 2),
         (&["disable", "ada"], 0),
         (&["list"], 0),
         (&["enable", "ada"], 0),

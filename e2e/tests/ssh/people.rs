@@ -25,7 +25,8 @@ pub(crate) fn rule() -> String {
     rule_for("claim = [{ claim = \"preferred_username\", equals = \"ada\" }]")
 }
 
-fn rule_for(whom: &str) -> String {
+/// Lets whoever fits into the account of the test.
+pub(crate) fn rule_for(whom: &str) -> String {
     let account = account();
     format!("[[rule]]\nname = \"ada\"\naccounts = [{account:?}]\n{whom}\n")
 }

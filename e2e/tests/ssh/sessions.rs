@@ -9,7 +9,7 @@ use countersign_testkit::{Running, Signal};
 
 use crate::camera::{Terminal, scan};
 use crate::host::{Host, show};
-use crate::people::{issuer_with, rule};
+use crate::people::{issuer_with, rule, rule_for};
 
 /// What a busy machine may add. Three of them are waited for: the issuer's command, the question to it,
 /// and the sweep.
@@ -148,6 +148,63 @@ fn a_withdrawn_person_is_warned_and_then_every_process_of_the_login_has_ended() 
     let ended = host.logged(&["session end", "every process of a login"]);
     assert!(ended.contains("why=withdrawn"), "{ended}");
     assert!(host.sshd.is_alive());
+}
+
+/// What is withdrawn is a group, and the provider goes on renewing: the rule says that it is over.
+#[test]
+fn whoever_leaves_the_group_is_warned_and_the_login_has_ended_with_its_children() {
+    let Periods {
+        renewal,
+        warning,
+        keys,
+    } = periods();
+    let issuer = issuer_with(&SHORT_TOKENS);
+    issuer.administer("user set ada --add-group on-call --add-group staff");
+    let rule = rule_for("group = \"on-call\"");
+    let host = Host::start(issuer.issuer(), &format!("{keys}{rule}"));
+    let session = Session::start(&host, &issuer);
+    // Another change is none of this rule's business.
+    issuer.administer("user set ada --remove-group staff");
+    let renewed = issuer.renewals("ada");
+    host.wait_until("it is renewed without the other group", || {
+        issuer.renewals("ada") != renewed
+    });
+    session.goes_on("renewed");
+    issuer.administer("user set ada --remove-group on-call");
+    let took = session.ends(&host);
+    show(&format!("left the group, and ended after {took:?}"));
+    assert!(took < renewal + warning + BUSY, "{took:?}");
+    let ended = host.logged(&["session end", "every process of a login"]);
+    assert!(ended.contains("why=withdrawn"), "{ended}");
+    host.logged(&["access end refused", "the claim groups"]);
+}
+
+/// One of two logins of one person is revoked at the provider: the other one is nobody's business.
+#[test]
+fn one_revoked_login_ends_alone() {
+    let Periods {
+        renewal,
+        warning,
+        keys,
+    } = periods();
+    let issuer = issuer_with(&SHORT_TOKENS);
+    let host = Host::start(issuer.issuer(), &format!("{keys}{}", rule()));
+    let first = Session::start(&host, &issuer);
+    let listed = issuer.administer("grant list ada");
+    let (sid, _) = listed.split_once('\t').unwrap();
+    let second = Session::start(&host, &issuer);
+    assert_eq!(issuer.administer("grant list ada").lines().count(), 2);
+    issuer.administer(&format!("grant revoke {sid}"));
+    let took = first.ends(&host);
+    assert!(took < renewal + warning + BUSY, "{took:?}");
+    let renewed = issuer.renewals("ada");
+    host.wait_until("the other one is renewed", || {
+        issuer.renewals("ada") != renewed
+    });
+    second.goes_on("still here");
+    assert_eq!(host.log().matches("access end").count(), 1);
+    issuer.administer("grant revoke --of ada --client ssh");
+    second.ends(&host);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What `countersign-issuer` can be told to do.
 
 pub(crate) mod client;
+pub(crate) mod grant;
 pub(crate) mod serve;
 pub(crate) mod user;
 pub(crate) mod yubikey;
@@ -49,6 +50,11 @@ fn now() -> Timestamp {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A time in seconds since 1970, which `date -d @…` and scripts can read.
+fn date(at: Timestamp) -> String {
+    at.as_secs().to_string()
 }
 
 /// Prints a line of the artefact.

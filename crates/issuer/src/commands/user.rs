@@ -5,13 +5,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use countersign_console::Problem;
-use countersign_issuer::core::{AccountRejected, Core, FactorKind, NewAccount};
-use countersign_jose::Timestamp;
+use countersign_issuer::core::{AccountChange, AccountRejected, Core, FactorKind, NewAccount};
 use countersign_oauth::Secret;
 use countersign_oauth::text::printable;
 use dialoguer::Password;
 
-use super::{administration, factor_administration, now, print, tell};
+use super::{administration, date, factor_administration, now, print, tell};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -19,6 +18,9 @@ pub(crate) enum Command {
     Add(Add),
     /// List everyone: user name, state, name, e-mail address, groups
     List,
+    /// Change someone's name, e-mail address or groups; logins go on, and say it
+    /// from their next renewal on
+    Set(Set),
     /// Let someone sign in no more, and end all logins at once
     Disable { username: String },
     /// Let someone sign in again
@@ -54,6 +56,30 @@ pub(crate) struct Add {
     /// A group; may be given several times
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct Change {
+    /// The name for people; an empty one takes it away
+    #[arg(long)]
+    name: Option<String>,
+    /// The e-mail address; an empty one takes it away
+    #[arg(long)]
+    email: Option<String>,
+    /// A group to join; may be given several times
+    #[arg(long = "add-group", value_name = "GROUP")]
+    join: Vec<String>,
+    /// A group to leave; may be given several times
+    #[arg(long = "remove-group", value_name = "GROUP")]
+    leave: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    username: String,
+    #[command(flatten)]
+    change: Change,
 }
 
 pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Problem> {
@@ -92,6 +118,22 @@ pub(crate) async fn run(command: Command, directory: PathBuf) -> Result<(), Prob
                 ];
                 print(fields.map(|field| printable(&field)).join("\t"))?;
             }
+        }
+        Command::Set(Set { username, change }) => {
+            let change = AccountChange {
+                name: change.name,
+                email: change.email,
+                join: change.join,
+                leave: change.leave,
+            };
+            let changed = core
+                .change_account(&username, change)
+                .await?
+                .map_err(rejected)?;
+            found(changed, &username)?;
+            tell(format!(
+                "{username} is changed; logins say so from their next renewal on"
+            ));
         }
         Command::Disable { username } => {
             found(core.set_disabled(&username, true).await?, &username)?;
@@ -157,16 +199,11 @@ async fn factors(command: Factors, core: &Core) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A time in seconds since 1970, which `date -d @…` and scripts can read.
-fn date(at: Timestamp) -> String {
-    at.as_secs().to_string()
-}
-
 fn rejected(rejected: AccountRejected) -> Problem {
     Problem::new(rejected.to_string())
 }
 
-fn found(found: bool, username: &str) -> Result<(), Problem> {
+pub(super) fn found(found: bool, username: &str) -> Result<(), Problem> {
     if found {
         return Ok(());
     }

@@ -16,6 +16,7 @@
 //! | `own_tokens` | a client gets a token in its own name |
 //! | `exchange` | one access token is exchanged for another |
 //! | `refresh`, `renewal` | the form of a refresh token; renewing, reuse, the grace after a lost answer |
+//! | `grants` | what people have granted, listed and revoked |
 //! | `token` | what tokens say |
 //! | `access_token`, `user_info`, `inspection` | tokens that come back: read, shown about a person, introspected, revoked |
 //! | `dpop`, `nonce`, `replay` | proofs that a request comes from the holder of a key |
@@ -41,6 +42,7 @@ mod device;
 mod dpop;
 mod exchange;
 mod factors;
+mod grants;
 mod inspection;
 mod keys;
 mod limits;
@@ -108,7 +110,9 @@ pub use model::{
     DeviceState, Digest, Grant, GrantId, GrantType, HalfSession, PasswordHash, PendingDevice,
     PushedRequest, Rotation, Session, SetupLink,
 };
-pub use outcome::{AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn};
+pub use outcome::{
+    AccountChange, AccountRejected, CodeLookup, Decision, NewAccount, NewSession, Setup, SignIn,
+};
 pub use parameters::AuthorizationParameters;
 pub use pushing::{PushRequest, Pushed};
 pub use redirect::Destination;

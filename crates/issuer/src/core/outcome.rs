@@ -85,6 +85,19 @@ pub struct NewAccount {
     pub password: Secret,
 }
 
+/// What is to be different about an account; the rest stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct AccountChange {
+    /// The name for people; empty for none.
+    pub name: Option<String>,
+    /// The e-mail address; empty for none.
+    pub email: Option<String>,
+    /// Groups to join.
+    pub join: Vec<String>,
+    /// Groups to leave.
+    pub leave: Vec<String>,
+}
+
 /// The outcome of creating the first account.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -118,4 +131,10 @@ pub enum AccountRejected {
     /// Longer than 200 characters, or with control characters in it.
     #[error("a name or e-mail address has at most 200 printable characters")]
     NameMalformed,
+    /// Empty, longer than 200 characters, or with a comma or control characters in it.
+    #[error("a group has 1 to 200 printable characters and no comma")]
+    GroupMalformed,
+    /// Somebody is to leave a group that they are not in: it is another one that was meant.
+    #[error("the person is not in a group that is to be left")]
+    NotInGroup,
 }

@@ -99,10 +99,11 @@ impl Core {
         }
         let grants = self
             .store
-            .read(|records| records.grants_of(&session.account.id, &client.id))?;
+            .read(|records| records.grants_of(&session.account.id))?;
         let asked = &request.asked;
         Ok(grants.iter().any(|grant| {
-            now < grant.expires_at
+            grant.client_id == client.id
+                && now < grant.expires_at
                 && asked.scopes.is_subset(&grant.scopes)
                 && asked
                     .audiences

@@ -220,7 +220,7 @@ impl Core {
         let keys = self.keys();
         let key = keys.signing_key(client.signing_algorithm)?;
         let scope = scopes.to_string();
-        let sid = sid(&grant.id);
+        let sid = grant.sid();
         let mut jti = [0_u8; 16];
         self.provider.fill_random(&mut jti)?;
         let person = PersonClaims::new(account, scopes);
@@ -360,7 +360,7 @@ impl Core {
                 cnf: confirmation(delegated.key.as_ref()),
                 act: delegated.act.as_ref(),
                 login: Some(LoginClaims {
-                    sid: &sid(&grant.id),
+                    sid: &grant.sid(),
                     auth_time: grant.authentication.at.as_secs(),
                     acr: self.acr(grant.authentication),
                     amr: grant.authentication.methods(),
@@ -402,9 +402,11 @@ fn confirmation(key: Option<&String>) -> Option<Confirmation> {
     key.cloned().map(|jkt| Confirmation { jkt })
 }
 
-/// The `sid` of a grant.
-pub(super) fn sid(id: &GrantId) -> String {
-    base64url::encode(id)
+impl Grant {
+    /// What its tokens call it, and administrators.
+    pub fn sid(&self) -> String {
+        base64url::encode(&self.id)
+    }
 }
 
 /// The grant of a `sid`.

@@ -7,8 +7,8 @@ use countersign_oauth::{Secret, text};
 
 use super::limits::{Counter, Limited};
 use super::{
-    Account, AccountRejected, Core, Error, NewAccount, PasswordHash, Setup, SetupLink, SignIn,
-    password,
+    Account, AccountChange, AccountRejected, Core, Error, NewAccount, PasswordHash, Setup,
+    SetupLink, SignIn, password,
 };
 use crate::storage::{Records, StorageError};
 
@@ -101,6 +101,43 @@ impl Core {
                 ..account
             })?;
             Ok(true)
+        });
+        Ok(changed.await?)
+    }
+
+    /// Changes what tokens say about somebody. Logins go on: from their next renewal on they say it.
+    /// Whether there is such an account.
+    pub async fn change_account(
+        &self,
+        username: &str,
+        change: AccountChange,
+    ) -> Result<Result<bool, AccountRejected>, Error> {
+        let checked = change.join.iter().try_for_each(|group| check_group(group));
+        let name = change.name.map(|name| name_from(Some(name))).transpose();
+        let email = change.email.map(|email| name_from(Some(email))).transpose();
+        let (name, email) = match checked.and_then(|()| Ok((name?, email?))) {
+            Ok(checked) => checked,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let (join, leave) = (change.join, change.leave);
+        let username = username.to_lowercase();
+        let changed = self.store.write(move |records| {
+            let Some(mut account) = records.account_named(&username)? else {
+                return Ok(Ok(false));
+            };
+            if !leave.iter().all(|group| account.groups.contains(group)) {
+                return Ok(Err(AccountRejected::NotInGroup));
+            }
+            account.groups.retain(|group| !leave.contains(group));
+            for group in join {
+                if !account.groups.contains(&group) {
+                    account.groups.push(group);
+                }
+            }
+            account.name = name.unwrap_or(account.name);
+            account.email = email.unwrap_or(account.email);
+            records.put_account(&account)?;
+            Ok(Ok(true))
         });
         Ok(changed.await?)
     }
@@ -210,6 +247,7 @@ impl Core {
             let name = name_from(new.name)?;
             let email = name_from(new.email)?;
             password::check(&new.password)?;
+            groups.iter().try_for_each(|group| check_group(group))?;
             Ok((username, name, email))
         });
         let (username, name, email) = match checked {
@@ -269,4 +307,12 @@ fn name_from(typed: Option<String>) -> Result<Option<String>, AccountRejected> {
         return Err(AccountRejected::NameMalformed);
     }
     Ok((!name.is_empty()).then(|| name.to_owned()))
+}
+
+/// Lists of groups are written with commas.
+fn check_group(group: &str) -> Result<(), AccountRejected> {
+    let fits = (1..=LONGEST_NAME).contains(&group.chars().count())
+        && text::printable(group) == group
+        && !group.contains(',');
+    fits.then_some(()).ok_or(AccountRejected::GroupMalformed)
 }

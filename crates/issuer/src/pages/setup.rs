@@ -93,7 +93,10 @@ fn field(why: AccountRejected) -> Field {
     match why {
         AccountRejected::UsernameMalformed | AccountRejected::UsernameTaken => Field::Username,
         AccountRejected::PasswordTooShort | AccountRejected::PasswordTooLong => Field::Password,
-        AccountRejected::NameMalformed => Field::Name,
+        // Groups are not typed on this page.
+        AccountRejected::NameMalformed
+        | AccountRejected::GroupMalformed
+        | AccountRejected::NotInGroup => Field::Name,
     }
 }
 

@@ -226,14 +226,14 @@ impl Records for Tables {
         Ok(self.grants.row(id).cloned())
     }
 
-    fn grants_of(&self, account_id: &str, client_id: &str) -> Result<Vec<Grant>, StorageError> {
+    fn grants_of(&self, account_id: &str) -> Result<Vec<Grant>, StorageError> {
         let mut grants: Vec<Grant> = self
             .grants
             .rows()
-            .filter(|grant| grant.account_id == account_id && grant.client_id == client_id)
+            .filter(|grant| grant.account_id == account_id)
             .cloned()
             .collect();
-        grants.sort_by_key(|grant| grant.id);
+        grants.sort_by_key(|grant| (grant.created_at, grant.id));
         Ok(grants)
     }
 

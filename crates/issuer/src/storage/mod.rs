@@ -100,8 +100,8 @@ pub trait Records {
 
     /// The grant with an identifier.
     fn grant(&self, id: &GrantId) -> Result<Option<Grant>, StorageError>;
-    /// The grants of an account that a client was given.
-    fn grants_of(&self, account_id: &str, client_id: &str) -> Result<Vec<Grant>, StorageError>;
+    /// The grants of an account, of every client, the oldest first.
+    fn grants_of(&self, account_id: &str) -> Result<Vec<Grant>, StorageError>;
     /// When any refresh token was last renewed.
     fn last_rotation(&self) -> Result<Option<Timestamp>, StorageError>;
     /// Whether an access token was revoked by its `jti`.

@@ -24,3 +24,4 @@ mod pushing;
 mod refresh;
 mod registration;
 mod step_up;
+mod withdrawing;

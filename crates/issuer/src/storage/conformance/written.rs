@@ -92,9 +92,8 @@ pub(super) async fn everything_written_is_read_back_as_it_was(store: Store) {
             assert_eq!(records.pushed_request(&[2; 32])?, None);
             assert_eq!(records.grant(&[1; 16])?, Some(grant(1)));
             assert_eq!(records.grant(&[2; 16])?, Some(final_grant.clone()));
-            assert_eq!(records.grants_of("ada", "cli")?, [grant(1), final_grant]);
-            assert_eq!(records.grants_of("ada", "other")?, []);
-            assert_eq!(records.grants_of("eve", "cli")?, []);
+            assert_eq!(records.grants_of("ada")?, [grant(1), final_grant]);
+            assert_eq!(records.grants_of("eve")?, []);
             assert_eq!(records.last_rotation()?, Some(after(2)));
             assert!(records.token_is_revoked("a jti")?);
             assert!(!records.token_is_revoked("another")?);

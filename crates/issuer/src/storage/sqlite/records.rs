@@ -163,10 +163,10 @@ impl Records for Rows<'_> {
         self.one("SELECT * FROM grants WHERE id = ?", [id], grant)
     }
 
-    fn grants_of(&self, account_id: &str, client_id: &str) -> Result<Vec<Grant>, StorageError> {
+    fn grants_of(&self, account_id: &str) -> Result<Vec<Grant>, StorageError> {
         self.all(
-            "SELECT * FROM grants WHERE account_id = ? AND client_id = ? ORDER BY id",
-            [account_id, client_id],
+            "SELECT * FROM grants WHERE account_id = ? ORDER BY created_at, id",
+            [account_id],
             grant,
         )
     }
