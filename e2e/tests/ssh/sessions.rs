@@ -161,6 +161,8 @@ fn whoever_leaves_the_group_is_warned_and_the_login_has_ended_with_its_children(
     let issuer = issuer_with(&SHORT_TOKENS);
     issuer.administer("user set ada --add-group on-call --add-group staff");
     let rule = rule_for("group = \"on-call\"");
+    let keys =
+        format!("{keys}scopes = [\"openid\", \"profile\", \"groups\", \"offline_access\"]\n");
     let host = Host::start(issuer.issuer(), &format!("{keys}{rule}"));
     let session = Session::start(&host, &issuer);
     // Another change is none of this rule's business.
