@@ -343,6 +343,7 @@ impl Attempt<'_> {
                         issuer: config.provider.issuer.clone(),
                         subject: person.sub().to_owned(),
                         name: name.clone(),
+                        sign_in: person.sign_in(),
                         account: login.user.clone(),
                         rule,
                         service: login.service.clone(),
@@ -467,9 +468,6 @@ fn heard(message: FromWorker) -> Option<Heard> {
         } => {
             let unbelievable =
                 |why: String| Some(Heard::Failed(Failure::new(FailureKind::Unbelievable, why)));
-            let Some(claims) = claims else {
-                return unbelievable("there is no ID token".to_owned());
-            };
             match Person::parse(claims.as_bytes()) {
                 Ok(person) if !person.sub().is_empty() => Heard::Signed(Box::new(Signed {
                     person,
@@ -480,9 +478,11 @@ fn heard(message: FromWorker) -> Option<Heard> {
                 Err(error) => return unbelievable(format!("the claims cannot be read: {error}")),
             }
         }
-        FromWorker::Ready { .. } | FromWorker::Learned { .. } | FromWorker::Trouble { .. } => {
-            return None;
-        }
+        FromWorker::Ready { .. }
+        | FromWorker::Learned { .. }
+        | FromWorker::Trouble { .. }
+        | FromWorker::Renewed { .. }
+        | FromWorker::About { .. } => return None,
     })
 }
 

@@ -21,7 +21,7 @@ use countersign_jose::crypto::ring;
 use countersign_oauth::{Issuer, Metadata};
 
 use crate::audit::{Audit, Event};
-use crate::config::{Config, Flow};
+use crate::config::{Config, Flow, WithoutIdToken};
 use crate::host;
 use crate::workers::Workers;
 
@@ -194,6 +194,15 @@ fn server(config: &Config, metadata: &str, keys: &str) -> Vec<Finding> {
             "turn the device grant on at the provider, or set flow = \"paste\" and a redirect_uri",
         )
     });
+    if metadata.userinfo_endpoint.is_none()
+        && config.sessions.renew_without_id_token == WithoutIdToken::Userinfo
+        && config.rules.look_at_claims()
+    {
+        findings.push(odd(
+            "it names no userinfo_endpoint: a renewal that brings no ID token ends the session",
+            "if its renewals bring none, renew_without_id_token = \"keep\" lets sessions go on; leaving a group then goes unnoticed",
+        ));
+    }
     let usable = KeySet::from_json(keys.as_bytes(), ring::provider());
     findings.push(match usable {
         Ok(_) => good("its keys can be used"),
@@ -262,6 +271,29 @@ mod tests {
         );
         assert!(!found.healthy);
         assert!(report(&[good("a"), odd("b", "")]).healthy);
+    }
+
+    #[test]
+    fn a_server_without_userinfo_is_named_where_rules_look_at_claims() {
+        let metadata = |more: &str| format!("{{\"issuer\":\"https://id.example\"{more}}}");
+        let userinfo = ",\"userinfo_endpoint\":\"https://id.example/userinfo\"";
+        let group = "[[rule]]\naccounts = \"ada\"\ngroup = \"ops\"\n";
+        let keep = format!("renew_without_id_token = \"keep\"\n{group}");
+        let sub = group.replace("group", "sub");
+        for (rules, more, is_named) in [
+            (group, "", true),
+            (group, userinfo, false),
+            (&keep, "", false),
+            (&sub, "", false),
+        ] {
+            let head = "issuer = \"https://id.example\"\nclient_id = \"ssh\"\n";
+            let config = crate::check_text(&format!("{head}{rules}")).unwrap();
+            let found = server(&config, &metadata(more), "{}");
+            let named = found.iter().any(
+                |one| matches!(one, Finding::Odd(what, _) if what.contains("userinfo_endpoint")),
+            );
+            assert_eq!(named, is_named, "{rules}{more}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use countersign_client::{Secret, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::Reference;
 
@@ -19,6 +20,8 @@ pub struct Grant {
     pub subject: String,
     /// What the person is called, fit for a terminal.
     pub name: String,
+    /// How the person signed in.
+    pub sign_in: SignIn,
     /// The local account.
     pub account: String,
     /// The rule that allowed it.
@@ -46,6 +49,22 @@ impl Grant {
     pub fn ends_at(&self) -> Timestamp {
         self.granted_at + self.max_session
     }
+}
+
+/// What stays as it was at the sign-in, however often a grant is renewed (OpenID Connect Core 1.0,
+/// section 12.2): a renewal need not say it again, and userinfo never does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// `acr`.
+    #[serde(default)]
+    pub acr: Option<String>,
+    /// `amr`.
+    #[serde(default)]
+    pub amr: Vec<String>,
+    /// `auth_time`, in seconds since 1970.
+    #[serde(default)]
+    pub auth_time: Option<i64>,
 }
 
 /// A refresh token. It is in no frame of the module and in no log, and in no file but the one in memory that
@@ -82,10 +101,14 @@ pub enum Renewed {
     Withdrawn {
         /// Why, in a clause without a full stop.
         why: String,
+        /// The token that the server would still take.
+        refresh: Option<RefreshToken>,
     },
     /// Nobody can say: the server is away, or answers what is no answer.
     Unreachable {
         /// Why, for the journal.
         why: String,
+        /// The token for the next time, where the server has replaced the last one all the same.
+        refresh: Option<RefreshToken>,
     },
 }

@@ -57,7 +57,7 @@ pub use config::{Config, USUAL_FILE, check_text, explain};
 pub use countersign_console::Problem;
 pub use daemon::{Options, USUAL_CONTROL, USUAL_STATE, run};
 pub use doctor::{Found, examine};
-pub use grant::{Grant, RefreshToken, Renewed, Renewer};
+pub use grant::{Grant, RefreshToken, Renewed, Renewer, SignIn};
 pub use login::{Answer, Login, Opened, Sessions, Verdict};
 pub use process::Process;
 pub use reference::Reference;

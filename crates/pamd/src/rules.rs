@@ -16,10 +16,14 @@ use countersign_policy::{
 };
 use serde_json::{Map, Value};
 
+use crate::SignIn;
+
 /// The longest set of claims that is looked at.
 const MAX_CLAIMS: usize = 64 * 1024;
 /// The longest name of an account.
 const MAX_ACCOUNT: usize = 256;
+/// What is known from the sign-in on, and from nowhere else: whose it is, for whom, and how it was done.
+const SIGN_IN: [&str; 8] = ["iss", "sub", "aud", "azp", "acr", "amr", "auth_time", "sid"];
 
 /// All rules of a configuration.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ pub(crate) struct Rule {
     acr: Option<Vec<String>>,
     max_auth_age: Option<Duration>,
     from: Option<Vec<Network>>,
+    /// The claims about the person that it looks at, by their outermost names.
+    claims: Vec<String>,
 }
 
 /// What a rule is about: these accounts, by way of these services.
@@ -105,7 +111,8 @@ pub(crate) enum Decision {
 pub(crate) struct Person(Map<String, Value>);
 
 impl Rule {
-    /// Checks what a rule asks for.
+    /// Checks what a rule asks for. `claims` are those that it looks at, by their outermost names.
+    #[expect(clippy::too_many_arguments, reason = "they are the parts of a rule")]
     pub(crate) fn new(
         name: String,
         reach: Reach,
@@ -114,14 +121,17 @@ impl Rule {
         acr: Option<Vec<String>>,
         max_auth_age: Option<Duration>,
         from: Option<Vec<String>>,
+        mut claims: Vec<String>,
     ) -> Result<Self, PolicyError> {
         let policy = Policy::builder().allow(conditions).build()?;
         // The policy has refused what is no network.
         let parse =
             |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        claims.retain(|name| !SIGN_IN.contains(&name.as_str()));
         Ok(Self {
             name,
             reach,
+            claims,
             policy,
             max_session,
             acr,
@@ -239,6 +249,23 @@ impl Rules {
         })
     }
 
+    /// The claims that the rules about an account look at, by their outermost names, without what is known
+    /// from the sign-in.
+    pub(crate) fn claims(&self, target: Target<'_>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.about(target).flat_map(|rule| &rule.claims) {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Whether any rule looks at more than at whom somebody is and how they signed in.
+    pub(crate) fn look_at_claims(&self) -> bool {
+        self.all.iter().any(|rule| !rule.claims.is_empty())
+    }
+
     /// The rules that are about an account and the service: those that name it, and for an account of a
     /// person those that are about everybody's own.
     fn about<'r>(&'r self, target: Target<'r>) -> impl Iterator<Item = &'r Rule> {
@@ -308,6 +335,44 @@ impl Person {
         let claims = json::parse(claims, MAX_CLAIMS)?;
         // What is an object has members.
         Ok(Self(claims.to().unwrap_or_default()))
+    }
+
+    /// Somebody of whom nothing new is said.
+    pub(crate) fn known_as(sub: &str) -> Self {
+        Self(Map::from_iter([("sub".to_owned(), sub.into())]))
+    }
+
+    /// How the person signed in.
+    pub(crate) fn sign_in(&self) -> SignIn {
+        let read = |name: &str| self.0.get(name).cloned();
+        SignIn {
+            acr: self.text("acr").map(str::to_owned),
+            amr: read("amr")
+                .and_then(|amr| serde_json::from_value(amr).ok())
+                .unwrap_or_default(),
+            auth_time: self.0.get("auth_time").and_then(Value::as_i64),
+        }
+    }
+
+    /// The same person, who signed in like that, where nothing else is said about it.
+    pub(crate) fn having(mut self, sign_in: &SignIn) -> Self {
+        let SignIn {
+            acr,
+            amr,
+            auth_time,
+        } = sign_in.clone();
+        let amr = Some(amr).filter(|amr| !amr.is_empty());
+        let facts = [
+            ("acr", acr.map(Value::from)),
+            ("amr", amr.map(Value::from)),
+            ("auth_time", auth_time.map(Value::from)),
+        ];
+        for (name, fact) in facts {
+            if let Some(fact) = fact {
+                self.0.entry(name).or_insert(fact);
+            }
+        }
+        self
     }
 
     fn evidence<'e>(&'e self, target: Target<'_>, now: Timestamp) -> Evidence<'e> {

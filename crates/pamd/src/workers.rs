@@ -357,10 +357,14 @@ impl Reader {
                     state.known = Some((self.provider.clone(), known));
                 }
                 FromWorker::Trouble { why } => self.trouble(why),
-                FromWorker::Shown { id, .. } | FromWorker::NotACode { id } => {
+                FromWorker::Shown { id, .. }
+                | FromWorker::NotACode { id }
+                | FromWorker::Renewed { id, .. } => {
                     self.listeners.tell(id, message, false);
                 }
-                FromWorker::Signed { id, .. } | FromWorker::Failed { id, .. } => {
+                FromWorker::Signed { id, .. }
+                | FromWorker::About { id, .. }
+                | FromWorker::Failed { id, .. } => {
                     self.listeners.tell(id, message, true);
                 }
             }

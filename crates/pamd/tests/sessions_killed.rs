@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 use countersign_client::{Secret, Timestamp};
 use countersign_pamd::session::{Settings, Watch, Watching, Which};
 use countersign_pamd::{
-    Audit, Event, Grant, Login, Opened, Process, RefreshToken, Renewed, Renewer, Sessions, Verdict,
+    Audit, Event, Grant, Login, Opened, Process, RefreshToken, Renewed, Renewer, Sessions, SignIn,
+    Verdict,
 };
 
 /// Says which process a child lets in, and where it writes; absent in the test run itself.
@@ -44,6 +45,7 @@ impl Renewer for Never {
     fn renew(&self, _: &Grant) -> Renewed {
         Renewed::Unreachable {
             why: "this test renews nothing".to_owned(),
+            refresh: None,
         }
     }
 }
@@ -86,6 +88,7 @@ fn grant() -> Grant {
         issuer: "https://id.example".to_owned(),
         subject: "1815".to_owned(),
         name: "Ada Lovelace".to_owned(),
+        sign_in: SignIn::default(),
         account: "ada".to_owned(),
         rule: "staff".to_owned(),
         service: "sshd".to_owned(),

@@ -368,6 +368,11 @@ impl ClaimTest {
         }
     }
 
+    /// The claim that is looked at.
+    pub fn path(&self) -> &Path {
+        &self.claim
+    }
+
     /// The claim is this value. An array is not equal to the value that it holds.
     pub fn equals(claim: impl Into<Path>, value: impl Into<Scalar>) -> Self {
         Self {

@@ -84,6 +84,7 @@ impl<'f> Check<'f> {
                 kill: file.kill,
                 pubkey_needs_grant: file.pubkey_needs_grant,
                 break_glass: file.break_glass,
+                renew_without_id_token: file.renew_without_id_token,
             },
             notify,
             contact,
@@ -271,6 +272,14 @@ impl<'f> Check<'f> {
             None => usual.to_vec(),
             Some(services) => self.services(services, &at)?,
         };
+        let mut claims = Vec::new();
+        if rule.own_account {
+            let own = file
+                .account_claim
+                .as_ref()
+                .map(|path| names(path.get_ref()));
+            claims.extend(own.and_then(|path| path.into_iter().next()));
+        }
         let mut conditions = Conditions::named(&name);
         if rule.anyone {
             conditions = conditions.anyone();
@@ -280,9 +289,13 @@ impl<'f> Check<'f> {
         }
         if let Some(emails) = many(rule.email.as_ref()) {
             conditions = conditions.emails(emails);
+            claims.push("email".to_owned());
         }
         if let Some(groups) = many(rule.group.as_ref()) {
             conditions = conditions.groups(groups);
+            let path = file.groups_claim.as_ref().map(names);
+            let path = path.unwrap_or_else(|| vec!["groups".to_owned()]);
+            claims.extend(path.into_iter().next());
             if let Some(path) = &file.groups_claim {
                 conditions = conditions.groups_claim(path.clone());
             }
@@ -298,7 +311,12 @@ impl<'f> Check<'f> {
             conditions = conditions.from(networks.clone());
         }
         for test in &rule.claim {
+            claims.extend(names(test.path()).into_iter().next());
             conditions = conditions.claim(test.clone());
+        }
+        // An address counts with the word that it is verified.
+        if claims.iter().any(|name| name == "email") {
+            claims.push("email_verified".to_owned());
         }
         let max_session = match rule.max_session {
             None => longest,
@@ -324,6 +342,7 @@ impl<'f> Check<'f> {
             many(rule.require_acr.as_ref()),
             rule.max_auth_age.map(|Span(age)| age),
             from,
+            claims,
         )
         .map_err(|error| {
             self.at(&at, format!("rule {name:?} cannot be used"))

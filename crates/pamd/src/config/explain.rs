@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign_console::settings::Span;
 
-use super::{Config, Flow, OnRevoke};
+use super::{Config, Flow, OnRevoke, WithoutIdToken};
 use crate::rules::{Rule, Rules};
 
 /// Claims that people can change themselves at many providers.
@@ -62,6 +62,16 @@ pub fn explain(config: &Config) -> String {
         },
         Span(config.sessions.offline_grace)
     ));
+    line(match config.sessions.renew_without_id_token {
+        WithoutIdToken::Userinfo => {
+            "At a renewal, userinfo is asked for the claims that rules look at and the ID token lacks; \
+             where there is neither, access ends."
+                .to_owned()
+        }
+        WithoutIdToken::Keep => {
+            "A renewal without an ID token confirms whatever was known of the person before.".to_owned()
+        }
+    });
     if config.sessions.pubkey_needs_grant {
         let except = match config.sessions.break_glass.as_slice() {
             [] => String::new(),
@@ -139,6 +149,14 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
     {
         warnings.push(
             "the scope offline_access is not asked for: without a refresh token a withdrawn access ends no session before max_session"
+                .to_owned(),
+        );
+    }
+    if config.sessions.renew_without_id_token == WithoutIdToken::Keep
+        && config.rules.look_at_claims()
+    {
+        warnings.push(
+            "renew_without_id_token is \"keep\": whoever leaves a group is noticed only where renewals bring an ID token"
                 .to_owned(),
         );
     }

@@ -9,7 +9,7 @@ use countersign_policy::{ClaimTest, Path};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Flow, KillBy, OnRevoke, Qr};
+use super::{Flow, KillBy, OnRevoke, Qr, WithoutIdToken};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +43,8 @@ pub(super) struct File {
     pub(super) warning: Option<Spanned<Span>>,
     #[serde(default)]
     pub(super) on_revoke: OnRevoke,
+    #[serde(default)]
+    pub(super) renew_without_id_token: WithoutIdToken,
     #[serde(default)]
     pub(super) kill: KillBy,
     #[serde(default)]

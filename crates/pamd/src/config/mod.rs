@@ -98,6 +98,7 @@ pub(crate) struct Sessions {
     pub(crate) renew_every: Option<Duration>,
     pub(crate) warning: Duration,
     pub(crate) on_revoke: OnRevoke,
+    pub(crate) renew_without_id_token: WithoutIdToken,
     pub(crate) kill: KillBy,
     pub(crate) pubkey_needs_grant: bool,
     /// Accounts that log in by other means at all times.
@@ -138,6 +139,18 @@ pub(crate) enum OnRevoke {
     Terminate,
     /// Its person is warned.
     Warn,
+}
+
+/// What counts about a person when a renewal brings no ID token, which it need not (OpenID Connect Core
+/// 1.0, section 12.2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WithoutIdToken {
+    /// What userinfo says, as far as the rules look at it. Where there is none, access ends.
+    #[default]
+    Userinfo,
+    /// What was known before, as long as the server renews.
+    Keep,
 }
 
 /// How the processes of a session are found.

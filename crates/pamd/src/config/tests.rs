@@ -147,6 +147,10 @@ fn what_may_not_be_meant_is_warned_of() {
              [[rule]]\nname = \"strict\"\nservices = \"sudo\"\naccounts = \"a\"\nsub = \"1\"\nmax_auth_age = \"5m\"\n",
             "rule \"lax\" names no services and lets sudo in without what rule \"strict\" asks for",
         ),
+        (
+            "renew_without_id_token = \"keep\"\n[[rule]]\naccounts = \"ada\"\ngroup = \"ops\"\n",
+            "leaves a group",
+        ),
     ] {
         let config = check_text(&format!("{LEAST}{text}")).unwrap();
         let said = config.warnings.join("\n");
@@ -179,6 +183,7 @@ fn a_configuration_can_be_read_aloud() {
          At a time: 1 for an account from an address, 3 from an address, 64 altogether.\n\
          Rule \"operators\" lets sshd, sudo into deploy, the one called like the claim preferred_username for at most 1 h. It asks for the acr a or b and a sign-in at most 5 min old.\n\
          When access is withdrawn, a session is warned and ended 1 min later with every process of its login; when the provider is away, that is after 15 min.\n\
+         At a renewal, userinfo is asked for the claims that rules look at and the ID token lacks; where there is neither, access ends.\n\
          Public keys alone do not let in, but for emergency.\n"
     );
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::table::{End, Held, Login, Seat, Stage, Told, Why};
-use crate::{Grant, Process, Reference, RefreshToken};
+use crate::{Grant, Process, Reference, RefreshToken, SignIn};
 
 /// The form that is written. A reader knows this one and every one before it.
 const VERSION: u32 = 1;
@@ -77,6 +77,8 @@ struct GrantRecord {
     issuer: String,
     subject: String,
     name: String,
+    #[serde(default)]
+    sign_in: SignIn,
     account: String,
     rule: String,
     service: String,
@@ -173,6 +175,7 @@ pub(crate) fn read(boot_id: &str, bytes: &[u8]) -> Result<Option<Restored>, Refu
 impl Record {
     fn check(&self) -> Result<(), &'static str> {
         let grant = &self.grant;
+        let sign_in = &grant.sign_in;
         let texts = [
             &grant.issuer,
             &grant.subject,
@@ -186,6 +189,8 @@ impl Record {
         if texts
             .into_iter()
             .chain(users)
+            .chain(&sign_in.acr)
+            .chain(&sign_in.amr)
             .any(|text| text.len() > MAX_TEXT)
         {
             return Err("a text is too long");
@@ -246,6 +251,7 @@ impl From<&Grant> for GrantRecord {
             issuer: grant.issuer.clone(),
             subject: grant.subject.clone(),
             name: grant.name.clone(),
+            sign_in: grant.sign_in.clone(),
             account: grant.account.clone(),
             rule: grant.rule.clone(),
             service: grant.service.clone(),
@@ -266,6 +272,7 @@ impl From<GrantRecord> for Grant {
             issuer: record.issuer,
             subject: record.subject,
             name: record.name,
+            sign_in: record.sign_in,
             account: record.account,
             rule: record.rule,
             service: record.service,

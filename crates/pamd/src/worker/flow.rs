@@ -10,10 +10,13 @@ use std::time::Duration;
 use countersign_client::{Clock, Timestamp};
 use countersign_jose::crypto::ring;
 use countersign_oauth::{
-    AuthorizationRequest, CallbackError, Client, ClientAuthentication, CodeFlow, DeviceFlow, Error,
-    Flow, IdTokenError, Metadata, PendingAuthorization, RefreshFlow, ScopeSet, Secret, Step,
-    TokenResponse, TransportError, id_token,
+    AuthorizationRequest, CallbackError, Client, ClientAuthentication, CodeFlow, DeviceFlow,
+    Endpoint, Error, Flow, IdTokenError, Metadata, PeerMisbehaved, PendingAuthorization,
+    RefreshFlow, ScopeSet, Secret, Step, SubjectCheck, TokenResponse, TransportError, UserInfoFlow,
+    id_token,
 };
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::message::{FromWorker, Requester};
 use super::provider::{Provider, World};
@@ -47,6 +50,19 @@ pub(super) struct SignIn {
     pub(super) max_age: Option<Duration>,
     pub(super) limit: Duration,
 }
+
+/// One renewal.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    pub(super) id: u64,
+    pub(super) refresh_token: Secret,
+    pub(super) subject: String,
+    /// What has to be known of the person.
+    pub(super) claims: Vec<String>,
+}
+
+/// What people are called by in greetings and the journal. No rule looks at them because they stand here.
+const NAMES: [&str; 3] = ["name", "preferred_username", "email"];
 
 /// How long something may take, and whether anybody still wants to know.
 pub(super) struct Patience<'p> {
@@ -129,7 +145,7 @@ pub(super) fn drive<F: Flow>(
 
 fn transport(source: TransportError) -> Error {
     Error::Transport {
-        endpoint: countersign_oauth::Endpoint::Token,
+        endpoint: Endpoint::Token,
         source,
     }
 }
@@ -264,28 +280,73 @@ impl Shop {
         self.signed(sign_in.id, &tokens, &expected, world)
     }
 
-    /// Renews a grant of `subject`.
+    /// Renews a grant. `say` hears of the new tokens before anything is asked about the person; what comes
+    /// of that is said by whoever called.
     pub(super) fn renew(
         &self,
-        id: u64,
-        refresh_token: &Secret,
-        subject: &str,
+        renewal: &Renewal,
         world: World<'_>,
+        say: &dyn Fn(FromWorker),
     ) -> FromWorker {
+        let id = renewal.id;
         let renewed = || {
             let metadata = self.provider.metadata(world, self.http_timeout)?;
-            let mut flow = RefreshFlow::new(&metadata, &self.client(&metadata), refresh_token)?;
+            let client = self.client(&metadata);
+            let mut flow = RefreshFlow::new(&metadata, &client, &renewal.refresh_token)?;
             let patience = Patience::begin(world.clock, self.http_timeout);
             let tokens = drive(&mut flow, world, &patience)?;
-            // OpenID Connect Core, section 12.2: there need not be one.
-            if tokens.id_token.is_none() {
-                return Ok(brought(id, None, &tokens));
-            }
-            let mut expected = self.expected(&tokens);
-            expected.subject = Some(subject.to_owned());
-            self.signed(id, &tokens, &expected, world)
+            say(FromWorker::Renewed {
+                id,
+                access_expires_in: tokens.expires_in,
+                refresh_token: tokens.refresh_token.clone(),
+            });
+            let claims = self.about(renewal, &metadata, &tokens, world)?;
+            let claims = claims.map(|claims| Value::Object(claims).to_string());
+            Ok(FromWorker::About { id, claims })
         };
         renewed().unwrap_or_else(|error| failed(id, &error))
+    }
+
+    /// What the server says about the person of a renewed grant: the ID token, and userinfo where the rules
+    /// look at more.
+    fn about(
+        &self,
+        renewal: &Renewal,
+        metadata: &Metadata,
+        tokens: &TokenResponse,
+        world: World<'_>,
+    ) -> Result<Option<Map<String, Value>>, Error> {
+        // OpenID Connect Core 1.0, section 12.2: there need not be an ID token.
+        let said = match &tokens.id_token {
+            None => None,
+            Some(token) => {
+                let mut expected = self.expected(tokens);
+                expected.subject = Some(renewal.subject.clone());
+                let limit = self.http_timeout;
+                let verified = self.provider.verify(world, token, &expected, limit)?;
+                Some(members(verified.claims()))
+            }
+        };
+        let is_said = |name: &String| said.as_ref().is_some_and(|said| said.contains_key(name));
+        let is_enough = renewal.claims.iter().all(is_said);
+        // A server without userinfo has said all that it will in the ID token.
+        if is_enough || (said.is_some() && metadata.userinfo_endpoint.is_none()) {
+            return Ok(said);
+        }
+        // Section 5.3.2: an answer about anybody else must not be used.
+        let subject = SubjectCheck::SameAs(renewal.subject.clone());
+        let mut flow = UserInfoFlow::new(metadata, &tokens.access_token, subject)?;
+        let patience = Patience::begin(world.clock, self.http_timeout);
+        let user_info = members(drive(&mut flow, world, &patience)?.claims());
+        let mut claims = said.unwrap_or_default();
+        claims.insert("sub".to_owned(), renewal.subject.clone().into());
+        for (name, value) in user_info {
+            // It cannot say how the person signed in, nor for whom.
+            if renewal.claims.contains(&name) || NAMES.contains(&name.as_str()) {
+                claims.entry(name).or_insert(value);
+            }
+        }
+        Ok(Some(claims))
     }
 
     fn expected(&self, tokens: &TokenResponse) -> id_token::Expected {
@@ -308,17 +369,20 @@ impl Shop {
         let verified = self
             .provider
             .verify(world, token, expected, self.http_timeout)?;
-        let claims = serde_json::to_string(verified.claims()).ok();
-        Ok(brought(id, claims, tokens))
+        Ok(FromWorker::Signed {
+            id,
+            claims: Value::Object(members(verified.claims())).to_string(),
+            access_expires_in: tokens.expires_in,
+            refresh_token: tokens.refresh_token.clone(),
+        })
     }
 }
 
-fn brought(id: u64, claims: Option<String>, tokens: &TokenResponse) -> FromWorker {
-    FromWorker::Signed {
-        id,
-        claims,
-        access_expires_in: tokens.expires_in,
-        refresh_token: tokens.refresh_token.clone(),
+fn members(claims: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(claims) {
+        Ok(Value::Object(members)) => members,
+        // Nobody, who is refused.
+        _ => Map::new(),
     }
 }
 
@@ -332,7 +396,7 @@ fn accept(
         .map_err(|error| match error {
             CallbackError::Refused(refusal) => Some(Error::AccessDenied(refusal)),
             CallbackError::PeerMisbehaved(what) => Some(Error::PeerMisbehaved {
-                endpoint: countersign_oauth::Endpoint::Authorization,
+                endpoint: Endpoint::Authorization,
                 what,
             }),
             _ => None,
@@ -367,7 +431,17 @@ fn kind(error: &Error) -> FailureKind {
         | Error::CodeRejected(_)
         | Error::RefreshRejected(_)
         // The token of a session that was renewed into another person's is nobody's here.
-        | Error::IdToken(IdTokenError::Subject) => FailureKind::Denied,
+        | Error::IdToken(IdTokenError::Subject)
+        | Error::PeerMisbehaved {
+            what: PeerMisbehaved::SubjectMismatch,
+            ..
+        }
+        // Of somebody about whom the server tells us nothing, now or later, nothing can be confirmed.
+        | Error::EndpointMissing(Endpoint::UserInfo)
+        | Error::PeerMisbehaved {
+            what: PeerMisbehaved::UserInfoIsJwt,
+            ..
+        } => FailureKind::Denied,
         Error::DeviceCodeExpired { .. } | Error::DeviceCodeUnknown(_) => FailureKind::Expired,
         Error::Transport {
             source: TransportError::Interrupted,

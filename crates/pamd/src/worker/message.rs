@@ -50,6 +50,9 @@ pub(crate) enum ToWorker {
         #[serde(with = "secret::exposed")]
         refresh_token: Secret,
         subject: String,
+        /// The claims that userinfo is asked for where the ID token does not have them, or where there is
+        /// none.
+        claims: Vec<String>,
     },
 }
 
@@ -97,14 +100,29 @@ pub(crate) enum FromWorker {
     Shown { id: u64, shown: Shown },
     /// What was pasted is no code, and was not sent.
     NotACode { id: u64 },
-    /// The person has signed in, or the grant was renewed.
+    /// The person has signed in.
     Signed {
         id: u64,
-        /// Verified; none when a renewal brought no ID token.
-        claims: Option<String>,
+        /// Verified.
+        claims: String,
         access_expires_in: Option<Duration>,
         #[serde(default, with = "secret::exposed")]
         refresh_token: Option<Secret>,
+    },
+    /// The server has renewed a grant. What it says about the person comes next, and may not come: the
+    /// token is kept before that.
+    Renewed {
+        id: u64,
+        access_expires_in: Option<Duration>,
+        /// The one for the next time, if it is another one.
+        #[serde(default, with = "secret::exposed")]
+        refresh_token: Option<Secret>,
+    },
+    /// What the server says about the person of a renewed grant.
+    About {
+        id: u64,
+        /// Verified, or what userinfo says; none when there is no ID token and nothing was asked.
+        claims: Option<String>,
     },
     /// It failed.
     Failed {
@@ -159,6 +177,7 @@ mod tests {
             id: 7,
             refresh_token: Secret::new("hush"),
             subject: "ada".to_owned(),
+            claims: Vec::new(),
         };
         assert!(!format!("{message:?}").contains("hush"));
         let mut bytes = Vec::new();

@@ -14,7 +14,7 @@ use countersign_console::Problem;
 use countersign_oauth::{Error, Issuer};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use super::flow::{self, Shop, SignIn, Told};
+use super::flow::{self, Renewal, Shop, SignIn, Told};
 use super::http::Strict;
 use super::message::{self, Configure, FromWorker, ToWorker};
 use super::provider::{Provider, World};
@@ -136,10 +136,12 @@ impl Worker {
                     id,
                     refresh_token,
                     subject,
-                } => self.start(id, move |inner, _| {
-                    inner
-                        .shop
-                        .renew(id, &refresh_token, &subject, inner.world())
+                    claims,
+                } => self.renew(Renewal {
+                    id,
+                    refresh_token,
+                    subject,
+                    claims,
                 }),
             }
         }
@@ -150,6 +152,13 @@ impl Worker {
         self.start(sign_in.id, move |inner, told| {
             let say = |message: FromWorker| inner.say(&message);
             inner.shop.sign_in(&sign_in, inner.world(), told, &say)
+        });
+    }
+
+    fn renew(&self, renewal: Renewal) {
+        self.start(renewal.id, move |inner, _| {
+            let say = |message: FromWorker| inner.say(&message);
+            inner.shop.renew(&renewal, inner.world(), &say)
         });
     }
 

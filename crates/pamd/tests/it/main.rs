@@ -11,6 +11,7 @@ mod failures;
 mod fixture;
 mod paste;
 mod reload;
+mod renewals;
 mod services;
 mod sign_in;
 mod strangers;

@@ -313,13 +313,23 @@ impl Held {
                 let why = "the server answered for somebody else".to_owned();
                 self.refused(why, settings, now)
             }
-            Renewed::Withdrawn { why } => self.refused(why, settings, now),
-            Renewed::Unreachable { .. } => {
+            Renewed::Withdrawn { why, refresh } => {
+                self.grant.refresh = refresh;
+                self.refused(why, settings, now)
+            }
+            Renewed::Unreachable { refresh, .. } => {
+                if refresh.is_some() {
+                    self.grant.refresh = refresh;
+                }
                 let pause = if self.end.is_some() {
                     LAST_RETRY
                 } else {
                     RETRY
                 };
+                // Whoever wants to know sooner wants it now as well.
+                let pause = settings
+                    .renew_every
+                    .map_or(pause, |wanted| pause.min(wanted));
                 self.renewal = Some(now.boot + pause);
                 Change::Unknown
             }

@@ -319,7 +319,7 @@ impl Table {
         };
         let (was_silent, before) = (held.told.silence, held.grant.rule.clone());
         let why = match &renewed {
-            Renewed::Unreachable { why } => why.clone(),
+            Renewed::Unreachable { why, .. } => why.clone(),
             _ => String::new(),
         };
         let change = held.answered(id, renewed, &self.settings, now);

@@ -295,6 +295,11 @@ fn the_warning_appears_on_the_terminal_and_a_stopped_one_holds_up_nobody() {
     );
     assert!(shown.contains("the account was disabled"), "{shown:?}");
     assert!(shown.lines().all(|line| line.trim().len() <= 80), "{shown}");
+    // The answer about the other one may be a moment later.
+    until("both are refused", || {
+        let refused = |event: &&String| event.contains("the account was disabled");
+        post.events().iter().filter(refused).count() == 2
+    });
     post.pass(60);
     until("both end", || {
         trees.iter().all(|tree| tree.members().len() <= 1)

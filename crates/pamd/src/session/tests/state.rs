@@ -183,6 +183,7 @@ fn where_nothing_can_be_written_nobody_is_let_in_and_who_is_in_stays_watched() {
     fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
     post.say(Renewed::Unreachable {
         why: "timed out".to_owned(),
+        refresh: None,
     });
     post.pass(400);
     until("it is written down", || records(&directory).len() == 1);
@@ -355,6 +356,7 @@ fn a_key_waits_for_the_server_and_is_refused_when_it_says_nothing() {
     post.pass(61);
     post.say(Renewed::Unreachable {
         why: "timed out".to_owned(),
+        refresh: None,
     });
     assert_eq!(
         post.watch().account(&with_key).verdict,

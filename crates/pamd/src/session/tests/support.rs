@@ -210,6 +210,7 @@ pub(super) fn grant(account: &str) -> Grant {
         issuer: "https://id.example".to_owned(),
         subject: format!("subject of {account}"),
         name: "Ada Lovelace".to_owned(),
+        sign_in: crate::SignIn::default(),
         account: account.to_owned(),
         rule: "staff".to_owned(),
         service: "sshd".to_owned(),
@@ -225,6 +226,7 @@ pub(super) fn grant(account: &str) -> Grant {
 pub(super) fn withdrawn() -> Renewed {
     Renewed::Withdrawn {
         why: "the account was disabled".to_owned(),
+        refresh: None,
     }
 }
 

@@ -208,6 +208,7 @@ fn grant(account: &str, now: Timestamp) -> Grant {
         issuer: "https://id.example".to_owned(),
         subject: format!("subject of {account}"),
         name: "Ada Lovelace".to_owned(),
+        sign_in: crate::SignIn::default(),
         account: account.to_owned(),
         rule: "staff".to_owned(),
         service: "sshd".to_owned(),
@@ -223,12 +224,14 @@ fn grant(account: &str, now: Timestamp) -> Grant {
 fn withdrawn() -> Renewed {
     Renewed::Withdrawn {
         why: "the account was disabled".to_owned(),
+        refresh: None,
     }
 }
 
 fn unreachable() -> Renewed {
     Renewed::Unreachable {
         why: "timed out".to_owned(),
+        refresh: None,
     }
 }
 

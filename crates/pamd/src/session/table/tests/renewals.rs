@@ -282,7 +282,7 @@ fn what_a_terminal_is_shown_is_short_and_cannot_move_it() {
     desk.pass(RENEWAL);
     desk.acts.clear();
     let why = format!("\u{1b}[2J\r\n\u{202e}{}", "long ".repeat(100));
-    desk.answer(login, Renewed::Withdrawn { why });
+    desk.answer(login, Renewed::Withdrawn { why, refresh: None });
     let told = desk.acts.iter().find_map(|act| match act {
         Act::Tell { text, .. } => Some(text.clone()),
         _ => None,
