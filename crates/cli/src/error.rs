@@ -6,6 +6,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 
 use countersign_client::{Error as ClientError, ExitCategory, printable};
+use countersign_console::without_number;
 
 use crate::output::Paint;
 
@@ -57,7 +58,7 @@ impl CliError {
     /// Adds a cause.
     #[must_use]
     pub(crate) fn why(mut self, why: impl Into<String>) -> Self {
-        self.why.push(without_number(why.into()));
+        self.why.push(without_number(&why.into()).to_owned());
         self
     }
 
@@ -100,7 +101,7 @@ impl CliError {
         let mut text = Self::new(error.exit_category(), error.code(), what);
         let mut next = error.source();
         while let Some(cause) = next {
-            let line = without_number(printable(&cause.to_string()));
+            let line = without_number(&printable(&cause.to_string())).to_owned();
             // A wrapper that says what it wraps would say the same thing twice.
             if text.why.last() != Some(&line) && text.what != line {
                 text.why.push(line);
@@ -140,14 +141,6 @@ impl CliError {
     }
 }
 
-/// Takes the number from what the system says about a failed call: the words say the same.
-fn without_number(mut text: String) -> String {
-    if let Some(at) = text.rfind(" (os error ") {
-        text.truncate(at);
-    }
-    text
-}
-
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
         Self::from_client(&error)
@@ -157,12 +150,6 @@ impl From<ClientError> for CliError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_systems_words_come_without_their_number() {
-        let missing = std::io::Error::from_raw_os_error(2).to_string();
-        assert_eq!(without_number(missing), "No such file or directory");
-    }
 
     #[test]
     fn an_error_is_what_why_code_and_what_to_type() {

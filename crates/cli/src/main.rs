@@ -41,7 +41,6 @@ mod output;
 mod passphrase;
 mod prompt;
 mod proxy;
-mod qr;
 mod question;
 mod redact;
 #[cfg(test)]

@@ -18,11 +18,11 @@ use countersign_client::{
     AuthorizationPrompt, BrowserOutcome, DevicePrompt, Fallback, Notice, PasteRefused, Prompt,
     Secret,
 };
+use countersign_console::qr::{Colours, QUIET, Qr};
 
 use crate::args::When;
 use crate::keyboard::{Keyboard, Typed};
 use crate::output::{Paint, Voice, fold, message};
-use crate::qr::Qr;
 use crate::sheet::{Approval, CODE, Line};
 use crate::term::Terminal;
 use crate::{authorization, duration, question, ways};
@@ -112,16 +112,16 @@ impl Screen {
         let (qr, size) = match (self.qr, self.terminal) {
             // In a file or a log it would be noise.
             (When::Never, _) | (When::Auto, Terminal::Plain) => (None, None),
-            (When::Always, _) => (Qr::new(approval.address()), None),
+            (When::Always, _) => (Qr::new(approval.address(), QUIET), None),
             (When::Auto, Terminal::Screen { columns, rows, .. }) => {
                 let size = (usize::from(columns), usize::from(rows));
-                (Qr::new(approval.address()), Some(size))
+                (Qr::new(approval.address(), QUIET), Some(size))
             }
         };
         // Colours are only ever for a terminal: a camera would read the escape sequences.
-        let qr_paint = match self.terminal {
-            Terminal::Plain => Paint::Plain,
-            Terminal::Screen { .. } => self.voice.paint(),
+        let colours = match (self.terminal, self.voice.paint()) {
+            (Terminal::Screen { .. }, Paint::Ansi) => Colours::BlackOnWhite,
+            _ => Colours::OfDarkTerminal,
         };
         let mut text = String::new();
         for line in approval.lines(qr.as_ref(), size, SPARE) {
@@ -132,7 +132,7 @@ impl Screen {
                 }
                 Line::Address(address) => text.push_str(&self.terminal.hyperlink(address, address)),
                 Line::Qr => {
-                    let drawing = qr.as_ref().map(|qr| qr.draw(qr_paint)).unwrap_or_default();
+                    let drawing = qr.as_ref().map(|qr| qr.draw(colours)).unwrap_or_default();
                     text.push_str(drawing.trim_end_matches('\n'));
                 }
                 Line::Blank => {}

@@ -2,7 +2,7 @@
 //!
 //! Not responsible for how it is coloured or linked: a sheet is words.
 
-use crate::qr::Qr;
+use countersign_console::qr::Qr;
 
 /// What stands before the code.
 pub(crate) const CODE: &str = "Your one-time code: ";
@@ -121,6 +121,8 @@ impl Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use countersign_console::qr::QUIET;
+
     use super::*;
 
     const APPROVAL: Approval<'_> = Approval {
@@ -130,7 +132,7 @@ mod tests {
     };
 
     fn lines(columns: usize, rows: usize) -> Vec<Line<'static>> {
-        let qr = Qr::new(APPROVAL.address()).unwrap();
+        let qr = Qr::new(APPROVAL.address(), QUIET).unwrap();
         APPROVAL.lines(Some(&qr), Some((columns, rows)), 2)
     }
 

@@ -3,6 +3,7 @@
 //! - [`Problem`]: what went wrong, why, and what to type. Every program ends with it.
 //! - [`settings`] (feature `settings`): a file of settings in TOML, in which a slip is told with its line
 //!   and with the key that was probably meant; lengths of time and numbers of bytes.
+//! - [`qr`] (feature `qr`): a QR code in half blocks, for a telephone that is held before the terminal.
 //!
 //! ```
 //! use countersign_console::Problem;
@@ -22,7 +23,10 @@
 //! printed. What the caller of a service is told, or a person who signs in, never comes from here.
 
 mod problem;
+#[cfg(feature = "qr")]
+pub mod qr;
 #[cfg(feature = "settings")]
 pub mod settings;
 
-pub use problem::{Problem, without_number};
+pub use countersign_oauth::text::without_number;
+pub use problem::Problem;

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use countersign_oauth::text::printable;
+use countersign_oauth::text::{printable, without_number};
 
 /// A problem for the person who runs the program.
 ///
@@ -29,7 +29,7 @@ impl Problem {
 
     /// An error that says by itself what went wrong, with what is behind it.
     pub fn of(error: &dyn Error) -> Self {
-        let problem = Self::new(without_number(error.to_string()));
+        let problem = Self::new(without_number(&error.to_string()).to_owned());
         match error.source() {
             Some(source) => problem.because(source),
             None => problem,
@@ -51,7 +51,7 @@ impl Problem {
     pub fn because(mut self, error: impl Error) -> Self {
         let mut next: Option<&dyn Error> = Some(&error);
         while let Some(error) = next {
-            let line = without_number(error.to_string());
+            let line = without_number(&error.to_string()).to_owned();
             // A wrapper that says what it wraps would say the same thing twice.
             if *self.why.last().unwrap_or(&self.what) != line {
                 self.why.push(line);
@@ -97,14 +97,6 @@ impl fmt::Display for Problem {
 }
 
 impl Error for Problem {}
-
-/// What the system says of a failed call, without the number that std appends: the words say the same.
-pub fn without_number(mut text: String) -> String {
-    if let Some(at) = text.rfind(" (os error ") {
-        text.truncate(at);
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {

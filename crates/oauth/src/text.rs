@@ -35,6 +35,14 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// What the system says of a failed call, without the number that std appends to it: the words say the
+/// same.
+pub fn without_number(said: &str) -> &str {
+    said.rfind(" (os error ")
+        .and_then(|at| said.get(..at))
+        .unwrap_or(said)
+}
+
 /// Whether `text` is already what [`printable`] would make of it, and not empty.
 pub(crate) fn is_printable(text: &str) -> bool {
     !text.is_empty() && printable(text) == text
@@ -94,6 +102,13 @@ mod tests {
         assert_eq!(printable(&long), format!("{}…", "x".repeat(MAX_PRINTABLE)));
         let fits = "é".repeat(MAX_PRINTABLE);
         assert_eq!(printable(&fits), fits);
+    }
+
+    #[test]
+    fn the_systems_words_come_without_their_number() {
+        let missing = std::io::Error::from_raw_os_error(2).to_string();
+        assert_eq!(without_number(&missing), "No such file or directory");
+        assert_eq!(without_number("(os error 2)"), "(os error 2)");
     }
 
     #[test]

@@ -41,7 +41,6 @@ mod mailbox;
 mod notify;
 mod process;
 mod prompt;
-mod qr;
 mod reference;
 mod renew;
 mod rules;

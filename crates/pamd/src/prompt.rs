@@ -8,15 +8,19 @@
 use std::time::Duration;
 
 use countersign_client::printable;
+use countersign_console::qr::{self, Colours};
 
 use crate::Reference;
 use crate::config::{Qr, Show};
-use crate::qr::Drawing;
 
 /// The narrowest terminal that people have.
 const COLUMNS: usize = 80;
 /// The longest address whose QR code leaves room for the text on a small screen.
 const SHORT_ADDRESS: usize = 106;
+
+/// The light border around a QR code, in modules. Half of what ISO/IEC 18004 wants, which readers take, and
+/// a blank line above and below besides.
+const BORDER: usize = 2;
 
 /// Whom a prompt is for, in words.
 #[derive(Debug, Clone)]
@@ -169,8 +173,14 @@ fn drawing(shown: &Shown, show: Show) -> Option<String> {
         Qr::Auto if address.len() > SHORT_ADDRESS => return None,
         Qr::Auto | Qr::Always => {}
     }
-    let drawing = Drawing::new(address)?;
-    (drawing.columns() <= COLUMNS).then(|| drawing.draw(show.qr_invert))
+    let code = qr::Qr::new(address, BORDER)?;
+    // The terminal's own colours, because the ssh client prints escape sequences as text.
+    let colours = if show.qr_invert {
+        Colours::OfLightTerminal
+    } else {
+        Colours::OfDarkTerminal
+    };
+    (code.columns() <= COLUMNS).then(|| code.draw(colours))
 }
 
 /// The welcome at the end.

@@ -8,6 +8,7 @@
 
 mod binaries;
 mod browser;
+mod camera;
 mod databases;
 mod debian;
 mod desktop;
@@ -23,6 +24,7 @@ mod terminal;
 
 pub use binaries::{bin, pam_module, pam_module_that_panics, pam_module_under_sanitizer};
 pub use browser::{Browser, Page};
+pub use camera::{Ground, scan};
 pub use databases::Database;
 pub use debian::{Release, newer_debian};
 pub use desktop::Desktop;

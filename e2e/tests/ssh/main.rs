@@ -11,7 +11,6 @@
     reason = "helpers of tests fail like tests"
 )]
 
-mod camera;
 mod failures;
 mod host;
 mod past;

@@ -3,9 +3,8 @@
 use std::thread;
 
 use countersign_e2e::Issuer;
-use countersign_testkit::{Browser, Finished, HttpServer, Reply};
+use countersign_testkit::{Browser, Finished, Ground, HttpServer, Reply, scan};
 
-use crate::camera::{Terminal, scan};
 use crate::host::{COMMAND, Host, IN, account, press_enter};
 
 /// An issuer that knows the client of hosts.
@@ -44,7 +43,7 @@ const DENY: Decide = |issuer, address, code| {
 /// Signs somebody in who reads the QR code with a telephone, whose page shows the code to compare.
 fn sign_in(host: &Host, issuer: &Issuer, decide: Decide, command: &str) -> Finished {
     let (client, prompt) = host.client(&[], command);
-    let address = scan(&client.stdout(), Terminal::Dark);
+    let address = scan(&client.stdout(), Ground::Dark);
     assert!(address.starts_with(&prompt.address), "{address}");
     decide(issuer, &address, &prompt.code);
     press_enter(client)
@@ -136,7 +135,7 @@ fn a_key_lets_in_while_its_person_is_signed_in() {
     host.stayed_out(&by_key());
     let nobody = "PreferredAuthentications=keyboard-interactive";
     let (client, prompt) = host.client(&[nobody], "echo in; read -r line");
-    let address = scan(&client.stdout(), Terminal::Dark);
+    let address = scan(&client.stdout(), Ground::Dark);
     issuer.approve(&address, &prompt.code);
     client.tell("");
     client.wait_for_stdout(|shown| shown.contains("\nin").then_some(()));

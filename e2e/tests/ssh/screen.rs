@@ -3,9 +3,8 @@
 
 use std::fs;
 
-use countersign_testkit::{Endpoint, Program, Provider};
+use countersign_testkit::{Endpoint, Ground, Program, Provider, scan};
 
-use crate::camera::{Terminal, scan};
 use crate::failures::rule;
 use crate::host::{COMMAND, Host, Prompt, press_enter};
 
@@ -29,9 +28,9 @@ fn rule_with(keys: &str) -> String {
 #[test]
 fn the_code_that_the_client_prints_is_read_back_on_dark_and_on_light_terminals() {
     for (keys, terminal) in [
-        ("", Terminal::Dark),
-        ("qr_invert = true\n", Terminal::Light),
-        ("qr = \"always\"\n", Terminal::Dark),
+        ("", Ground::Dark),
+        ("qr_invert = true\n", Ground::Light),
+        ("qr = \"always\"\n", Ground::Dark),
     ] {
         let provider = provider();
         let host = Host::start(&provider.issuer(), &rule_with(keys));
@@ -60,7 +59,7 @@ fn code_and_question_fit_on_a_small_screen() {
     let host = Host::start(&provider.issuer(), &rule_with(""));
     let mut screen = host.sshd.client_on_screen(&[], COMMAND);
     let shown = screen.see("press Enter");
-    assert_eq!(scan(&shown, Terminal::Dark), COMPLETE, "{shown}");
+    assert_eq!(scan(&shown, Ground::Dark), COMPLETE, "{shown}");
     assert!(shown.contains("code WDJB-MJHT"), "{shown}");
     screen.types("\n");
     let shown = screen.see("somebody got in");
@@ -87,6 +86,6 @@ fn a_dialog_in_place_of_the_terminal_has_the_code_too() {
         .env("SSH_ASKPASS_REQUIRE", "force");
     host.got_in(&client.run());
     let shown = fs::read_to_string(&shown).unwrap();
-    assert_eq!(scan(&shown, Terminal::Dark), COMPLETE);
+    assert_eq!(scan(&shown, Ground::Dark), COMPLETE);
     assert_eq!(Prompt::read(&shown).unwrap().code, "WDJB-MJHT");
 }

@@ -5,9 +5,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use countersign_e2e::Issuer;
-use countersign_testkit::{Running, Signal};
+use countersign_testkit::{Ground, Running, Signal, scan};
 
-use crate::camera::{Terminal, scan};
 use crate::host::{Host, show};
 use crate::people::{issuer_with, rule, rule_for};
 
@@ -71,7 +70,7 @@ fn started(pid: u32) -> Option<String> {
 impl Session {
     fn start(host: &Host, issuer: &Issuer) -> Self {
         let (client, prompt) = host.client(&["RequestTTY=force"], COMMAND);
-        issuer.approve(&scan(&client.stdout(), Terminal::Dark), &prompt.code);
+        issuer.approve(&scan(&client.stdout(), Ground::Dark), &prompt.code);
         client.tell("");
         let mut asked = 1;
         let numbers = client.wait_for_stdout(|shown| {

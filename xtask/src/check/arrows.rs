@@ -93,7 +93,11 @@ const HOUSE: &[Room] = &[
     Room {
         package: "countersign",
         floor: 3,
-        may_use: &["countersign-client", "countersign-otp"],
+        may_use: &[
+            "countersign-client",
+            "countersign-console",
+            "countersign-otp",
+        ],
         because: "the CLI is a user of the client's public API like any other; a laptop carries \
                   neither issuer nor resource server",
     },

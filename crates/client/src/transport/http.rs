@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use countersign_oauth::text::without_number;
 use countersign_oauth::{HttpRequest, HttpResponse, MAX_BODY, TransportError};
 use ureq::Agent;
 use ureq::config::ConfigBuilder;
@@ -293,8 +294,5 @@ fn plain(error: &io::Error) -> String {
         Some(source) => source.to_string(),
         None => error.to_string(),
     };
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    without_number(&text).to_owned()
 }

@@ -3,7 +3,6 @@
 pub(crate) mod check;
 pub(crate) mod explain;
 pub(crate) mod otp;
-mod qr;
 pub(crate) mod revoke;
 pub(crate) mod run;
 

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use countersign_console::qr::{Colours, QUIET, Qr};
 use countersign_gateway::devices::{self, KeySource, Owner, Registrar};
 use countersign_gateway::{Config, Problem};
 use countersign_oauth::Secret;
 
-use super::{print, qr};
+use super::print;
 
 /// A file of keys is no longer.
 const MOST_KEYS: u64 = 32 * 1024 * 1024;
@@ -278,8 +279,8 @@ fn show(offered: &devices::Authenticator) {
         print(&format!("{}\n", uri.expose()));
         return;
     }
-    if let Some(code) = qr::draw(uri.expose()) {
-        print(&code);
+    if let Some(code) = Qr::new(uri.expose(), QUIET) {
+        print(&code.draw(Colours::BlackOnWhite));
     }
     print("scan this with the authenticator, or type its secret into it:\n");
     print(&format!("  {}\n\n", offered.secret().expose()));

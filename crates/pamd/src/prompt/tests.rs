@@ -1,7 +1,8 @@
 //! The texts as people see them, whole.
 
+use countersign_testkit::{Ground, scan};
+
 use super::*;
-use crate::qr::tests::read_back;
 
 const PLAIN: Show = Show {
     qr: Qr::Never,
@@ -72,7 +73,7 @@ Paste the code, then press Enter (expires in 1:50): "
 
 #[test]
 fn a_prompt_with_a_code_for_cameras_is_read_by_one_and_fits() {
-    for (qr_invert, ink_is_dark) in [(false, false), (true, true)] {
+    for (qr_invert, ground) in [(false, Ground::Dark), (true, Ground::Light)] {
         let show = Show {
             qr: Qr::Auto,
             qr_invert,
@@ -83,7 +84,7 @@ fn a_prompt_with_a_code_for_cameras_is_read_by_one_and_fits() {
             .filter(|line| !line.is_empty() && line.chars().all(|c| "█▀▄ ".contains(c)))
             .collect();
         assert_eq!(
-            read_back(&drawn.join("\n"), ink_is_dark),
+            scan(&text, ground),
             "https://id.example.com/device?user_code=WDJB-MJHT"
         );
         let lines = text.lines().count();

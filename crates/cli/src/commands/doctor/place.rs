@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use countersign_client::preset::{Preset, RedirectPorts};
 use countersign_client::probe::{self, Family};
 use countersign_client::{Environment, ExitCategory, Redirect, printable};
+use countersign_console::without_number;
 use url::Url;
 
 use super::finding::{Finding, Level};
@@ -48,7 +49,7 @@ fn loopback(family: Family) -> Finding {
                 code,
                 format!("Nothing can listen on {host}, so no browser can come back."),
             )
-            .why(words(&error))
+            .why(without_number(&error.to_string()))
             .remedy("look at the firewall and at the loopback interface of this computer")
             .remedy("or sign in with: --flow device");
             if probe::bind(Family::V6, 0).is_ok() {
@@ -67,17 +68,8 @@ fn loopback(family: Family) -> Finding {
                 Family::V4.host()
             ),
         )
-        .why(words(&error)),
+        .why(without_number(&error.to_string())),
     }
-}
-
-/// What the system says, without the number that std appends to it.
-fn words(error: &std::io::Error) -> String {
-    let said = error.to_string();
-    said.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// The ports that a browser must come back to, if it is not any.

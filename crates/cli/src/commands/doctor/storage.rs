@@ -3,6 +3,7 @@
 use std::io;
 
 use countersign_client::probe;
+use countersign_console::without_number;
 
 use super::finding::Finding;
 use super::report::Report;
@@ -22,7 +23,8 @@ pub(crate) fn look(report: &mut Report, app: &App) {
     match (&store.directory, store.exists, &store.writable) {
         (Err(error), ..) => {
             let finding = Finding::fault("store", format!("Sessions cannot be kept in {path}."));
-            let cause = std::error::Error::source(error).map(|cause| words(&cause.to_string()));
+            let cause = std::error::Error::source(error)
+                .map(|cause| without_number(&cause.to_string()).to_owned());
             let finding = cause
                 .into_iter()
                 .fold(finding.why(error.to_string()), Finding::why);
@@ -32,7 +34,7 @@ pub(crate) fn look(report: &mut Report, app: &App) {
         (Ok(()), _, Err(error)) => report.add(
             Finding::fault("store", format!("Sessions cannot be kept in {path}."))
                 .why("nothing can be written there")
-                .why(words(&error.to_string()))
+                .why(without_number(&error.to_string()))
                 .remedy(match error.kind() {
                     io::ErrorKind::ReadOnlyFilesystem => {
                         format!("look how it is mounted: findmnt --target {path}")
@@ -75,12 +77,4 @@ pub(crate) fn look(report: &mut Report, app: &App) {
             .why("a second login waits for it and takes over its result"),
         );
     }
-}
-
-/// What the system says, without the number that std appends to it.
-fn words(said: &str) -> String {
-    said.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }

@@ -1,22 +1,25 @@
-//! A telephone that is held before the screen: it finds the QR code in what the client printed, and reads
+//! A telephone that is held before the screen: it finds the QR code in what a program printed, and reads
 //! it with a decoder that shares no code with the encoder.
 
-/// What the terminal looks like.
+/// What a terminal shows letters on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Terminal {
-    /// Light letters on a dark ground.
+pub enum Ground {
+    /// A dark ground, with light letters.
     Dark,
-    /// Dark letters on a light ground.
+    /// A light ground, with dark letters.
     Light,
 }
 
 /// How many pixels a module is wide and high.
 const SCALE: usize = 4;
 
-/// Reads the one QR code on a terminal that shows `shown`.
+/// Reads the one QR code on a terminal that shows `shown`, which has no escape sequences.
 ///
 /// Every row is on the picture, also those that have text, as they would be before a camera.
-pub(crate) fn scan(shown: &str, terminal: Terminal) -> String {
+///
+/// # Panics
+/// When there is no code that can be read, or more than one.
+pub fn scan(shown: &str, ground: Ground) -> String {
     let lines: Vec<Vec<char>> = shown.lines().map(|line| line.chars().collect()).collect();
     let columns = lines.iter().map(Vec::len).max().unwrap_or_default();
     let mut pixels = Vec::new();
@@ -26,7 +29,7 @@ pub(crate) fn scan(shown: &str, terminal: Terminal) -> String {
             for column in 0..columns {
                 let cell = line.get(column).copied().unwrap_or(' ');
                 let inked = cell == '█' || cell == half;
-                let dark = inked == (terminal == Terminal::Light);
+                let dark = inked == (ground == Ground::Light);
                 row.extend([dark; SCALE]);
             }
             for _ in 0..SCALE {
@@ -35,8 +38,10 @@ pub(crate) fn scan(shown: &str, terminal: Terminal) -> String {
         }
     }
     let (width, height) = (columns * SCALE, pixels.len());
-    let mut picture = rqrr::PreparedImage::prepare_from_bitmap(width, height, |x, y| pixels[y][x]);
-    let codes = picture.detect_grids();
-    assert_eq!(codes.len(), 1, "QR codes in\n{shown}");
-    codes[0].decode().unwrap().1
+    let is_dark = |x: usize, y: usize| pixels.get(y).and_then(|row| row.get(x)) == Some(&true);
+    let mut picture = rqrr::PreparedImage::prepare_from_bitmap(width, height, is_dark);
+    match picture.detect_grids().as_slice() {
+        [code] => code.decode().expect("the QR code is readable").1,
+        codes => panic!("{} QR codes in\n{shown}", codes.len()),
+    }
 }
