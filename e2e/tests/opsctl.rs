@@ -117,7 +117,8 @@ impl Scene {
         });
         self.issuer.approve(&shown.0, &shown.1);
         let done = login.finish().expect_code(0);
-        let subject = done.stdout.trim_end().strip_prefix("signed in as ");
+        let who = "signed in as Ada Lovelace <ada@example.com>\n  subject  ";
+        let subject = done.stdout.trim_end().strip_prefix(who);
         subject.expect("it says who").to_owned()
     }
 
@@ -207,10 +208,11 @@ fn a_password_deletes_one_resource_and_another_or_none_does_not() {
     scene.deletes("A touch.", "foobar", &[&first], 0);
     assert_eq!(scene.listed(), "barfoo\nquux\n");
     let log = scene.api.as_ref().unwrap().stderr();
-    assert!(
-        log.contains("deleted \"foobar\" with \"Yubikey ccccccccccce\""),
-        "{log}"
+    let noted = format!(
+        "\"Ada Lovelace\" ({}) deleted \"foobar\" with \"Yubikey ccccccccccce\"",
+        scene.subject
     );
+    assert!(log.contains(&noted), "{log}");
     assert!(!log.contains(&first), "{log}");
 
     let next = scene.touch();

@@ -2,6 +2,7 @@
 
 mod apart;
 mod client;
+mod identity;
 mod life;
 
 use std::time::Duration;
@@ -11,8 +12,8 @@ use countersign_oauth::id_token::Expected;
 use countersign_oauth::preset::ScopeSeparator;
 use countersign_oauth::secret::exposed;
 use countersign_oauth::{
-    AuthorizationRequest, Client, EndpointOverrides, Error as ExchangeError, IdToken, Issuer,
-    ScopeSet, TokenResponse, TokenType,
+    AuthorizationRequest, Client, EndpointOverrides, Error as ExchangeError, Issuer, ScopeSet,
+    TokenResponse, TokenType,
 };
 use countersign_store::VaultKind;
 use serde::{Deserialize, Serialize};
@@ -21,42 +22,9 @@ use self::apart::Apart;
 pub use self::apart::SessionSecrets;
 use self::client::StoredMethod;
 pub(crate) use self::client::{BindingKey, KeyFile, assertion_audience};
+pub use self::identity::Identity;
 pub(crate) use self::life::Life;
 use crate::{Error, Secret, SignIn, Timestamp};
-
-/// Who signed in, from the verified ID token. Text from outside: filter it before printing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[non_exhaustive]
-pub struct Identity {
-    /// The person's identifier at the issuer: stable, and unique there only.
-    pub subject: Option<String>,
-    /// The full name.
-    pub name: Option<String>,
-    /// The name they sign in with, as a rule. Can change, and need not be unique.
-    pub preferred_username: Option<String>,
-    /// The e-mail address. Verified or not, as the server sees it.
-    pub email: Option<String>,
-    /// The authentication context class the server reached (`acr`).
-    pub acr: Option<String>,
-    /// When the person last authenticated, in seconds since 1970 (`auth_time`).
-    pub auth_time: Option<i64>,
-}
-
-impl Identity {
-    /// What an ID token says about the person.
-    pub(crate) fn of(token: &IdToken) -> Self {
-        let text = |name| token.str(name).map(str::to_owned);
-        Self {
-            subject: Some(token.sub().to_owned()),
-            name: text("name"),
-            preferred_username: text("preferred_username"),
-            email: text("email"),
-            acr: text("acr"),
-            auth_time: token.auth_time().map(Timestamp::as_secs),
-        }
-    }
-}
 
 /// What a login asked for: enough to ask again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -128,8 +128,10 @@ impl<'a> Ops<'a> {
             }
         };
         self.player.repeat(&said);
-        let subject = said.trim_end().strip_prefix("signed in as ");
-        let subject = subject.ok_or_else(|| Failure::new("it does not say who"))?;
+        let who = format!("signed in as {} <{}>\n  subject  ", ada.name, ada.email);
+        let subject = said.trim_end().strip_prefix(&who);
+        let subject =
+            subject.ok_or_else(|| Failure::new("it does not say who").with_detail(&said))?;
         subject.clone_into(&mut self.subject);
         say::done("Signed in to opsctl, as its own application");
         Ok(())

@@ -3,7 +3,7 @@
 use countersign_client::{Error, ExitCategory, Obstacle, OtherPerson, Session, SignIn, printable};
 
 use crate::app::{App, ready_made_token};
-use crate::commands::whoami::{client_line, identity_line};
+use crate::commands::whoami::client_line;
 use crate::config_edit::ConfigEdit;
 use crate::error::CliError;
 use crate::layer::Layer;
@@ -66,7 +66,7 @@ fn welcome(session: &Session) -> String {
     let identity = session.identity();
     let name = identity.name.as_deref().map(printable);
     let name = name.filter(|name| !name.is_empty());
-    match name.or_else(|| identity_line(identity)) {
+    match name.or_else(|| identity.line()) {
         Some(name) => format!("Welcome, {name}."),
         None => "Welcome.".to_owned(),
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::app::{App, ready_made_token};
 use crate::args::StatusArgs;
 use crate::commands::token::token_type;
-use crate::commands::whoami::{identity_json, identity_line};
+use crate::commands::whoami::identity_json;
 use crate::duration;
 use crate::error::CliError;
 use crate::output;
@@ -149,7 +149,7 @@ fn text(
             printable(session.client_id())
         ),
     );
-    if let Some(person) = identity_line(session.identity()) {
+    if let Some(person) = session.identity().line() {
         row("Person", person);
     }
     if let Some(flow) = session.flow() {

@@ -86,9 +86,10 @@ fn a_person_signs_in_twice_and_types_one_password() {
     assert_eq!(left.status.code(), Some(0), "{}", left.text);
     let mut rest = left.written.as_str();
     for words in [
+        "signed in as Ada <ada@",
         "resource foobar deleted",
         "401 Unauthorized: the request needs a one-time password",
-        "deleted \"foobar\" with",
+        ") deleted \"foobar\" with",
         "typed by the demo",
         "That one was used before.",
         "barfoo is still there",

@@ -121,8 +121,13 @@ async fn remove(
     if !resources.remove(&name) {
         return StatusCode::NOT_FOUND;
     }
+    // The subject says who it was; the name is for whoever reads this, and can change.
     let (who, with) = (caller.subject(), confirmed.device().unwrap_or_default());
-    eprintln!("{who:?} deleted {name:?} with {with:?}");
+    let person = caller.claims().str("name").ok().flatten().unwrap_or("?");
+    eprintln!(
+        "{person:?} ({who}) deleted {name:?} with {with:?}",
+        who = who.escape_debug()
+    );
     StatusCode::NO_CONTENT
 }
 

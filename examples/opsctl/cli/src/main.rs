@@ -62,9 +62,14 @@ fn login() -> Result<Login, Failure> {
 
 fn sign_in() -> Result<(), Failure> {
     let session = login()?.run(&mut PlainPrompt::new(io::stderr()))?;
-    // The name under which an administrator enrols a device.
-    let subject = session.identity().subject.as_deref().unwrap_or_default();
-    println!("signed in as {}", printable(subject));
+    let person = session.identity();
+    println!(
+        "signed in as {}",
+        person.line().as_deref().unwrap_or("somebody")
+    );
+    // What they are to the issuer and the API, and the name under which a device is enrolled.
+    let subject = person.subject.as_deref().unwrap_or_default();
+    println!("  subject  {}", printable(subject));
     Ok(())
 }
 

@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::finding::Finding;
 use super::report::Report;
 use crate::app::App;
-use crate::commands::whoami::identity_line;
 use crate::jwt::Decoded;
 use crate::{duration, time};
 
@@ -36,7 +35,10 @@ pub(crate) fn look(report: &mut Report, app: &App, preset: Option<&Preset>) {
 }
 
 fn state(app: &App, session: &Session) -> Finding {
-    let person = identity_line(session.identity()).unwrap_or_else(|| "Somebody".to_owned());
+    let person = session
+        .identity()
+        .line()
+        .unwrap_or_else(|| "Somebody".to_owned());
     let left = session.remaining(time::now());
     match (left, session.has_refresh_token()) {
         (Some(left), false) if left.is_zero() => {
