@@ -12,6 +12,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use countersign_testkit::{
 use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(90);
+const SIGTERM: i32 = 15;
 const PROMPT: &str = "please enter yubikey OTP: ";
 
 /// A person who is signed in, their key, the API, and a record of what they saw.
@@ -251,6 +253,15 @@ fn nobody_types_or_nobody_is_there() {
     terminal.types("cccccc\x03");
     let left = terminal.end();
     scene.note("Ctrl-C after six letters.", command, &left, 130);
+
+    let mut terminal = scene.types(&scene.address, None, command);
+    terminal.see(PROMPT.trim_end());
+    terminal.types("cccccc");
+    terminal.see("******");
+    terminal.terminate();
+    let left = terminal.end();
+    assert_eq!(left.status.signal(), Some(SIGTERM), "{}", left.text);
+    assert_eq!(left.next_line, "\n");
 
     let right = scene.touch();
     let piped = format!("{right}\n");

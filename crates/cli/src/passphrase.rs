@@ -1,18 +1,19 @@
 //! A passphrase, typed at the terminal without being shown.
 //!
-//! The one place that changes the terminal's mode. Ctrl-C comes as a character meanwhile, so that the
-//! mode is back before the program ends.
+//! Not responsible for the terminal's mode, and for what becomes of it when the program is ended
+//! meanwhile: that is the client's ([`Unseen`]).
 
 use std::io;
 
-use countersign_client::{AskPassphrase, Environment, ExitCategory, PassphraseFor, SecretBytes};
-use rustix::io::Errno;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use countersign_client::{
+    AskPassphrase, Environment, ExitCategory, Keystroke, PassphraseFor, SecretBytes, Unseen,
+};
 
 use crate::{output, term};
 
 /// Longer than anybody types.
 const MOST: usize = 1024;
+const CTRL_C: u8 = 0x03;
 
 /// Asks the person at the terminal, if there is one.
 pub(crate) struct Asker {
@@ -52,11 +53,12 @@ impl AskPassphrase for Asker {
 fn read(prompt: &str) -> Option<SecretBytes> {
     let terminal = io::stdin();
     let line = {
-        let _quiet = Quiet::on(&terminal)?;
+        let unseen = Unseen::on(&terminal)?;
         output::message(prompt);
-        line(&terminal)
+        let line = line(&unseen);
+        output::message("\n");
+        line
     };
-    output::message("\n");
     match line {
         Ok(line) => line,
         // As the terminal itself would have done it.
@@ -68,52 +70,29 @@ fn read(prompt: &str) -> Option<SecretBytes> {
 struct Interrupted;
 
 /// Reads up to the end of the line, with the keys that correct it.
-fn line(terminal: &io::Stdin) -> Result<Option<SecretBytes>, Interrupted> {
+fn line(terminal: &Unseen<'_>) -> Result<Option<SecretBytes>, Interrupted> {
     // Room at once: a vector that grows leaves unwiped copies behind.
     let mut typed = Vec::with_capacity(MOST);
-    let mut key = [0];
     loop {
-        // Byte by byte and past the buffer of the library, so that what is typed ahead stays where it is.
-        match rustix::io::read(terminal, &mut key) {
-            Ok(1) => {}
-            Err(Errno::INTR) => continue,
-            Ok(_) | Err(_) => return Ok(None),
-        }
+        let Keystroke::Byte(key) = (match terminal.key(None) {
+            // What becomes of us is up to the signal, once the terminal is as it was.
+            Keystroke::Signal => Keystroke::Byte(CTRL_C),
+            key => key,
+        }) else {
+            return Ok(None);
+        };
         match key {
-            [b'\n' | b'\r'] => return Ok(Some(SecretBytes::new(typed))),
-            [0x03] => {
+            b'\n' | b'\r' => return Ok(Some(SecretBytes::new(typed))),
+            CTRL_C => {
                 drop(SecretBytes::new(typed));
                 return Err(Interrupted);
             }
-            [0x04] if typed.is_empty() => return Ok(None),
+            0x04 if typed.is_empty() => return Ok(None),
             // A whole character, of which the later bytes in UTF-8 look like this.
-            [0x7f | 0x08] => while typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
-            [0x15] => typed.clear(),
-            [byte] if byte >= 0x20 && typed.len() < MOST => typed.push(byte),
+            0x7f | 0x08 => while typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
+            0x15 => typed.clear(),
+            byte if byte >= 0x20 && typed.len() < MOST => typed.push(byte),
             _ => {}
         }
-    }
-}
-
-/// The terminal shows nothing of what is typed, until this is dropped.
-struct Quiet<'a> {
-    terminal: &'a io::Stdin,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn on(terminal: &'a io::Stdin) -> Option<Self> {
-        let before = tcgetattr(terminal).ok()?;
-        let mut quiet = before.clone();
-        let shown = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-        quiet.local_modes.remove(shown);
-        tcsetattr(terminal, OptionalActions::Flush, &quiet).ok()?;
-        Some(Self { terminal, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
     }
 }

@@ -107,6 +107,7 @@ mod source;
 mod step_up;
 mod transport;
 mod trust;
+mod unseen;
 mod userinfo;
 mod vaults;
 
@@ -153,5 +154,6 @@ pub use step_up::{
 };
 pub use transport::{Forwarder, HttpOptions, HttpTransport, Incoming, Outgoing, Transport};
 pub use trust::Trust;
+pub use unseen::{Keystroke, Unseen};
 pub use userinfo::userinfo;
 pub use vaults::{Announce, VaultOptions};

@@ -15,8 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Signal, kill_process_group};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetpgrp, tcsetwinsize};
 
 const COLUMNS: u16 = 80;
 const ROWS: u16 = 24;
@@ -136,6 +137,15 @@ impl Terminal {
     pub fn types(&mut self, text: &str) {
         let written = self.keyboard.write_all(text.as_bytes());
         written.expect("the terminal is open");
+    }
+
+    /// Ends what is in front at the terminal by SIGTERM, which has to be what the terminal controls.
+    ///
+    /// # Panics
+    /// When there is nothing.
+    pub fn terminate(&self) {
+        let front = tcgetpgrp(&self.keyboard).expect("something is in front");
+        kill_process_group(front, Signal::TERM).expect("it is still there");
     }
 
     /// Waits for the end of the program, which has to leave the terminal as it was.

@@ -157,7 +157,7 @@ impl<'a> Seat<'a> {
         // Whoever runs the tests in the background has its programs ignore Ctrl-C, and a program started
         // by one that ignores it ignores it as well. A shell at a terminal does not.
         command
-            .arg("--default-signal=HUP,INT,QUIT")
+            .arg("--default-signal=HUP,INT,QUIT,TERM")
             .arg(env!("CARGO_BIN_EXE_countersign"));
         let issuer = self.desk.provider.issuer();
         command
@@ -283,7 +283,12 @@ impl Seated {
 
     /// Interrupts the program, as another one would.
     pub(crate) fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        self.signals(Signal::INT);
+    }
+
+    /// Sends the program a signal.
+    pub(crate) fn signals(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for the end of the program.

@@ -1,6 +1,9 @@
 //! Where refresh tokens are kept, and how they get from one place to another.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+
+use rustix::process::Signal;
 
 use crate::desk::Desk;
 use crate::seat::Seat;
@@ -73,6 +76,23 @@ fn ctrl_c_at_a_passphrase_leaves_the_terminal_and_the_session_as_they_were() {
     let left = seat.end();
     assert_eq!(left.status.code(), Some(130), "{}", left.text);
     assert_eq!(file(&desk), before);
+}
+
+/// The terminal is compared by `end`.
+#[test]
+fn a_signal_at_a_passphrase_ends_the_program_and_leaves_the_terminal_as_it_was() {
+    let desk = sealed();
+    let before = file(&desk);
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
+        let mut seat = Seat::at(&desk).types("token --force-refresh --color never");
+        seat.see("Passphrase of the session:");
+        seat.types("half of i");
+        seat.signals(signal);
+        let left = seat.end();
+        assert_eq!(left.status.signal(), Some(signal.as_raw()), "{}", left.text);
+        assert_eq!(left.cursor.1, 0, "{}", left.text);
+        assert_eq!(file(&desk), before);
+    }
 }
 
 #[test]

@@ -1,26 +1,21 @@
 //! A one-time password, typed at the terminal that controls this program.
 //!
 //! Asked and answered on `/dev/tty` alone: what comes through standard input may be somebody else's, and
-//! what goes to standard error may be read by nobody. Of what is typed, stars are shown. Ctrl-C comes as
-//! a character meanwhile, so that the terminal's mode is back before the program ends; what was typed and
-//! not taken is thrown away, because a shell would take it for a command.
+//! what goes to standard error may be read by nobody. Of what is typed, stars are shown. What was typed
+//! and not taken is thrown away, because a shell would take it for a command.
 //!
 //! Not responsible for what is typed.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::fd::AsFd as _;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use rustix::process::getpgrp;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
-
+use rustix::termios::tcgetpgrp;
 use zeroize::Zeroizing;
 
 use super::confirmation::{OtpPrompt, OtpQuestion, OtpReply};
-use crate::Secret;
+use crate::{Keystroke, Secret, Unseen};
 
 /// More than a key types.
 const MOST: usize = 128;
@@ -50,14 +45,14 @@ impl OtpPrompt for OtpTerminal {
             // A terminal that shows nothing is one where nobody types.
             let _ = (&terminal).write_all(text.as_bytes());
         };
-        let Some(quiet) = Quiet::on(&terminal) else {
+        let Some(unseen) = Unseen::on(&terminal) else {
             return OtpReply::Nothing;
         };
         show(&question.text());
         show(question.prompt());
-        let reply = read(&terminal, until, &show);
+        let reply = read(&unseen, until, &show);
         show("\n");
-        drop(quiet);
+        drop(unseen);
         reply
     }
 }
@@ -74,21 +69,18 @@ fn open() -> Option<File> {
 }
 
 /// Reads up to the end of the line, with the keys that correct it.
-fn read(terminal: &File, until: Instant, show: &dyn Fn(&str)) -> OtpReply {
+fn read(terminal: &Unseen<'_>, until: Instant, show: &dyn Fn(&str)) -> OtpReply {
     let mut line = Line::new();
-    let mut key = [0];
     loop {
-        if !is_readable(terminal, until.saturating_duration_since(Instant::now())) {
-            return OtpReply::Nothing;
-        }
-        match rustix::io::read(terminal, &mut key) {
-            Ok(1) => {}
-            Err(Errno::INTR | Errno::AGAIN) => continue,
-            Ok(_) | Err(_) => return OtpReply::Nothing,
-        }
-        let [byte] = key;
-        if let Some(reply) = line.take(byte, show) {
-            return reply;
+        match terminal.key(Some(until)) {
+            Keystroke::Byte(byte) => {
+                if let Some(reply) = line.take(byte, show) {
+                    return reply;
+                }
+            }
+            // As Ctrl-C. What remains of us is up to the signal.
+            Keystroke::Signal => return OtpReply::Stopped,
+            Keystroke::Nothing | Keystroke::End => return OtpReply::Nothing,
         }
     }
 }
@@ -152,44 +144,6 @@ impl Line {
         if self.typed.pop().is_some() && self.typed.len() < STARS {
             show("\x08 \x08");
         }
-    }
-}
-
-/// Whether there is something to read, or an end, before the time is over.
-fn is_readable(terminal: &File, limit: Duration) -> bool {
-    let Ok(limit) = Timespec::try_from(limit) else {
-        return false;
-    };
-    let mut inputs = [PollFd::from_borrowed_fd(terminal.as_fd(), PollFlags::IN)];
-    match poll(&mut inputs, Some(&limit)) {
-        Ok(ready) => ready > 0,
-        // The caller looks at the clock, and comes again.
-        Err(Errno::INTR) => true,
-        Err(_) => false,
-    }
-}
-
-/// The terminal shows nothing of what is typed, until this is dropped.
-struct Quiet<'a> {
-    terminal: &'a File,
-    before: Termios,
-}
-
-impl<'a> Quiet<'a> {
-    fn on(terminal: &'a File) -> Option<Self> {
-        let before = tcgetattr(terminal).ok()?;
-        let mut quiet = before.clone();
-        let shown = LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-        quiet.local_modes.remove(shown);
-        // What was typed before anybody asked is no answer.
-        tcsetattr(terminal, OptionalActions::Flush, &quiet).ok()?;
-        Some(Self { terminal, before })
-    }
-}
-
-impl Drop for Quiet<'_> {
-    fn drop(&mut self) {
-        let _ = tcsetattr(self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 

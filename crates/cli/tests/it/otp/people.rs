@@ -1,8 +1,10 @@
 //! What a person sees and types.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 
 use countersign_testkit::{HttpServer, Reply, Request};
+use rustix::process::Signal;
 
 use super::*;
 
@@ -188,4 +190,23 @@ fn ctrl_c_leaves_nothing_behind() {
     let text = text.split("and a half").next().unwrap_or_default();
     desk.show_screen(&format!("{}\n[{}]", text.trim_end(), left.status));
     desk.check("otp-ctrl-c");
+}
+
+/// The terminal is compared by `end`.
+#[test]
+fn a_signal_while_it_is_typed_leaves_the_terminal_as_it_was() {
+    let desk = desk();
+    for signal in [Signal::TERM, Signal::HUP] {
+        let server = api([asks("1", "yubikey", ACTION), done()]);
+        let mut seated = curl(&desk, &server, "");
+        seated.see("OTP:");
+        seated.types("cccccc");
+        seated.see("******");
+        seated.signals(signal);
+        let (left, next_line) = seated.end_and_read_on();
+        assert_eq!(left.status.signal(), Some(signal.as_raw()), "{}", left.text);
+        assert_eq!(next_line, "\n");
+        assert_eq!(left.cursor.1, 0, "{}", left.text);
+        assert_eq!(server.requests().len(), 1);
+    }
 }
