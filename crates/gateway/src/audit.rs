@@ -88,7 +88,7 @@ pub(crate) struct Change<'c> {
     pub(crate) what: &'static str,
     pub(crate) owner: Option<Person<'c>>,
     pub(crate) device: Option<&'c Device>,
-    /// How many keys were imported.
+    /// How many keys were imported, or devices sealed anew.
     pub(crate) keys: Option<usize>,
 }
 

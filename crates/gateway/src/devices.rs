@@ -18,7 +18,7 @@ pub use countersign_resource::otp::Device;
 use countersign_resource::otp::oath::{Enrolment, Totp};
 use countersign_resource::otp::yubico::{KeyFile, Keyboard, Otp, PublicId};
 use countersign_resource::otp::{
-    DevicesError, EnrolError, NewDevice, OtpError, OtpService, Person, SealingKey,
+    DevicesError, EnrolError, NewDevice, OtpError, OtpService, Person, ResealError, SealingKey,
 };
 use countersign_resource::{Clock as _, SystemClock};
 
@@ -88,6 +88,8 @@ pub struct Registrar {
     issuers: Vec<String>,
     /// What authenticators show beside the account.
     name: String,
+    /// The key that seals.
+    key_file: PathBuf,
     audit: Option<PathBuf>,
 }
 
@@ -145,6 +147,7 @@ impl Registrar {
     pub fn open(config: &Config) -> Result<Self, Problem> {
         let memory = Memory::new(&config.state)?;
         let otp = otp::service(config, &memory)?.ok_or_else(no_section)?;
+        let mut key_files = config.otp.iter().flat_map(|otp| &otp.key_files);
         let theirs = config.forward_auth.iter().flat_map(|proxy| &proxy.origins);
         let mut origins = config.listen.origins.iter().chain(theirs);
         let host = origins.next().and_then(|origin| origin.url.host_str());
@@ -156,6 +159,7 @@ impl Registrar {
                 Some(host) if !host.contains(':') => host.to_owned(),
                 _ => "Countersign".to_owned(),
             },
+            key_file: key_files.next().cloned().unwrap_or_default(),
             audit: config.audit.as_ref().and_then(|audit| audit.file.clone()),
         })
     }
@@ -371,6 +375,27 @@ impl Registrar {
         Ok(said)
     }
 
+    /// Seals the secrets of all devices with the first key file, and says how many were not so before.
+    ///
+    /// # Errors
+    ///
+    /// When the secrets of one of them cannot be opened, or the registry cannot be asked.
+    pub async fn reseal(&self) -> Result<String, Problem> {
+        self.can_note()?;
+        let resealed = self.otp.reseal().await;
+        let resealed = resealed.map_err(|error| not_resealed(&error))?;
+        let key = self.key_file.display();
+        if resealed == 0 {
+            return Ok(format!("every device is sealed with {key} already\n"));
+        }
+        self.note("otp_reseal", None, Some(resealed))?;
+        let plural = if resealed == 1 { "" } else { "s" };
+        Ok(format!(
+            "sealed {resealed} device{plural} with {key}\n\
+             nothing is sealed with another key: take it out of key_file, and destroy it\n"
+        ))
+    }
+
     /// Forgets the wrong passwords of a person.
     ///
     /// # Errors
@@ -483,6 +508,22 @@ fn not_enrolled(error: &EnrolError) -> Problem {
         EnrolError::Devices(DevicesError::TooMany) => {
             problem.hint("remove one: countersign-gateway otp remove FILE DEVICE")
         }
+        _ => problem,
+    }
+}
+
+fn not_resealed(error: &ResealError) -> Problem {
+    let problem = Problem::new("the secrets of devices cannot be sealed with another key");
+    let problem = problem.because(error);
+    match error {
+        ResealError::Device { device, .. } => problem
+            .hint("name the key file that it was sealed with, after the others in key_file")
+            .hint(format!(
+                "or take it away: countersign-gateway otp remove FILE {}",
+                device.id
+            )),
+        ResealError::Overtaken => problem
+            .hint("have every gateway read the configuration with the new key, and try again"),
         _ => problem,
     }
 }

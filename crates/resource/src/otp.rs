@@ -17,6 +17,7 @@ mod enrol;
 mod memory;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod reseal;
 mod seal;
 mod secrets;
 mod servers;
@@ -34,11 +35,13 @@ use crate::state::StateError;
 
 pub use device::{
     Device, DeviceId, DeviceKind, Devices, DevicesError, DevicesFuture, MAX_DEVICES, MAX_LABEL,
+    NewSeal,
 };
 pub use enrol::{EnrolError, NewDevice};
 pub use memory::MemoryDevices;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresDevices;
+pub use reseal::ResealError;
 pub use seal::{SealError, SealingKey, SealingKeys};
 pub use servers::{ValidationServers, ValidationServersBuilder};
 pub use service::{OtpLimits, OtpService, OtpServiceBuilder};

@@ -76,6 +76,14 @@ pub(crate) enum Otp {
         #[arg(value_name = "KEYS.csv")]
         keys: PathBuf,
     },
+    /// Seal the secrets of all devices with the first key file
+    ///
+    /// What was sealed with another opens with the first alone from then on.
+    Reseal {
+        /// The configuration
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Forget the wrong passwords of somebody who is locked out
     Unlock {
         /// The configuration
@@ -217,6 +225,7 @@ async fn run(command: &Otp) -> Result<String, Problem> {
             let registrar = Registrar::open(&Config::load(file)?)?;
             registrar.import(read(keys)?.expose()).await
         }
+        Otp::Reseal { file } => Registrar::open(&Config::load(file)?)?.reseal().await,
         Otp::Unlock {
             file,
             subject,

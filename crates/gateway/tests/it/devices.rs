@@ -16,7 +16,7 @@ use crate::fixture::PATIENCE;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_countersign-gateway");
 
-const FILE: &str = r#"[listen]
+pub(crate) const FILE: &str = r#"[listen]
 address = "127.0.0.1:0"
 origin = "https://api.example.com"
 
@@ -38,13 +38,13 @@ const KEYS: &str = "\
 4712,cccccccccccd,020202020202,57575757575757575757575757575757,000000000000,2026-01-01T00:00:00,,
 ";
 
-struct Place {
+pub(crate) struct Place {
     directory: TempDir,
 }
 
 impl Place {
     /// With a configuration, and nothing made yet.
-    fn bare(more: &str) -> Self {
+    pub(crate) fn bare(more: &str) -> Self {
         let directory = TempDir::new().unwrap();
         fs::write(
             directory.path().join("gateway.toml"),
@@ -54,17 +54,17 @@ impl Place {
         Self { directory }
     }
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self::bare("");
         place.otp(&["init", "gateway.toml"], "").expect_code(0);
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn program(&self, arguments: &[&str]) -> Program {
+    pub(crate) fn program(&self, arguments: &[&str]) -> Program {
         Program::new(PROGRAM)
             .dir(self.directory.path())
             .arg("otp")
@@ -72,7 +72,7 @@ impl Place {
             .limit(PATIENCE * 2)
     }
 
-    fn otp(&self, arguments: &[&str], stdin: &str) -> Finished {
+    pub(crate) fn otp(&self, arguments: &[&str], stdin: &str) -> Finished {
         self.program(arguments).stdin(stdin).run()
     }
 
@@ -81,7 +81,7 @@ impl Place {
         serde_json::from_str(&listed.expect_code(0).stdout).unwrap()
     }
 
-    fn audited(&self) -> Vec<Value> {
+    pub(crate) fn audited(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.path("audit.jsonl")).unwrap_or_default();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())

@@ -25,6 +25,7 @@ mod outages;
 mod program;
 mod proxy;
 mod reload;
+mod reseal;
 mod resource;
 mod sign_in;
 mod smuggling;

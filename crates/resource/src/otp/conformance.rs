@@ -10,7 +10,7 @@ use countersign_jose::crypto;
 use tokio::task::JoinSet;
 
 use super::Person;
-use super::device::{Device, DeviceId, DeviceKind, Devices, DevicesError, MAX_DEVICES};
+use super::device::{Device, DeviceId, DeviceKind, Devices, DevicesError, MAX_DEVICES, NewSeal};
 use crate::Timestamp;
 
 /// Holds an implementation to its promises. `other` is a second replica over
@@ -30,6 +30,7 @@ pub async fn check(devices: &Arc<dyn Devices>, other: &Arc<dyn Devices>) {
     suite.all_are_added_or_none().await;
     suite.a_person_has_so_many_and_no_more().await;
     suite.one_takes_the_place_of_another().await;
+    suite.a_seal_is_put_in_the_place_of_the_one_before().await;
 }
 
 struct Suite<'a> {
@@ -157,6 +158,29 @@ impl Suite<'_> {
         let replaced = self.devices.replace(&old.id, again).await;
         assert!(!replaced.expect("answered"));
         assert_eq!(self.of("late").await, []);
+    }
+
+    async fn a_seal_is_put_in_the_place_of_the_one_before(&self) {
+        let devices = [(); 3].map(|()| self.device("keeper", None));
+        self.add(devices.to_vec()).await.expect("added");
+        let [mut one, other, gone] = devices;
+        assert!(self.devices.remove(&gone.id).await.expect("answered"));
+        let seal = |device: &Device, before: &[u8], after: &[u8]| NewSeal {
+            id: device.id.clone(),
+            before: before.to_vec(),
+            after: after.to_vec(),
+        };
+        let seals = vec![
+            seal(&one, &one.sealed, &[7]),
+            seal(&other, &[9], &[7]),
+            seal(&gone, &gone.sealed, &[7]),
+        ];
+        let resealed = self.devices.reseal(seals).await;
+        assert_eq!(resealed.expect("answered"), 1);
+        one.sealed = vec![7];
+        let mut left = self.of("keeper").await;
+        left.sort_by(|a, b| b.sealed.cmp(&a.sealed));
+        assert_eq!(left, [one, other], "nothing else has changed");
     }
 }
 

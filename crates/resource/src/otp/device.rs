@@ -125,6 +125,17 @@ impl Device {
     }
 }
 
+/// Another seal on the secrets of a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSeal {
+    /// Which device.
+    pub id: DeviceId,
+    /// Its secrets as they are sealed before.
+    pub before: Vec<u8>,
+    /// The same secrets, sealed otherwise.
+    pub after: Vec<u8>,
+}
+
 /// The methods that devices are for, the best first.
 pub(super) fn methods(devices: &[Device]) -> Vec<Method> {
     let has = |method: &Method| devices.iter().any(|it| it.kind.method() == *method);
@@ -165,6 +176,14 @@ pub trait Devices: Send + Sync + 'static {
     ///
     /// As [`Devices::add`].
     fn replace<'a>(&'a self, old: &'a DeviceId, new: Device) -> DevicesFuture<'a, bool>;
+
+    /// Puts these seals in the place of the ones before, as one step; how many there were. A device
+    /// that is gone, or is sealed otherwise by now, is passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`DevicesError::Unavailable`].
+    fn reseal(&self, seals: Vec<NewSeal>) -> DevicesFuture<'_, usize>;
 
     /// Removes a device; whether there was one.
     ///

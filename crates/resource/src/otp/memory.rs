@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Person;
-use super::device::{Device, DeviceId, Devices, DevicesError, DevicesFuture, MAX_DEVICES};
+use super::device::{Device, DeviceId, Devices, DevicesError, DevicesFuture, MAX_DEVICES, NewSeal};
 use crate::Timestamp;
 
 /// A [`Devices`] in memory.
@@ -76,6 +76,19 @@ impl Devices for MemoryDevices {
 
     fn replace<'a>(&'a self, old: &'a DeviceId, new: Device) -> DevicesFuture<'a, bool> {
         Box::pin(ready(self.change(Some(old), vec![new])))
+    }
+
+    fn reseal(&self, seals: Vec<NewSeal>) -> DevicesFuture<'_, usize> {
+        let mut devices = self.devices();
+        let mut resealed = 0;
+        for seal in seals {
+            let is_it = |it: &&mut Device| it.id == seal.id && it.sealed == seal.before;
+            if let Some(device) = devices.iter_mut().find(is_it) {
+                device.sealed = seal.after;
+                resealed += 1;
+            }
+        }
+        Box::pin(ready(Ok(resealed)))
     }
 
     fn remove<'a>(&'a self, id: &'a DeviceId) -> DevicesFuture<'a, bool> {

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Row, Statement, Transaction};
 
 use super::Person;
 use super::device::{
-    Device, DeviceId, DeviceKind, Devices, DevicesError, DevicesFuture, MAX_DEVICES,
+    Device, DeviceId, DeviceKind, Devices, DevicesError, DevicesFuture, MAX_DEVICES, NewSeal,
 };
 use crate::postgres::{Server, failure};
 use crate::state::remote::{Connection, Link, unavailable};
@@ -50,6 +50,7 @@ const ADD: &str = "\
         (id, issuer, subject, kind, label, public_id, enrolled_at, last_used_at, sealed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 const REMOVE: &str = "DELETE FROM countersign_devices WHERE id = $1";
+const RESEAL: &str = "UPDATE countersign_devices SET sealed = $3 WHERE id = $1 AND sealed = $2";
 const USED: &str = "\
     UPDATE countersign_devices SET last_used_at = greatest(last_used_at, $2) WHERE id = $1";
 
@@ -119,23 +120,34 @@ impl PostgresDevices {
         rows.iter().map(read).collect()
     }
 
-    /// A change, over a connection that nobody else uses. No request waits for
-    /// it, and a box of keys takes its time.
     async fn change(&self, old: Option<&DeviceId>, new: &[Device]) -> Result<bool, DevicesError> {
-        let change = async {
-            let (mut client, _) = self.server.connect(HAS_TABLES, SCHEMA).await?;
-            let transaction = client.transaction().await?;
-            transaction.execute(ALONE, &[]).await?;
+        self.alone(async |transaction| {
             if let Some(old) = old
                 && transaction.execute(REMOVE, &[&old.as_str()]).await? == 0
             {
                 return Ok(false);
             }
             for device in new {
-                insert(&transaction, device).await?;
+                insert(transaction, device).await?;
             }
-            transaction.commit().await?;
             Ok(true)
+        })
+        .await
+    }
+
+    /// A change, over a connection that nobody else uses. No request waits for
+    /// it, and a box of keys takes its time.
+    async fn alone<T>(
+        &self,
+        act: impl AsyncFnOnce(&Transaction<'_>) -> Result<T, DevicesError>,
+    ) -> Result<T, DevicesError> {
+        let change = async {
+            let (mut client, _) = self.server.connect(HAS_TABLES, SCHEMA).await?;
+            let transaction = client.transaction().await?;
+            transaction.execute(ALONE, &[]).await?;
+            let done = act(&transaction).await?;
+            transaction.commit().await?;
+            Ok(done)
         };
         tokio::time::timeout(CHANGE_TIME, change)
             .await
@@ -161,6 +173,19 @@ impl Devices for PostgresDevices {
 
     fn replace<'a>(&'a self, old: &'a DeviceId, new: Device) -> DevicesFuture<'a, bool> {
         Box::pin(async move { self.change(Some(old), &[new]).await })
+    }
+
+    fn reseal(&self, seals: Vec<NewSeal>) -> DevicesFuture<'_, usize> {
+        Box::pin(self.alone(async move |transaction| {
+            let statement = transaction.prepare(RESEAL).await?;
+            let mut resealed = 0;
+            for seal in &seals {
+                let parameters: [&(dyn ToSql + Sync); 3] =
+                    [&seal.id.as_str(), &seal.before, &seal.after];
+                resealed += transaction.execute(&statement, &parameters).await?;
+            }
+            Ok(usize::try_from(resealed).unwrap_or(usize::MAX))
+        }))
     }
 
     fn remove<'a>(&'a self, id: &'a DeviceId) -> DevicesFuture<'a, bool> {

@@ -142,6 +142,13 @@ impl SealingKeys {
         Ok(record)
     }
 
+    /// Whether this was sealed with the key that seals now. What is damaged was not.
+    pub(super) fn seals_so(&self, record: &[u8]) -> bool {
+        record
+            .strip_prefix(&[VERSION])
+            .is_some_and(|rest| rest.starts_with(&self.first.id))
+    }
+
     /// Opens what was sealed for a device and its owner.
     pub(super) fn open(
         &self,

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, TransactionBehavior, par
 
 use super::Person;
 use super::device::{
-    Device, DeviceId, DeviceKind, Devices, DevicesError, DevicesFuture, MAX_DEVICES,
+    Device, DeviceId, DeviceKind, Devices, DevicesError, DevicesFuture, MAX_DEVICES, NewSeal,
 };
 use crate::Timestamp;
 use crate::sqlite::SqliteFile;
@@ -72,6 +72,28 @@ impl Devices for SqliteFile {
             insert(&transaction, &new)?;
             transaction.commit()?;
             Ok(true)
+        }))
+    }
+
+    fn reseal(&self, seals: Vec<NewSeal>) -> DevicesFuture<'_, usize> {
+        Box::pin(self.registry(move |connection| {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let mut resealed = 0;
+            for seal in &seals {
+                let sql = "UPDATE devices SET sealed = ?3 WHERE id = ?1 AND sealed = ?2";
+                resealed += transaction.prepare_cached(sql)?.execute(params![
+                    seal.id.as_str(),
+                    seal.before,
+                    seal.after
+                ])?;
+            }
+            transaction.commit()?;
+            // What the old key opens is not to lie about in free space, nor in the log. It is sealed anew
+            // already, so that a file that others keep busy is no failure.
+            let _ = connection.execute_batch("VACUUM");
+            let _ = connection.pragma(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()));
+            Ok(resealed)
         }))
     }
 

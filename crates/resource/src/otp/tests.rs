@@ -1,6 +1,8 @@
 //! What the service promises, with a clock that is moved and devices made of
 //! nothing.
 
+mod reseal;
+
 use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
