@@ -94,6 +94,9 @@ fn servers(validation: &Validation) -> Result<ValidationServers, Problem> {
     if let Some(time) = validation.time {
         builder = builder.time_limit(time);
     }
+    if validation.without_counters {
+        builder = builder.danger_without_counters();
+    }
     if let Some(path) = &validation.ca_file {
         builder = builder.add_ca_pem(read(path)?);
     }

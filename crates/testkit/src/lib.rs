@@ -21,6 +21,7 @@ mod provider;
 mod signing;
 mod sshd;
 mod terminal;
+mod yubiserver;
 
 pub use binaries::{bin, pam_module, pam_module_that_panics, pam_module_under_sanitizer};
 pub use browser::{Browser, Page};
@@ -39,3 +40,4 @@ pub use provider::{ClientAuthentication, Endpoint, Provider};
 pub use signing::{Key, Signature};
 pub use sshd::Sshd;
 pub use terminal::{Left, Terminal};
+pub use yubiserver::Yubiserver;

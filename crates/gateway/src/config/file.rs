@@ -269,6 +269,8 @@ pub(super) struct Validation {
     pub(super) server: OneOrMany,
     pub(super) time: Option<Span>,
     pub(super) ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) danger_without_counters: bool,
 }
 
 /// How requests are confirmed by one-time passwords, whichever route asks.

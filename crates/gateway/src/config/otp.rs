@@ -32,6 +32,8 @@ pub(crate) struct Validation {
     pub(crate) servers: Vec<String>,
     pub(crate) time: Option<Duration>,
     pub(crate) ca_file: Option<PathBuf>,
+    /// That a password counts once is up to them.
+    pub(crate) without_counters: bool,
 }
 
 #[cfg(test)]
@@ -74,14 +76,16 @@ mod tests {
             "[state]\nurl = \"postgres://gateway@localhost/state\"\n\
              [otp]\nregistry = \"shared\"\nkey_file = [\"new.key\", \"old.key\"]\nfailures = 3\n\
              [otp.validation]\nclient_id = \"87\"\napi_key_file = \"api.key\"\n\
-             server = \"https://one.example.com/wsapi/2.0/verify\"\n",
+             server = \"https://one.example.com/wsapi/2.0/verify\"\n\
+             danger_without_counters = true\n",
         );
         let config = config.unwrap();
         assert_eq!(config.files().count(), 2);
         let words = explain(&config);
         for part in [
             "postgres://gateway@localhost/state, what was used where proofs are\n",
-            "asks https://one.example.com/wsapi/2.0/verify about Yubikeys whose secrets are there\n",
+            "asks https://one.example.com/wsapi/2.0/verify about Yubikeys whose secrets are there, \
+             and believes them without counters\n",
             "after 3 wrong ones",
         ] {
             assert!(words.contains(part), "{words}");

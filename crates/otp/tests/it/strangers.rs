@@ -4,7 +4,6 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,6 +17,7 @@ use countersign_otp::validation::{
     ApiKey, BadAnswer, Client, Nonce, Outcome, Server, Status, Step, Trouble,
 };
 use countersign_otp::yubico::{Otp, Secrets};
+use countersign_testkit::Yubiserver;
 
 use crate::common::{API_KEY, Lines, api_key, key, otp, signature};
 
@@ -144,101 +144,25 @@ fn validate(client: &Client, otp: &Otp, nonce: u8) -> Outcome {
     }
 }
 
-/// `yubiserver` with one client and one key.
-struct Yubiserver {
-    folder: tempfile::TempDir,
-    server: Server,
-    api_key: ApiKey,
+/// It does not sign the counters that it says, so its clients must not ask for them.
+fn client(server: &Yubiserver, id: &str, key: ApiKey) -> Client {
+    counting(server, id, key).danger_without_counters()
 }
 
-impl Yubiserver {
-    fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        // Started by root it becomes another user, who has to write here.
-        let open = std::fs::Permissions::from_mode(0o777);
-        std::fs::set_permissions(folder.path(), open.clone()).unwrap();
-        let database = folder.path().join("yubiserver.sqlite");
-        std::fs::copy("/etc/yubiserver/yubiserver.sqlite.init", &database).unwrap();
-        std::fs::set_permissions(&database, open).unwrap();
-        let database = database.to_str().unwrap();
-        let chosen = "twenty characters!!!";
-        let added = run(
-            "yubiserver-admin",
-            &["-b", database, "-p", "-a", "test", chosen],
-        );
-        assert!(added.status.success(), "{added:?}");
-        let added = run(
-            "yubiserver-admin",
-            &[
-                "-b",
-                database,
-                "-y",
-                "-a",
-                "ada",
-                "ccccccbchvth",
-                "010203040506",
-                "07070707070707070707070707070707",
-            ],
-        );
-        assert!(added.status.success(), "{added:?}");
-
-        // The listener is gone again when this has its number.
-        let port = {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap().port()
-        };
-        let log = folder.path().join("log");
-        // It goes into the background.
-        let started = Command::new("yubiserver")
-            .args(["-d", database, "-p", &port.to_string()])
-            .args(["-l", log.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .unwrap();
-        assert!(started.success(), "{started:?}");
-        let server = Self {
-            server: Server::new(&format!("http://127.0.0.1:{port}/wsapi/2.0/verify")).unwrap(),
-            api_key: ApiKey::from_base64(&STANDARD.encode(chosen)).unwrap(),
-            folder,
-        };
-        let start = Instant::now();
-        // With a whole request: a connection that says nothing ends it.
-        while get(&format!("http://127.0.0.1:{port}/")).is_err() {
-            assert!(start.elapsed() < PATIENCE, "yubiserver does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        server
-    }
-
-    /// It does not sign the counters that it says, so its clients must not ask for them.
-    fn client(&self, id: &str, key: ApiKey) -> Client {
-        let client = Client::new(id, key).unwrap().server(self.server.clone());
-        client.time_limit(PATIENCE).danger_without_counters()
-    }
+fn counting(server: &Yubiserver, id: &str, key: ApiKey) -> Client {
+    let address = Server::new(&server.url()).unwrap();
+    let client = Client::new(id, key).unwrap().server(address);
+    client.time_limit(PATIENCE)
 }
 
-/// It has to be looked for: whose arguments name our folder, it is.
-impl Drop for Yubiserver {
-    fn drop(&mut self) {
-        let folder = self.folder.path().to_str().unwrap_or_default().as_bytes();
-        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
-            if arguments.starts_with(b"yubiserver")
-                && arguments.windows(folder.len()).any(|it| it == folder)
-            {
-                let id = process.file_name();
-                let _ = Command::new("kill").arg(id).status();
-            }
-        }
-    }
+fn yubiservers_key() -> ApiKey {
+    ApiKey::from_base64(&Yubiserver::api_key()).unwrap()
 }
 
 #[test]
 fn yubiserver_accepts_the_passwords_of_the_simulated_key_and_its_answers_are_believed() {
     let server = Yubiserver::start();
-    let client = server.client("1", server.api_key.clone());
+    let client = client(&server, Yubiserver::CLIENT, yubiservers_key());
     let mut key = key().at(20, 0, 500);
     for at in 0..3 {
         key.let_pass(80);
@@ -255,7 +179,7 @@ fn yubiserver_accepts_the_passwords_of_the_simulated_key_and_its_answers_are_bel
 #[test]
 fn yubiserver_refuses_a_password_that_was_used_and_one_of_another_key() {
     let server = Yubiserver::start();
-    let client = server.client("1", server.api_key.clone());
+    let client = client(&server, Yubiserver::CLIENT, yubiservers_key());
     let mut key = key().at(20, 0, 500);
     let first = key.press(1);
     key.replug();
@@ -284,10 +208,7 @@ fn yubiserver_refuses_a_password_that_was_used_and_one_of_another_key() {
 #[test]
 fn counters_that_yubiserver_does_not_sign_are_not_believed() {
     let server = Yubiserver::start();
-    let client = Client::new("1", server.api_key.clone())
-        .unwrap()
-        .server(server.server.clone())
-        .time_limit(PATIENCE);
+    let client = counting(&server, Yubiserver::CLIENT, yubiservers_key());
     let Outcome::Undecided(undecided) = validate(&client, &key().at(20, 0, 0).press(1), 1) else {
         panic!("counters that anybody can change decided")
     };
@@ -301,7 +222,7 @@ fn counters_that_yubiserver_does_not_sign_are_not_believed() {
 #[test]
 fn a_client_that_yubiserver_does_not_know_is_told_so() {
     let server = Yubiserver::start();
-    let client = server.client("9", server.api_key.clone());
+    let client = client(&server, "9", yubiservers_key());
     let Outcome::Undecided(undecided) = validate(&client, &key().press(1), 1) else {
         panic!("an unsigned answer decided")
     };
@@ -316,7 +237,7 @@ fn a_client_that_yubiserver_does_not_know_is_told_so() {
 #[test]
 fn an_answer_of_yubiserver_is_not_believed_with_another_key() {
     let server = Yubiserver::start();
-    let client = server.client("1", api_key());
+    let client = client(&server, Yubiserver::CLIENT, api_key());
     let Outcome::Undecided(undecided) = validate(&client, &key().press(1), 1) else {
         panic!("an answer with a wrong signature decided")
     };

@@ -4,7 +4,7 @@
 
 use countersign_jose::crypto;
 use countersign_otp::oath::{Enrolment, Totp};
-use countersign_otp::yubico::Secrets;
+use countersign_otp::yubico::{Otp, Secrets};
 use zeroize::Zeroizing;
 
 use super::Person;
@@ -79,6 +79,11 @@ fn person<'a>(who: &Person<'a>) -> [&'a [u8]; 2] {
 /// The counter of an authenticator. No secret is ever enrolled twice.
 pub(super) fn totp_counter(id: &DeviceId) -> Key {
     Key::new("otp-totp", &[id.as_str().as_bytes()])
+}
+
+/// A password for which servers vouch, itself.
+pub(super) fn vouched(otp: &Otp) -> Key {
+    Key::new("otp-vouched", &[otp.expose().as_bytes()])
 }
 
 /// The counter of a Yubikey: of the key itself and not of its enrolment, so that

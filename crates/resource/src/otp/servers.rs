@@ -41,6 +41,7 @@ pub struct ValidationServersBuilder {
     key: Secret,
     servers: Vec<String>,
     time: Duration,
+    without_counters: bool,
     added_ca_pem: Vec<Vec<u8>>,
 }
 
@@ -56,6 +57,14 @@ impl ValidationServersBuilder {
     /// at most.
     pub fn time_limit(mut self, time: Duration) -> Self {
         self.time = time.min(LONGEST);
+        self
+    }
+
+    /// Believes servers that do not say, or do not sign, which counters a
+    /// password had. That it counts once is then up to them, but for those
+    /// that were taken here within a day.
+    pub fn danger_without_counters(mut self) -> Self {
+        self.without_counters = true;
         self
     }
 
@@ -76,6 +85,9 @@ impl ValidationServersBuilder {
         let mut client = Client::new(&self.id, key)
             .map_err(Error::validation)?
             .time_limit(self.time);
+        if self.without_counters {
+            client = client.danger_without_counters();
+        }
         if self.servers.is_empty() {
             return Err(Error::ValidationServers("there is none".into()));
         }
@@ -99,6 +111,7 @@ impl ValidationServers {
             key,
             servers: Vec::new(),
             time: Duration::from_secs(5),
+            without_counters: false,
             added_ca_pem: Vec::new(),
         }
     }

@@ -32,6 +32,10 @@ use super::{Confirmed, Method, OtpError, Person, Typed, secrets};
 use crate::state::{Advance, Attempt, Claim, Key, SharedState, StateError};
 use crate::{Clock, Error, SystemClock, Timestamp};
 
+/// How long a password is remembered of which nobody says where it stands in the
+/// order of its key.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
 /// The secrets of a Yubikey, in bytes.
 const SECRETS: usize = 22;
 
@@ -158,25 +162,10 @@ impl fmt::Debug for OtpServiceBuilder {
 pub(super) enum Right {
     Yubikey(Unspent<Decrypted>),
     RemoteYubikey(Unspent<Accepted>),
+    /// Servers vouch for it that say no counters; see
+    /// [`danger_without_counters`](super::ValidationServersBuilder::danger_without_counters).
+    Vouched,
     Totp(Unspent<TotpMatch>),
-}
-
-impl Right {
-    fn position(&self) -> u64 {
-        match self {
-            Self::Yubikey(unspent) => unspent.position(),
-            Self::RemoteYubikey(unspent) => unspent.position(),
-            Self::Totp(unspent) => unspent.position(),
-        }
-    }
-
-    fn settle(self, outcome: Counter) -> Result<(), Replayed> {
-        match self {
-            Self::Yubikey(unspent) => unspent.settle(outcome).map(drop),
-            Self::RemoteYubikey(unspent) => unspent.settle(outcome).map(drop),
-            Self::Totp(unspent) => unspent.settle(outcome).map(drop),
-        }
-    }
 }
 
 /// A right password, and the device that made it.
@@ -316,9 +305,14 @@ impl Inner {
     /// Whether `otp` is one of this key, whatever was used before.
     pub(super) async fn try_yubikey(&self, device: &Device, otp: &Otp) -> Tried {
         if device.kind == DeviceKind::RemoteYubikey {
-            let unspent = self.ask_servers(otp).await?;
-            let counter = secrets::yubikey_counter(otp.public_id().as_str(), None);
-            return Ok((Right::RemoteYubikey(unspent), counter));
+            let public_id = otp.public_id().as_str();
+            return Ok(match self.ask_servers(otp).await? {
+                Some(unspent) => {
+                    let counter = secrets::yubikey_counter(public_id, None);
+                    (Right::RemoteYubikey(unspent), counter)
+                }
+                None => (Right::Vouched, secrets::vouched(otp)),
+            });
         }
         let secrets = secrets::yubikey(&self.keys, device)?;
         let unspent = secrets.decrypt(otp).map_err(|_| OtpError::Wrong)?;
@@ -326,22 +320,22 @@ impl Inner {
         Ok((Right::Yubikey(unspent), counter))
     }
 
-    async fn ask_servers(&self, otp: &Otp) -> Result<Unspent<Accepted>, OtpError> {
+    /// What they say of a right password; `None` if they vouch for it without its
+    /// counters.
+    async fn ask_servers(&self, otp: &Otp) -> Result<Option<Unspent<Accepted>>, OtpError> {
         let unavailable = |error: &str| OtpError::Unavailable(error.into());
         let servers = self.servers.as_ref();
         let servers = servers.ok_or_else(|| unavailable("no validation server is configured"))?;
         let outcome = servers.ask(otp, &self.clock).await;
         match outcome.map_err(|error| OtpError::Unavailable(error.into()))? {
-            Outcome::Accepted(unspent) => Ok(unspent),
+            Outcome::Accepted(unspent) => Ok(Some(unspent)),
+            // Only where that was asked for.
+            Outcome::AcceptedWithoutCounters(_) => Ok(None),
             Outcome::Refused(refusal) => Err(match refusal.status() {
                 Status::ReplayedOtp => OtpError::Replayed,
                 _ => OtpError::Wrong,
             }),
             Outcome::Undecided(undecided) => Err(OtpError::Unavailable(undecided.into())),
-            // Not asked for, and so not believed.
-            Outcome::AcceptedWithoutCounters(_) => {
-                Err(unavailable("the validation server says no counters"))
-            }
         }
     }
 
@@ -404,11 +398,31 @@ impl Inner {
     /// Moves the counter of a device to a right password, or finds that it is
     /// there already.
     pub(super) async fn use_up(&self, right: Right, counter: &Key) -> Result<(), OtpError> {
-        let outcome = match self.state.advance(counter, right.position()).await? {
+        let settled = match right {
+            Right::Yubikey(unspent) => self.settle(unspent, counter).await?,
+            Right::RemoteYubikey(unspent) => self.settle(unspent, counter).await?,
+            Right::Totp(unspent) => self.settle(unspent, counter).await?,
+            Right::Vouched => {
+                let now = self.clock.now();
+                match self.state.claim(counter, now + REMEMBERED, now).await? {
+                    Claim::First => Ok(()),
+                    Claim::Again => Err(Replayed),
+                }
+            }
+        };
+        settled.map_err(|_| OtpError::Replayed)
+    }
+
+    async fn settle<T>(
+        &self,
+        unspent: Unspent<T>,
+        counter: &Key,
+    ) -> Result<Result<(), Replayed>, StateError> {
+        let outcome = match self.state.advance(counter, unspent.position()).await? {
             Advance::Moved => Counter::Moved,
             Advance::Behind => Counter::Behind,
         };
-        right.settle(outcome).map_err(|_| OtpError::Replayed)
+        Ok(unspent.settle(outcome).map(drop))
     }
 
     /// Counts an attempt before it is made.

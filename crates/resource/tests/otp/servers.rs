@@ -7,13 +7,16 @@ use countersign_oauth::Secret;
 use countersign_otp::crypto::aws_lc;
 use countersign_otp::validation::sim::SimulatedServer;
 use countersign_otp::validation::{ApiKey, Status};
+use countersign_otp::yubico::Secrets;
 use countersign_otp::yubico::sim::SimulatedKey;
 use countersign_resource::otp::{
-    MemoryDevices, Method, NewDevice, OtpService, SealingKey, SealingKeys, Typed, ValidationServers,
+    MemoryDevices, Method, NewDevice, OtpLimits, OtpService, SealingKey, SealingKeys, Typed,
+    ValidationServers, ValidationServersBuilder,
 };
 use countersign_resource::state::MemoryState;
 use countersign_resource::{Clock as _, SystemClock};
-use countersign_testkit::{HttpServer, Reply};
+use countersign_testkit::{HttpServer, Reply, Yubiserver};
+use tokio::task::JoinSet;
 
 use crate::scene::{self, ADA, secrets};
 
@@ -77,7 +80,15 @@ impl Server {
 
 /// A service with ADA's key, which asks these servers.
 async fn service(urls: &[String], key: &str) -> OtpService {
-    let mut servers = ValidationServers::builder("87", Secret::new(key));
+    let servers = ValidationServers::builder("87", Secret::new(key));
+    asking(servers, urls, PUBLIC_ID).await
+}
+
+async fn asking(
+    mut servers: ValidationServersBuilder,
+    urls: &[String],
+    public_id: &str,
+) -> OtpService {
     for url in urls {
         servers = servers.server(url);
     }
@@ -86,9 +97,10 @@ async fn service(urls: &[String], key: &str) -> OtpService {
     let keys = SealingKeys::new(SealingKey::new(&[7; 32]).unwrap());
     let service = OtpService::builder(Arc::new(MemoryDevices::new()), keys, state)
         .servers(servers)
+        .limits(OtpLimits::new(100, Duration::from_secs(900)))
         .build()
         .unwrap();
-    let new = NewDevice::RemoteYubikey(PUBLIC_ID.parse().unwrap());
+    let new = NewDevice::RemoteYubikey(public_id.parse().unwrap());
     service.enrol(ADA, "remote", new, None).await.unwrap();
     service
 }
@@ -107,7 +119,7 @@ async fn a_server_says_whether_a_password_is_right_and_we_say_whether_it_was_use
     assert_eq!(says(&service, &touch(&mut other), "3").await, "wrong_otp");
     assert_eq!(server.http.requests().len(), asked);
     // Its public id, and not its secrets.
-    let forged = countersign_otp::yubico::Secrets::new([1; 6], [1; 16]);
+    let forged = Secrets::new([1; 6], [1; 16]);
     let mut forged = SimulatedKey::new(PUBLIC_ID.parse().unwrap(), forged);
     assert_eq!(says(&service, &touch(&mut forged), "4").await, "wrong_otp");
 }
@@ -195,4 +207,80 @@ async fn a_remote_key_is_proved_when_it_is_enrolled() {
         .await
         .unwrap();
     assert_eq!(says(&service, &otp, "1").await, "replayed_otp");
+}
+
+/// A server that somebody else wrote, which knows us by this key.
+fn yubiserver(key: &str) -> ValidationServersBuilder {
+    ValidationServers::builder(Yubiserver::CLIENT, Secret::new(key))
+}
+
+fn yubiservers_key() -> SimulatedKey {
+    let secrets = Secrets::new(Yubiserver::PRIVATE_ID, Yubiserver::AES_KEY);
+    SimulatedKey::new(Yubiserver::PUBLIC_ID.parse().unwrap(), secrets)
+}
+
+/// It signs no counters: that its passwords count once is up to it. Beside it are a server that is away and one that never answers.
+#[tokio::test]
+async fn yubiserver_is_believed_over_http_while_others_are_away() {
+    let stranger = Yubiserver::start();
+    let (away, asleep) = (
+        Server::start(|_| Reply::hangup()),
+        Server::start(|_| Reply::never()),
+    );
+    let urls = [away.url(), asleep.url(), stranger.url()];
+    let servers = yubiserver(&Yubiserver::api_key()).danger_without_counters();
+    let service = asking(servers, &urls, Yubiserver::PUBLIC_ID).await;
+    let mut key = yubiservers_key();
+
+    let (first, second) = (touch(&mut key), touch(&mut key));
+    assert_eq!(says(&service, &second, "1").await, "right");
+    assert_eq!(says(&service, &second, "2").await, "replayed_otp");
+    assert_eq!(says(&service, &first, "3").await, "replayed_otp");
+    let forged = Secrets::new(Yubiserver::PRIVATE_ID, [1; 16]);
+    let mut forged = SimulatedKey::new(key.public_id().clone(), forged);
+    assert_eq!(says(&service, &touch(&mut forged), "4").await, "wrong_otp");
+    assert!(!away.http.requests().is_empty() && !asleep.http.requests().is_empty());
+}
+
+/// The servers say `OK` however often they are asked, and no counters.
+#[tokio::test]
+async fn without_counters_what_passes_twice_there_passes_once_here() {
+    let http = HttpServer::start();
+    http.on_fn("GET", "/wsapi/2.0/verify", |request| {
+        let forgetful = SimulatedServer::new("87", api_key());
+        let mut forgetful = forgetful.key(PUBLIC_ID.parse().unwrap(), secrets());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        Server::plain(forgetful.answer(&request.query, now, aws_lc::provider()))
+    });
+    let servers = ValidationServers::builder("87", Secret::new(API_KEY)).danger_without_counters();
+    let service = asking(servers, &[http.url("/wsapi/2.0/verify")], PUBLIC_ID).await;
+    let otp = touch(&mut key());
+    let mut asked = JoinSet::new();
+    for number in 0..8 {
+        let (service, otp) = (service.clone(), otp.clone());
+        asked.spawn(async move { says(&service, &otp, &number.to_string()).await });
+    }
+    let mut said = asked.join_all().await;
+    said.sort_unstable();
+    assert_eq!(said[..7], ["replayed_otp"; 7]);
+    assert_eq!(said[7], "right");
+}
+
+/// "The signature is always over the entire set": what it says beside that may be anybody's.
+#[tokio::test]
+async fn yubiserver_is_not_believed_where_it_signs_nothing_or_for_somebody_else() {
+    let stranger = Yubiserver::start();
+    let urls = [stranger.url()];
+    let counting = asking(
+        yubiserver(&Yubiserver::api_key()),
+        &urls,
+        Yubiserver::PUBLIC_ID,
+    );
+    let servers = yubiserver(API_KEY).danger_without_counters();
+    let other_key = asking(servers, &urls, Yubiserver::PUBLIC_ID);
+    let mut key = yubiservers_key();
+    for service in [counting.await, other_key.await] {
+        let said = says(&service, &touch(&mut key), "1").await;
+        assert_eq!(said, "unavailable");
+    }
 }

@@ -93,6 +93,7 @@ impl Check<'_> {
             servers,
             time: validation.time.map(|time| time.0),
             ca_file: validation.ca_file.map(|path| self.path(path)),
+            without_counters: validation.danger_without_counters,
         })
     }
 }

@@ -19,8 +19,13 @@ pub(super) fn sentence(config: &Config, otp: &Otp) -> String {
     };
     let servers = match &otp.validation {
         Some(validation) => format!(
-            "asks {} about Yubikeys whose secrets are there\n",
-            validation.servers.join(", ")
+            "asks {} about Yubikeys whose secrets are there{}\n",
+            validation.servers.join(", "),
+            if validation.without_counters {
+                ", and believes them without counters"
+            } else {
+                ""
+            }
         ),
         None => String::new(),
     };
