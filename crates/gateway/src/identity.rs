@@ -163,28 +163,24 @@ pub(crate) fn is_of_outsider(name: &str, identity: &Identity) -> bool {
     !is_of_proxy && is_foreign(name, identity)
 }
 
-/// What the plain headers tell, each by the end of its name.
-const PLAIN: [&str; 4] = ["subject", "issuer", "client-id", "scope"];
-
 /// Puts in every header that tells who calls, empty.
 pub(crate) fn blank(headers: &mut HeaderMap, identity: &Identity) {
     let empty = HeaderValue::from_static("");
-    headers.insert(identity.header.clone(), empty.clone());
-    for what in PLAIN {
-        if let Some(name) = plain_name(identity, what) {
-            headers.insert(name, empty.clone());
-        }
+    let plain = &identity.plain;
+    for name in [
+        &identity.header,
+        &plain.subject,
+        &plain.issuer,
+        &plain.client_id,
+        &plain.scope,
+    ] {
+        headers.insert(name.clone(), empty.clone());
     }
 }
 
-fn plain_name(identity: &Identity, what: &str) -> Option<HeaderName> {
-    HeaderName::from_bytes(format!("{}{what}", identity.prefix).as_bytes()).ok()
-}
-
 /// A value of a claim that cannot stand in a header: it would become another value, or several.
-#[derive(Debug, thiserror::Error)]
-#[error("the {0} of the caller cannot stand in a header")]
-pub(crate) struct UnfitValue(&'static str);
+#[derive(Debug)]
+pub(crate) struct UnfitValue;
 
 /// Adds the plain headers: subject, issuer, client and scope.
 pub(crate) fn add_headers(
@@ -193,16 +189,17 @@ pub(crate) fn add_headers(
     identity: &Identity,
 ) -> Result<(), UnfitValue> {
     let scope = caller.scopes().collect::<Vec<_>>().join(" ");
-    let values = [
-        Some(caller.subject()),
-        Some(caller.issuer()),
-        caller.client_id(),
-        Some(scope.as_str()).filter(|scope| !scope.is_empty()),
-    ];
-    for (what, value) in PLAIN.into_iter().zip(values) {
+    let scope = Some(scope.as_str()).filter(|scope| !scope.is_empty());
+    let plain = &identity.plain;
+    for (name, value) in [
+        (&plain.subject, Some(caller.subject())),
+        (&plain.issuer, Some(caller.issuer())),
+        (&plain.client_id, caller.client_id()),
+        (&plain.scope, scope),
+    ] {
         let Some(value) = value else { continue };
-        let name = plain_name(identity, what).ok_or(UnfitValue(what))?;
-        headers.insert(name, header_value(value).ok_or(UnfitValue(what))?);
+        let value = header_value(value).ok_or(UnfitValue)?;
+        headers.insert(name.clone(), value);
     }
     Ok(())
 }

@@ -430,6 +430,17 @@ pub(crate) struct Identity {
     pub(crate) header: HeaderName,
     /// What the plain headers begin with.
     pub(crate) prefix: String,
+    /// The plain headers.
+    pub(crate) plain: PlainNames,
+}
+
+/// The names of the headers that tell who calls, one fact each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PlainNames {
+    pub(crate) subject: HeaderName,
+    pub(crate) issuer: HeaderName,
+    pub(crate) client_id: HeaderName,
+    pub(crate) scope: HeaderName,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

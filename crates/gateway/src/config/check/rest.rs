@@ -6,7 +6,7 @@ use countersign_console::Problem;
 use countersign_console::settings::Span;
 use http::HeaderName;
 
-use super::super::{Audit, Identity, Limits, file};
+use super::super::{Audit, Identity, Limits, PlainNames, file};
 use super::{Check, LONGEST_TIME};
 
 impl Check<'_> {
@@ -26,13 +26,12 @@ impl Check<'_> {
             .to_ascii_lowercase();
         // Removing what outsiders send goes by prefix, so it must not take the world away.
         let is_own = prefix.starts_with("x-") && prefix.len() > 3;
-        if !is_own || HeaderName::from_bytes(prefix.as_bytes()).is_err() {
+        let plain = plain_names(&prefix).filter(|_| is_own).ok_or_else(|| {
             let what = format!("`{prefix}` is no prefix for headers");
-            return Err(self
-                .source
+            self.source
                 .whole(what)
-                .hint("write it as prefix = \"x-auth-\""));
-        }
+                .hint("write it as prefix = \"x-auth-\"")
+        })?;
         let lifetime = identity
             .lifetime
             .map_or(Duration::from_secs(60), |time| time.0);
@@ -44,6 +43,7 @@ impl Check<'_> {
             lifetime,
             header,
             prefix,
+            plain,
         })
     }
 
@@ -92,4 +92,14 @@ impl Check<'_> {
             danger_lossy: audit.danger_lossy,
         }))
     }
+}
+
+fn plain_names(prefix: &str) -> Option<PlainNames> {
+    let name = |fact| HeaderName::try_from(format!("{prefix}{fact}")).ok();
+    Some(PlainNames {
+        subject: name("subject")?,
+        issuer: name("issuer")?,
+        client_id: name("client-id")?,
+        scope: name("scope")?,
+    })
 }
