@@ -20,15 +20,15 @@ pub(super) struct Names<'n> {
     pub(super) client: &'n HeaderName,
 }
 
-/// The question of nginx, Traefik and Caddy.
-pub(super) fn by_headers(parts: &Parts, names: &Names<'_>) -> Result<Subject, Unsound> {
+/// The question of nginx, Traefik and Caddy. Takes the headers out of it, unless it is refused.
+pub(super) fn by_headers(parts: &mut Parts, names: &Names<'_>) -> Result<Subject, Unsound> {
     let headers = &parts.headers;
     let method = Method::from_bytes(single(headers, names.method)?.as_bytes())
         .map_err(|_| unsound("forward_malformed"))?;
     let target = text(single(headers, names.uri)?)?.to_owned();
     let host = single(headers, names.host)?.clone();
     let client = address(single(headers, names.client)?)?;
-    let mut headers = headers.clone();
+    let mut headers = std::mem::take(&mut parts.headers);
     for name in [names.method, names.uri, names.host, names.client] {
         headers.remove(name);
     }
@@ -42,8 +42,12 @@ pub(super) fn by_headers(parts: &Parts, names: &Names<'_>) -> Result<Subject, Un
     })
 }
 
-/// The question of Envoy by HTTP: the request itself, without its body.
-pub(super) fn by_request(parts: &Parts, client: Option<&HeaderName>) -> Result<Subject, Unsound> {
+/// The question of Envoy by HTTP: the request itself, without its body. Takes the headers out of it,
+/// unless it is refused.
+pub(super) fn by_request(
+    parts: &mut Parts,
+    client: Option<&HeaderName>,
+) -> Result<Subject, Unsound> {
     let host = host(parts)?;
     let client = match client {
         None => None,
@@ -57,7 +61,7 @@ pub(super) fn by_request(parts: &Parts, client: Option<&HeaderName>) -> Result<S
         method: parts.method.clone(),
         target: target.to_owned(),
         host,
-        headers: parts.headers.clone(),
+        headers: std::mem::take(&mut parts.headers),
         client,
         body: None,
     })
@@ -104,7 +108,7 @@ mod tests {
             host: &host,
             client: &client,
         };
-        by_headers(&request.into_parts().0, &names)
+        by_headers(&mut request.into_parts().0, &names)
             .map(|subject| {
                 let client = subject.client.unwrap();
                 let host = subject.host.to_str().unwrap().to_owned();

@@ -6,7 +6,8 @@
 //!
 //! An answer never has a body: a proxy that does not read it would have to open a connection for each
 //! request. On what passes, every header that tells who calls is in the answer, empty when there is
-//! nothing to tell, so that a proxy that copies them overwrites whatever the caller has sent.
+//! nothing to tell, so that a proxy that copies them overwrites whatever the caller has sent. Only
+//! nginx gets no empty ones: it overwrites with a header that is missing as well.
 //!
 //! Not responsible for how each proxy is told to ask, which is in `docs/gateway`, nor for the body of the
 //! request, which is only seen where Envoy hands it over.
@@ -40,6 +41,8 @@ use subject::Subject;
 
 /// Whether a body that Envoy hands over was cut.
 const PARTIAL_BODY: HeaderName = HeaderName::from_static("x-envoy-auth-partial-body");
+/// What most answers hold, and no more room than that.
+const USUAL_HEADERS: usize = 8;
 /// How Envoy is told by HTTP which headers must not go on.
 const TO_REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
@@ -68,7 +71,7 @@ pub(crate) async fn answer(
     number: usize,
     request: Request<Incoming>,
 ) -> Response<Download> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     // The tables of a running gateway are always the same ones.
     let Some(forward) = exchange.live.config().forward_auth.get(number) else {
         return exchange.refuse_unsound(&parts, None, UNTRUSTED);
@@ -89,9 +92,9 @@ pub(crate) async fn answer(
                 host,
                 client,
             };
-            asked::by_headers(&parts, &names)
+            asked::by_headers(&mut parts, &names)
         }
-        Asked::Request { client } => asked::by_request(&parts, client.as_ref()),
+        Asked::Request { client } => asked::by_request(&mut parts, client.as_ref()),
         Asked::Message => return envoy::call(exchange, forward, &parts, body).await,
     };
     let subject = match subject {
@@ -160,15 +163,14 @@ async fn judge(exchange: &Exchange<'_>, forward: &ForwardAuth, subject: Subject)
     } else {
         None
     };
-    // The target as far as it has been read; whatever is wrong with it is found by `decide`.
+    // Whatever else is wrong with a path is found by `decide`.
     let uri = if has_fragment {
         Err(Refusal::Path(PathProblem::Delimiter))
     } else {
-        match canonical(path) {
-            Ok(_) => Uri::try_from(&*subject.target)
-                .map_err(|_| Refusal::Path(PathProblem::BareCharacter)),
-            Err(problem) => Err(Refusal::Path(problem)),
-        }
+        Uri::try_from(&*subject.target).map_err(|_| {
+            let problem = canonical(path).err();
+            Refusal::Path(problem.unwrap_or(PathProblem::BareCharacter))
+        })
     };
     let mut parts = Request::new(()).into_parts().0;
     parts.method = subject.method;
@@ -274,8 +276,16 @@ fn change(
     parts: &Parts,
 ) -> Result<Change, Unsound> {
     let identity = &exchange.live.config().identity;
-    let mut change = Change::default();
-    identity::blank(&mut change.set, identity);
+    let mut change = Change {
+        set: HeaderMap::with_capacity(USUAL_HEADERS),
+        ..Change::default()
+    };
+    // nginx takes a header that is not there for an empty one, and each costs it time.
+    if forward.preset != Preset::Nginx {
+        identity::blank(&mut change.set, identity);
+        let nothing = HeaderValue::from_static("");
+        change.set.insert(AUTHORIZATION, nothing);
+    }
     if let Some(caller) = caller {
         let audience = match &rule.upstream {
             Some(upstream) => &upstream.spec().audience,
@@ -285,12 +295,15 @@ fn change(
         change.nonce = next_nonce(caller);
     }
     let token = parts.headers.get(AUTHORIZATION);
-    let mut token = match token.filter(|_| rule.route.pass.token) {
-        Some(token) => token.clone(),
-        None => HeaderValue::from_static(""),
-    };
-    token.set_sensitive(true);
-    change.set.insert(AUTHORIZATION, token);
+    if let Some(token) = token.filter(|_| rule.route.pass.token) {
+        let mut token = token.clone();
+        token.set_sensitive(true);
+        change.set.insert(AUTHORIZATION, token);
+    }
+    if !matches!(forward.preset, Preset::Envoy | Preset::EnvoyGrpc) {
+        return Ok(change);
+    }
+    // The others are told in their own files which headers to take away.
     change.set.insert(REQUEST_ID, exchange.id.clone());
     change.remove.push(DPOP);
     change.remove.push(STEP_UP);

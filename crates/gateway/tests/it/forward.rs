@@ -152,6 +152,31 @@ fn what_passes_says_who_calls_and_nothing_is_left_to_the_caller() {
 }
 
 #[test]
+fn nginx_is_told_what_there_is_and_no_more() {
+    let running = start(&local("nginx"));
+    let told = |uri: &str| {
+        let text = question("GET", uri).by_ada().text();
+        let text = text
+            .replace("X-Forwarded-Method", "X-Original-Method")
+            .replace("X-Forwarded-Uri", "X-Original-URI")
+            .replace("X-Forwarded-Host", "X-Original-Host");
+        let address = running.gateway.forward_auth_addresses()[0].parse().unwrap();
+        let answer = parse(&exchange(address, text.as_bytes()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let names = [
+            "x-countersign-identity",
+            "x-auth-subject",
+            "authorization",
+            "x-request-id",
+        ];
+        names.map(|name| answer.header(name).is_some())
+    };
+    assert_eq!(told("/stock/7"), [true, true, false, true]);
+    assert_eq!(told("/open/x"), [false, false, false, true]);
+    assert_eq!(told("/token/x"), [true, false, true, true]);
+}
+
+#[test]
 fn refusals_are_those_of_the_gateway_with_their_challenge() {
     let running = start(&local("traefik"));
     let none = question("GET", "/stock/7").ask(&running);
