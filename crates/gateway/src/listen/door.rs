@@ -10,9 +10,10 @@ use std::os::unix::net as unix;
 use std::path::Path;
 
 use countersign_console::Problem;
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::runtime::Runtime;
 
+use super::local::Local;
 use crate::config::Place;
 use crate::connection::Door;
 
@@ -42,7 +43,7 @@ pub(crate) enum Listener {
 pub(super) enum Taken {
     Tcp(TcpStream, IpAddr),
     /// Whoever it is, it is on this machine.
-    Unix(UnixStream),
+    Unix(Local),
 }
 
 impl Taken {
@@ -133,7 +134,7 @@ impl Listener {
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
-                Ok(Taken::Unix(stream))
+                Ok(Taken::Unix(Local::new(stream.into_std()?)?))
             }
         }
     }

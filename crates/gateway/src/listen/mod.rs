@@ -5,6 +5,7 @@
 
 mod door;
 mod guard;
+mod local;
 mod stream;
 mod tls;
 
