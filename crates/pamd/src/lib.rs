@@ -23,7 +23,6 @@
 //! (`countersign-pam-wire`), the protocol itself (`countersign-oauth`).
 
 mod audit;
-mod clock;
 mod config;
 mod conversation;
 mod daemon;
@@ -51,7 +50,6 @@ pub mod worker;
 mod workers;
 
 pub use audit::{Audit, Event, Outcome};
-pub use clock::{Clock, SystemClock};
 pub use config::{Config, USUAL_FILE, check_text, explain};
 pub use countersign_console::Problem;
 pub use daemon::{Options, USUAL_CONTROL, USUAL_STATE, run};
