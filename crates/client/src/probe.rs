@@ -15,7 +15,7 @@ mod vault;
 pub use certificate::Certificate;
 pub use flows::{Allowed, Ways, client_credentials, code, device, ways};
 pub use place::{Family, Proxy, bind, proxy};
-pub use server::{Discovered, discover};
+pub use server::{Dated, Discovered, ServerClock, discover};
 pub use store::{Store, store};
 pub use tls::{Chain, danger_look_at_chain};
 pub use vault::{Kept, Program, Vaults, kept, vaults};

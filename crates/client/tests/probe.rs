@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use countersign_client::probe::{self, Allowed};
+use countersign_client::probe::{self, Allowed, ServerClock};
 use countersign_client::{Context, Directories, HttpOptions, Login};
 use countersign_testkit::{Endpoint, Provider, Reply};
 use serde_json::json;
@@ -72,10 +72,12 @@ fn a_server_is_asked_now_and_tells_the_time() {
     let desk = Desk::new();
     let found = probe::discover(&desk.login(), LIMIT).unwrap();
     assert!(found.provider.is_ok() && found.published && found.set_aside.is_empty());
-    assert_eq!(found.clock, None);
+    assert_eq!(found.clock, ServerClock::Unknown);
     // What is in the cache is of no interest to whoever wants to know how things are.
     let asked = desk.provider.requests(Endpoint::OpenIdConfiguration).len();
-    let _ = probe::discover(&desk.login(), LIMIT).unwrap();
+    desk.provider.tell_the_time();
+    let found = probe::discover(&desk.login(), LIMIT).unwrap();
+    assert_eq!(found.clock, ServerClock::Agrees);
     let again = desk.provider.requests(Endpoint::OpenIdConfiguration).len();
     assert_eq!(again, asked + 1);
 }
@@ -89,7 +91,9 @@ fn a_clock_that_is_hours_off_is_noticed() {
             .with_header("date", "Sun, 06 Nov 1994 08:49:37 GMT"),
     );
     let found = probe::discover(&desk.login(), LIMIT).unwrap();
-    let (by, ahead) = found.clock.unwrap();
+    let ServerClock::Differs { by, ahead } = found.clock else {
+        panic!("{:?}", found.clock)
+    };
     assert!(ahead && by > Duration::from_secs(3600));
 }
 

@@ -15,7 +15,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_client::probe::ServerClock;
 use countersign_client::{Clock as _, SystemClock, printable};
+use countersign_console::settings::Span;
 use countersign_jose::KeySet;
 use countersign_jose::crypto::ring;
 use countersign_oauth::{Issuer, Metadata};
@@ -24,6 +26,9 @@ use crate::audit::{Audit, Event};
 use crate::config::{Config, Flow, WithoutIdToken};
 use crate::host;
 use crate::workers::Workers;
+
+/// A clock that is ahead by less makes tokens look older than they are, and none too old.
+const HARMLESS: Duration = Duration::from_secs(5 * 60);
 
 /// What was found.
 #[derive(Debug)]
@@ -152,7 +157,10 @@ fn network(config: &Config) -> Vec<Finding> {
             format!("the authorization server {issuer} cannot be asked about itself: {why}"),
             format!("curl -v {issuer}/.well-known/openid-configuration"),
         )),
-        Ok(known) => findings.extend(server(config, &known.metadata, &known.keys)),
+        Ok(known) => {
+            findings.extend(server(config, &known.metadata, &known.keys));
+            findings.push(server_clock(workers.server_clock()));
+        }
     }
     findings
 }
@@ -211,7 +219,30 @@ fn server(config: &Config, metadata: &str, keys: &str) -> Vec<Finding> {
     findings
 }
 
-/// ID tokens are refused by a clock that is more than a minute off.
+/// An ID token that was made in the future is refused, whoever's clock is wrong; one that is too old only
+/// when its life is over, and a rule with `max_auth_age` may find a sign-in older than it is.
+fn server_clock(said: ServerClock) -> Finding {
+    let (by, ahead) = match said {
+        ServerClock::Agrees => return good("its clock and ours agree within a minute"),
+        ServerClock::Unknown => {
+            return odd(
+                "it does not say what time it is, so nobody knows whether the clocks agree",
+                "timedatectl status",
+            );
+        }
+        ServerClock::Differs { by, ahead } => (by, ahead),
+    };
+    let off = Span(Duration::from_secs(by.as_secs()));
+    let hint = "timedatectl set-ntp true";
+    if ahead && by < HARMLESS {
+        return odd(format!("our clock is {off} ahead of the server's"), hint);
+    }
+    let direction = if ahead { "ahead of" } else { "behind" };
+    let what = format!("our clock is {off} {direction} the server's, so its tokens are refused");
+    broken(what, hint)
+}
+
+/// Whether anybody keeps it right.
 fn clock() -> Finding {
     let hint = "timedatectl set-ntp true";
     match run(
@@ -294,6 +325,33 @@ mod tests {
             );
             assert_eq!(named, is_named, "{rules}{more}");
         }
+    }
+
+    #[test]
+    fn clocks_that_differ_are_found_and_the_wrong_way_sooner() {
+        let said = |seconds: u64, ahead| {
+            let by = Duration::from_millis(seconds * 1000 + 20);
+            server_clock(ServerClock::Differs { by, ahead })
+        };
+        let is_broken = |found: &Finding| matches!(found, Finding::Broken(..));
+        for (seconds, ahead, refused) in [
+            (60, false, true),
+            (60, true, false),
+            (299, true, false),
+            (300, true, true),
+        ] {
+            assert_eq!(is_broken(&said(seconds, ahead)), refused, "{seconds}");
+        }
+        let what = "our clock is 2 min behind the server's, so its tokens are refused";
+        assert!(matches!(said(120, false), Finding::Broken(found, _) if found == what));
+        assert!(matches!(
+            server_clock(ServerClock::Agrees),
+            Finding::Good(_)
+        ));
+        assert!(matches!(
+            server_clock(ServerClock::Unknown),
+            Finding::Odd(..)
+        ));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use countersign_client::probe::ServerClock;
 use countersign_client::{Clock, Secret};
 
 use crate::audit::{Audit, Event, Outcome};
@@ -64,6 +65,8 @@ struct State {
     not_before: Duration,
     /// What the last one said that it gave up.
     sandbox: Vec<String>,
+    /// What the server said about the time when it was asked last.
+    server_clock: Option<ServerClock>,
     /// Why the server cannot be asked about itself.
     trouble: Option<String>,
 }
@@ -150,6 +153,13 @@ impl Workers {
         let state = lock(&self.state);
         let known = state.known.as_ref().map(|(_, known)| Ok(known.clone()));
         known.or_else(|| state.trouble.clone().map(Err))
+    }
+
+    /// What the server said about the time; unknown as long as it has not been asked.
+    pub(crate) fn server_clock(&self) -> ServerClock {
+        lock(&self.state)
+            .server_clock
+            .unwrap_or(ServerClock::Unknown)
     }
 
     fn start(&self, provider: &Provider, known: Option<Known>) -> io::Result<Arc<Worker>> {
@@ -351,9 +361,10 @@ impl Reader {
                         .write(&Event::new("worker", Outcome::Noted, message));
                     lock(&self.state).sandbox = sandbox;
                 }
-                FromWorker::Learned { known } => {
+                FromWorker::Learned { known, clock } => {
                     let mut state = lock(&self.state);
                     state.trouble = None;
+                    state.server_clock = Some(clock);
                     state.known = Some((self.provider.clone(), known));
                 }
                 FromWorker::Trouble { why } => self.trouble(why),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use countersign_oauth::preset::Preset;
 use countersign_oauth::{Discovery, HttpRequest, HttpResponse, TransportError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::drive::{Asleep, drive};
 use crate::offset::Offset;
 use crate::{Clock, Error, Login, Provider, Transport};
@@ -19,13 +21,31 @@ pub struct Discovered {
     pub provider: Result<Provider, Error>,
     /// Whether its metadata was published; otherwise it is known from the preset or configured.
     pub published: bool,
-    /// By how much the clocks differ, and whether ours is ahead; nothing if they agree within a minute,
-    /// or nobody said.
-    pub clock: Option<(Duration, bool)>,
-    /// Whether the server said what time it is.
-    pub dated: bool,
+    /// What the server said about the time.
+    pub clock: ServerClock,
     /// The addresses that were asked and gave no usable document, and why.
     pub set_aside: Vec<(String, String)>,
+}
+
+/// What a server's answers say about its clock and ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever looks at it has to say something about each"
+)]
+pub enum ServerClock {
+    /// No answer was dated, or all of them came out of somebody's cache.
+    Unknown,
+    /// They agree within a minute.
+    Agrees,
+    /// They do not.
+    Differs {
+        /// By how much.
+        by: Duration,
+        /// Whether ours is ahead of the server's.
+        ahead: bool,
+    },
 }
 
 /// Asks the server of `login` about itself. All requests together end within `limit`.
@@ -35,7 +55,7 @@ pub struct Discovered {
 pub fn discover(login: &Login, limit: Duration) -> Result<Discovered, Error> {
     let context = login.made_context()?.hurried(limit);
     let clock = context.clock();
-    let heard = Heard::new(context.transport(), clock);
+    let heard = Dated::new(context.transport(), clock);
     let preset = login.request().preset.as_deref().and_then(Preset::by_name);
     let known =
         preset.and_then(|preset| Provider::unpublished(login.issuer(), login.overrides(), preset));
@@ -51,26 +71,31 @@ pub fn discover(login: &Login, limit: Duration) -> Result<Discovered, Error> {
         set_aside.extend(aside.map(|(url, error)| (url.to_string(), error.to_string())));
         metadata.and_then(|metadata| Provider::from_metadata(metadata, login.overrides()))
     };
-    let heard = heard.learned();
     Ok(Discovered {
         provider,
         published,
-        clock: heard.and_then(Offset::difference),
-        dated: heard.is_some(),
+        clock: heard.server_clock(),
         set_aside,
     })
 }
 
 /// A transport that learns what time the server thinks it is from any answer that tells. A document
 /// may come out of somebody's cache: then it has an `Age`, and tells nothing.
-struct Heard<'a> {
+pub struct Dated<'a> {
     inner: &'a dyn Transport,
     clock: &'a dyn Clock,
     offset: Mutex<Option<Offset>>,
 }
 
-impl<'a> Heard<'a> {
-    fn new(inner: &'a dyn Transport, clock: &'a dyn Clock) -> Self {
+impl std::fmt::Debug for Dated<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dated").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Dated<'a> {
+    /// Sends what it is given over `inner`; our time is that of `clock`.
+    pub fn new(inner: &'a dyn Transport, clock: &'a dyn Clock) -> Self {
         Self {
             inner,
             clock,
@@ -78,12 +103,18 @@ impl<'a> Heard<'a> {
         }
     }
 
-    fn learned(&self) -> Option<Offset> {
-        *self.offset.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the last answer said that was dated.
+    pub fn server_clock(&self) -> ServerClock {
+        let learned = *self.offset.lock().unwrap_or_else(PoisonError::into_inner);
+        match learned.map(Offset::difference) {
+            None => ServerClock::Unknown,
+            Some(None) => ServerClock::Agrees,
+            Some(Some((by, ahead))) => ServerClock::Differs { by, ahead },
+        }
     }
 }
 
-impl Transport for Heard<'_> {
+impl Transport for Dated<'_> {
     fn send(&self, request: &HttpRequest, limit: Duration) -> Result<HttpResponse, TransportError> {
         let sent = self.clock.now();
         let answer = self.inner.send(request, limit)?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use countersign_client::Secret;
+use countersign_client::probe::ServerClock;
 use countersign_oauth::secret;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -93,7 +94,7 @@ pub(crate) enum FromWorker {
     /// The sandbox is closed; this is what it consists of.
     Ready { sandbox: Vec<String> },
     /// What the server publishes, for the worker after this one.
-    Learned { known: Known },
+    Learned { known: Known, clock: ServerClock },
     /// The server cannot be asked what it publishes.
     Trouble { why: String },
     /// The server has begun: show this.

@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use countersign_client::probe::{Dated, ServerClock};
 use countersign_client::{Clock, Timestamp, Transport};
 use countersign_jose::crypto::ring;
 use countersign_jose::{KeySet, Unverified, Verified};
@@ -76,13 +77,13 @@ impl Provider {
         Ok(metadata)
     }
 
-    /// Asks again if it is time; says what there is for the next worker if there is something new, and
-    /// when to come back.
+    /// Asks again if it is time; says what there is for the next worker if there is something new, what
+    /// the server thinks the time is, and when to come back.
     pub(super) fn keep_warm(
         &self,
         world: World<'_>,
         limit: Duration,
-    ) -> (Result<Option<Known>, Error>, Duration) {
+    ) -> (Result<Option<(Known, ServerClock)>, Error>, Duration) {
         let now = world.clock.now();
         let age = self
             .lock()
@@ -92,11 +93,16 @@ impl Provider {
             return (Ok(None), left.max(Duration::from_secs(1)));
         }
         // Without the lock: what is known is used meanwhile.
+        let dated = Dated::new(world.transport, world.clock);
+        let world = World {
+            transport: &dated,
+            ..world
+        };
         match self.fetch(world, limit) {
             Ok(fetched) => {
                 let known = fetched.to_known();
                 *self.lock() = Some(fetched);
-                (Ok(known), FRESH)
+                (Ok(known.map(|known| (known, dated.server_clock()))), FRESH)
             }
             Err(error) => (Err(error), AFTER_TROUBLE),
         }

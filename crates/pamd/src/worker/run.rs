@@ -218,7 +218,7 @@ impl Inner {
             let limit = self.shop.http_timeout * 2;
             let (learned, pause) = self.shop.provider.keep_warm(self.world(), limit);
             match learned {
-                Ok(Some(known)) => self.say(&FromWorker::Learned { known }),
+                Ok(Some((known, clock))) => self.say(&FromWorker::Learned { known, clock }),
                 Ok(None) => {}
                 Err(error) => self.say(&FromWorker::Trouble {
                     why: flow::why(&error),

@@ -7,6 +7,7 @@
 )]
 
 mod activation;
+mod doctor;
 mod failures;
 mod fixture;
 mod paste;

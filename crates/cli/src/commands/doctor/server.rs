@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign_client::preset::{MetadataSource, PartName, Preset, Revocation};
-use countersign_client::probe::{self, Chain, Discovered};
+use countersign_client::probe::{self, Chain, Discovered, ServerClock};
 use countersign_client::{Error, ExitCategory, Login, Provider};
 use url::Url;
 
@@ -50,7 +50,7 @@ pub(crate) fn look(
     {
         certificate(report, provider, chain.as_ref());
     }
-    if found.provider.is_ok() || found.dated {
+    if found.provider.is_ok() || found.clock != ServerClock::Unknown {
         clock(report, &found);
     }
     let provider = match found.provider {
@@ -195,13 +195,16 @@ fn certificate(report: &mut Report, provider: &Provider, chain: Option<&Chain>) 
 }
 
 fn clock(report: &mut Report, found: &Discovered) {
-    let Some((by, ahead)) = found.clock else {
-        report.add(if found.dated {
-            Finding::ok("clock", "This computer's clock agrees with the server's.")
-        } else {
-            Finding::note("clock", "The server does not say what time it is.")
-        });
-        return;
+    let (by, ahead) = match found.clock {
+        ServerClock::Differs { by, ahead } => (by, ahead),
+        ServerClock::Agrees => {
+            let agrees = "This computer's clock agrees with the server's.";
+            return report.add(Finding::ok("clock", agrees));
+        }
+        ServerClock::Unknown => {
+            let silent = "The server does not say what time it is.";
+            return report.add(Finding::note("clock", silent));
+        }
     };
     let direction = if ahead { "ahead of" } else { "behind" };
     let off = duration::text(by);
