@@ -13,6 +13,7 @@ use countersign_client::Secret;
 
 use crate::config::Show;
 use crate::prompt::{self, Shown, Who};
+use crate::revoke::Unclaimed;
 use crate::rules::Person;
 
 /// The first prompt comes within this, or not at all: sshd pads longer waits to twice as long.
@@ -44,12 +45,11 @@ pub(crate) enum Heard {
 }
 
 /// A person who has signed in, by an ID token that was verified.
-#[derive(Clone)]
 pub(crate) struct Signed {
     pub(crate) person: Person,
     /// How long the access token lives, if the server says.
     pub(crate) access_expires_in: Option<Duration>,
-    pub(crate) refresh_token: Option<Secret>,
+    pub(crate) refresh_token: Option<Unclaimed>,
 }
 
 impl fmt::Debug for Signed {

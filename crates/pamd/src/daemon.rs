@@ -18,6 +18,7 @@ use crate::journal::Journal;
 use crate::live::Live;
 use crate::notify::Notifying;
 use crate::renew::WorkerRenewer;
+use crate::revoke::Revocations;
 use crate::server::{self, Origin, USUAL_SOCKET};
 use crate::session::control::Control;
 use crate::session::{Elsewhere, Kill, OnRevoke, Settings, Watch, Watching};
@@ -92,10 +93,16 @@ pub fn run(options: &Options) -> Result<(), Problem> {
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let workers = Arc::new(Workers::new(Arc::clone(&clock), Arc::clone(&audit)));
+    let revocations =
+        Revocations::start(Arc::clone(&live), Arc::clone(&workers), Arc::clone(&audit));
+    let revocations = revocations
+        .map_err(|error| Problem::new("no thread can be started").because(error))
+        .map(Arc::new)?;
     let renewer: Arc<dyn Renewer> = Arc::new(WorkerRenewer {
         live: Arc::clone(&live),
         workers: Arc::clone(&workers),
         clock: Arc::clone(&clock),
+        revocations: Arc::clone(&revocations),
     });
     let watch = Watch::start(Watching {
         settings: settings(&config),
@@ -131,6 +138,7 @@ pub fn run(options: &Options) -> Result<(), Problem> {
         audit,
         clock,
         door: Door::default(),
+        revocations,
     });
     let ended = server::serve(&listener, &origin, options.idle, options.rest, &desk);
     drop(control);

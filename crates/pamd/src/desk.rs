@@ -19,10 +19,13 @@ use crate::line::{Came, Line};
 use crate::live::Live;
 use crate::mailbox::Mailbox;
 use crate::prompt::{self, Who};
+use crate::revoke::{Revocations, Unclaimed};
 use crate::rules::{Asked, Decision, Person, Target};
 use crate::worker::message::{FromWorker, Requester, ToWorker};
 use crate::workers::{Worker, Workers};
-use crate::{Answer, Grant, Login, Opened, Process, Reference, RefreshToken, Sessions, Verdict};
+use crate::{
+    Answer, Grant, Login, Opened, Process, Reference, RefreshToken, Sessions, Unused, Verdict,
+};
 
 /// The first message comes at once.
 const HELLO: Duration = Duration::from_secs(5);
@@ -39,6 +42,7 @@ pub(crate) struct Desk {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) door: Door,
+    pub(crate) revocations: Arc<Revocations>,
 }
 
 /// One sign-in.
@@ -192,7 +196,12 @@ impl Attempt<'_> {
         };
         let mailbox = Arc::new(Mailbox::new().map_err(|_| "no_mailbox")?);
         let theirs = Arc::clone(&mailbox);
-        let listener = Box::new(move |message| theirs.post(message));
+        let gives_back = self.gives_back();
+        let listener = Box::new(move |message| {
+            if let Some(heard) = heard(message, &gives_back) {
+                theirs.post(heard);
+            }
+        });
         let id = worker.ask(listener, |id| ToWorker::Begin {
             id,
             redirect_uri: match config.flow {
@@ -241,7 +250,7 @@ impl Attempt<'_> {
                             Some(Heard::Answered(Secret::new(typed.expose())))
                         }
                         Came::Message(_) => return Err("unexpected_message"),
-                        Came::Mail(message) => heard(message),
+                        Came::Mail(heard) => Some(heard),
                         Came::Nothing if talk.is_holding() && self.has_hung_up() => {
                             return Err("hung_up");
                         }
@@ -255,6 +264,23 @@ impl Attempt<'_> {
                 }
             };
             sent.map_err(|_| "closed")?;
+        }
+    }
+
+    /// What makes a token of this sign-in one that goes back unless somebody takes it.
+    fn gives_back(&self) -> impl Fn(Secret) -> Unclaimed + Send + use<> {
+        let issuer = self.config.provider.issuer.clone();
+        let account = self.login.user.clone();
+        let reference = self.reference.clone();
+        let revocations = Arc::clone(&self.desk.revocations);
+        move |token| {
+            let unused = Unused {
+                issuer: issuer.clone(),
+                account: account.clone(),
+                reference: reference.clone(),
+                refresh: RefreshToken::new(token),
+            };
+            Unclaimed::new(unused, Arc::clone(&revocations))
         }
     }
 
@@ -353,7 +379,7 @@ impl Attempt<'_> {
                         granted_at: now,
                         max_session,
                         access_expires: access_expires_in.map(|left| now + left),
-                        refresh: refresh_token.map(RefreshToken::new),
+                        refresh: refresh_token.and_then(Unclaimed::claim),
                     },
                 );
                 self.answer(Verdict::Success, prompt::welcome(&name, &self.reference))
@@ -455,7 +481,7 @@ impl Drop for Asking<'_> {
 }
 
 /// What the worker says, as the conversation hears it.
-fn heard(message: FromWorker) -> Option<Heard> {
+fn heard(message: FromWorker, gives_back: &impl Fn(Secret) -> Unclaimed) -> Option<Heard> {
     Some(match message {
         FromWorker::Shown { shown, .. } => Heard::Shown(shown),
         FromWorker::NotACode { .. } => Heard::NotACode,
@@ -466,6 +492,7 @@ fn heard(message: FromWorker) -> Option<Heard> {
             refresh_token,
             ..
         } => {
+            let refresh_token = refresh_token.map(gives_back);
             let unbelievable =
                 |why: String| Some(Heard::Failed(Failure::new(FailureKind::Unbelievable, why)));
             match Person::parse(claims.as_bytes()) {
@@ -482,7 +509,8 @@ fn heard(message: FromWorker) -> Option<Heard> {
         | FromWorker::Learned { .. }
         | FromWorker::Trouble { .. }
         | FromWorker::Renewed { .. }
-        | FromWorker::About { .. } => return None,
+        | FromWorker::About { .. }
+        | FromWorker::Revoked { .. } => return None,
     })
 }
 

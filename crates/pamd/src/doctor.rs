@@ -216,6 +216,12 @@ fn server(config: &Config, metadata: &str, keys: &str) -> Vec<Finding> {
         Ok(_) => good("its keys can be used"),
         Err(error) => broken(format!("its keys cannot be used: {error}"), ""),
     });
+    if metadata.revocation_endpoint.is_none() && config.sessions.revoke_tokens {
+        findings.push(odd(
+            "it names no revocation_endpoint: refresh tokens of sessions that end stay good there",
+            "revoke_tokens = false, if that is how it is",
+        ));
+    }
     findings
 }
 

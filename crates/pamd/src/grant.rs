@@ -45,6 +45,17 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Takes the refresh token out, to be given back.
+    pub(crate) fn take_unused(&mut self) -> Option<Unused> {
+        let refresh = self.refresh.take()?;
+        Some(Unused {
+            issuer: self.issuer.clone(),
+            account: self.account.clone(),
+            reference: self.reference.clone(),
+            refresh,
+        })
+    }
+
     /// When it ends, whatever is renewed.
     pub fn ends_at(&self) -> Timestamp {
         self.granted_at + self.max_session
@@ -85,11 +96,28 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
+/// A refresh token that nobody will use any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unused {
+    /// Who gave it out.
+    pub issuer: String,
+    /// The account that it was for.
+    pub account: String,
+    /// What the person was shown.
+    pub reference: Reference,
+    /// The token.
+    pub refresh: RefreshToken,
+}
+
 /// Renews grants. Implemented over the worker, and by a script in tests.
 pub trait Renewer: Send + Sync {
     /// Asks the authorization server for a new token, and judges the claims that come with it as if the
     /// person had just signed in. Ends within ten seconds.
     fn renew(&self, grant: &Grant) -> Renewed;
+
+    /// Gives a token back to the authorization server, some time later and if that can be done. Returns at
+    /// once.
+    fn give_back(&self, unused: Unused);
 }
 
 /// What became of a grant.
@@ -111,4 +139,14 @@ pub enum Renewed {
         /// The token for the next time, where the server has replaced the last one all the same.
         refresh: Option<RefreshToken>,
     },
+}
+
+impl Renewed {
+    /// The token that the server would take now, as far as that is known.
+    pub(crate) fn into_refresh(self) -> Option<RefreshToken> {
+        match self {
+            Self::Still(grant) => grant.refresh,
+            Self::Withdrawn { refresh, .. } | Self::Unreachable { refresh, .. } => refresh,
+        }
+    }
 }

@@ -10,10 +10,11 @@ use crate::config::{Config, WithoutIdToken};
 use crate::conversation::FailureKind;
 use crate::host;
 use crate::live::Live;
+use crate::revoke::Revocations;
 use crate::rules::{Decision, Person, Target};
 use crate::worker::message::{FromWorker, ToWorker};
 use crate::workers::Workers;
-use crate::{Grant, RefreshToken, Renewed, Renewer};
+use crate::{Grant, RefreshToken, Renewed, Renewer, Unused};
 
 /// The longest that a renewal takes.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -23,6 +24,7 @@ pub(crate) struct WorkerRenewer {
     pub(crate) live: Arc<Live>,
     pub(crate) workers: Arc<Workers>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) revocations: Arc<Revocations>,
 }
 
 impl Renewer for WorkerRenewer {
@@ -63,6 +65,10 @@ impl Renewer for WorkerRenewer {
         let renewed = self.listen(&told, &claims, target, grant);
         worker.forget(id);
         renewed
+    }
+
+    fn give_back(&self, unused: Unused) {
+        self.revocations.give_back(unused);
     }
 }
 

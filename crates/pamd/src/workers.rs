@@ -244,7 +244,7 @@ fn command(provider: &Provider, socket: UnixStream) -> io::Result<Command> {
 }
 
 impl Worker {
-    /// Asks something; `listener` hears what comes back until it is told to forget it.
+    /// Asks something; `listener` hears what comes back, also when nobody waits for it any more.
     pub(crate) fn ask(
         &self,
         listener: Listener,
@@ -268,9 +268,9 @@ impl Worker {
         let _ = self.say(&ToWorker::Redeem { id, text });
     }
 
-    /// Nobody wants to know any more.
+    /// Nobody waits any more: the worker ends it as soon as it can, and says once more how.
     pub(crate) fn forget(&self, id: u64) {
-        if self.listeners.remove(id) {
+        if self.listeners.knows(id) {
             let _ = self.say(&ToWorker::Forget { id });
         }
     }
@@ -290,6 +290,12 @@ impl Drop for Worker {
 impl Listeners {
     fn lock(&self) -> MutexGuard<'_, Option<HashMap<u64, Listener>>> {
         lock(&self.0)
+    }
+
+    fn knows(&self, id: u64) -> bool {
+        self.lock()
+            .as_ref()
+            .is_some_and(|all| all.contains_key(&id))
     }
 
     fn remove(&self, id: u64) -> bool {
@@ -375,6 +381,7 @@ impl Reader {
                 }
                 FromWorker::Signed { id, .. }
                 | FromWorker::About { id, .. }
+                | FromWorker::Revoked { id, .. }
                 | FromWorker::Failed { id, .. } => {
                     self.listeners.tell(id, message, true);
                 }

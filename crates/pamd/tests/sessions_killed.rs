@@ -26,7 +26,7 @@ use countersign_client::{Secret, Timestamp};
 use countersign_pamd::session::{Settings, Watch, Watching, Which};
 use countersign_pamd::{
     Audit, Event, Grant, Login, Opened, Process, RefreshToken, Renewed, Renewer, Sessions, SignIn,
-    Verdict,
+    Unused, Verdict,
 };
 
 /// Says which process a child lets in, and where it writes; absent in the test run itself.
@@ -42,6 +42,8 @@ const ORDINARY: usize = 12;
 struct Never;
 
 impl Renewer for Never {
+    fn give_back(&self, _: Unused) {}
+
     fn renew(&self, _: &Grant) -> Renewed {
         Renewed::Unreachable {
             why: "this test renews nothing".to_owned(),

@@ -85,6 +85,7 @@ impl<'f> Check<'f> {
                 pubkey_needs_grant: file.pubkey_needs_grant,
                 break_glass: file.break_glass,
                 renew_without_id_token: file.renew_without_id_token,
+                revoke_tokens: file.revoke_tokens.unwrap_or(true),
             },
             notify,
             contact,

@@ -72,6 +72,9 @@ pub fn explain(config: &Config) -> String {
             "A renewal without an ID token confirms whatever was known of the person before.".to_owned()
         }
     });
+    if !config.sessions.revoke_tokens {
+        line("Refresh tokens of sessions that end are forgotten here and not revoked.".to_owned());
+    }
     if config.sessions.pubkey_needs_grant {
         let except = match config.sessions.break_glass.as_slice() {
             [] => String::new(),

@@ -45,6 +45,7 @@ pub(super) struct File {
     pub(super) on_revoke: OnRevoke,
     #[serde(default)]
     pub(super) renew_without_id_token: WithoutIdToken,
+    pub(super) revoke_tokens: Option<bool>,
     #[serde(default)]
     pub(super) kill: KillBy,
     #[serde(default)]

@@ -99,6 +99,8 @@ pub(crate) struct Sessions {
     pub(crate) warning: Duration,
     pub(crate) on_revoke: OnRevoke,
     pub(crate) renew_without_id_token: WithoutIdToken,
+    /// Whether refresh tokens that nobody uses any more are revoked.
+    pub(crate) revoke_tokens: bool,
     pub(crate) kill: KillBy,
     pub(crate) pubkey_needs_grant: bool,
     /// Accounts that log in by other means at all times.

@@ -20,7 +20,7 @@ use super::record;
 use super::settings::Settings;
 use super::state::State;
 use super::sweep::{Processes, RealProcesses, Target};
-use super::table::{Act, Admission, Left, Seat, Table, Which};
+use super::table::{Act, Admission, Left, Seat, Table, Which, words};
 use super::waits::Waits;
 use crate::{Answer, Audit, Event, Grant, Login, Opened, Outcome, Process, Reference, Renewed};
 use crate::{Renewer, Sessions, Verdict};
@@ -299,7 +299,12 @@ impl Shared {
         };
         let answer = match admission {
             Admission::Elsewhere => Answer::silent(Verdict::Success),
-            Admission::Refused(why) => answer(Verdict::Denied, why, None),
+            Admission::Refused(why) => {
+                let grant = inner.table.logins.get(&login.monitor).map(|l| l.grant);
+                let known = grant.and_then(|id| of(&id, &inner));
+                let reference = known.map(|(reference, _)| reference);
+                answer(Verdict::Denied, why, reference)
+            }
             Admission::AskFirst(id) => {
                 let reference = of(id, &inner).map(|(reference, _)| reference);
                 answer(Verdict::Unavailable, NOT_CONFIRMED, reference)
@@ -325,6 +330,9 @@ impl Shared {
         };
         drop(inner);
         self.waits.wake();
+        if answer.verdict != Verdict::Success {
+            self.audit.write(&words::not_let_in(login, &answer));
+        }
         answer
     }
 
@@ -367,6 +375,7 @@ impl Shared {
                         inner.sweeps.retain(|other| other.login != login);
                         inner.sweeps.extend(target);
                     }
+                    Act::GiveBack(unused) => self.renewer.give_back(unused),
                     Act::Note(event) => self.audit.write(&event),
                 }
             }

@@ -12,8 +12,8 @@ use countersign_jose::crypto::ring;
 use countersign_oauth::{
     AuthorizationRequest, CallbackError, Client, ClientAuthentication, CodeFlow, DeviceFlow,
     Endpoint, Error, Flow, IdTokenError, Metadata, PeerMisbehaved, PendingAuthorization,
-    RefreshFlow, ScopeSet, Secret, Step, SubjectCheck, TokenResponse, TransportError, UserInfoFlow,
-    id_token,
+    RefreshFlow, RevocationFlow, ScopeSet, Secret, Step, SubjectCheck, TokenResponse,
+    TokenTypeHint, TransportError, UserInfoFlow, id_token,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -347,6 +347,26 @@ impl Shop {
             }
         }
         Ok(Some(claims))
+    }
+
+    /// Revokes a refresh token, where the server has a place for that.
+    pub(super) fn revoke(&self, id: u64, refresh_token: &Secret, world: World<'_>) -> FromWorker {
+        let revoked = || {
+            let metadata = self.provider.metadata(world, self.http_timeout)?;
+            if metadata.revocation_endpoint.is_none() {
+                return Ok(FromWorker::Revoked {
+                    id,
+                    is_taken: false,
+                });
+            }
+            let client = self.client(&metadata);
+            let hint = TokenTypeHint::RefreshToken;
+            let mut flow = RevocationFlow::new(&metadata, &client, refresh_token, hint)?;
+            let patience = Patience::begin(world.clock, self.http_timeout);
+            drive(&mut flow, world, &patience)?;
+            Ok(FromWorker::Revoked { id, is_taken: true })
+        };
+        revoked().unwrap_or_else(|error| failed(id, &error))
     }
 
     fn expected(&self, tokens: &TokenResponse) -> id_token::Expected {

@@ -55,6 +55,12 @@ pub(crate) enum ToWorker {
         /// none.
         claims: Vec<String>,
     },
+    /// Revoke a token.
+    Revoke {
+        id: u64,
+        #[serde(with = "secret::exposed")]
+        refresh_token: Secret,
+    },
 }
 
 /// What a server that wants to know shows the person who is to approve.
@@ -125,6 +131,8 @@ pub(crate) enum FromWorker {
         /// Verified, or what userinfo says; none when there is no ID token and nothing was asked.
         claims: Option<String>,
     },
+    /// A token is good no more, or the server has no place where that can be asked for.
+    Revoked { id: u64, is_taken: bool },
     /// It failed.
     Failed {
         id: u64,

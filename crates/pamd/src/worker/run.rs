@@ -128,10 +128,10 @@ impl Worker {
                     limit,
                 }),
                 ToWorker::Redeem { id, text } => self.tell(id, Told::Redeem(text)),
-                ToWorker::Forget { id } => {
-                    self.tell(id, Told::Forget);
-                    lock(&self.flows).remove(&id);
-                }
+                ToWorker::Forget { id } => self.tell(id, Told::Forget),
+                ToWorker::Revoke { id, refresh_token } => self.start(id, move |inner, _| {
+                    inner.shop.revoke(id, &refresh_token, inner.world())
+                }),
                 ToWorker::Renew {
                     id,
                     refresh_token,
@@ -180,10 +180,9 @@ impl Worker {
         let (inner, flows) = (Arc::clone(&self.inner), Arc::clone(&self.flows));
         let started = spawn("flow", move || {
             let outcome = run(&inner, &told);
-            // Of what is forgotten nobody wants to know.
-            if lock(&flows).remove(&id).is_some() {
-                inner.say(&outcome);
-            }
+            lock(&flows).remove(&id);
+            // Also of what is forgotten: a token may have come all the same, and has to go back.
+            inner.say(&outcome);
         });
         if started.is_err() {
             lock(&self.flows).remove(&id);

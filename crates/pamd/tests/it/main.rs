@@ -13,6 +13,7 @@ mod fixture;
 mod paste;
 mod reload;
 mod renewals;
+mod revocations;
 mod services;
 mod sign_in;
 mod strangers;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::session::moment::Moment;
 use crate::session::settings::{OnRevoke, Settings};
-use crate::{Grant, Process, Renewed};
+use crate::{Grant, Process, Renewed, Unused};
 
 /// A renewal comes no sooner than this after the one before it, however short tokens live, unless an
 /// administrator wants it sooner.
@@ -204,7 +204,7 @@ impl Held {
     }
 
     /// Nobody who holds it may have a session: what it could still be used for is given up.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn close(&mut self) -> Option<Unused> {
         let at = Some(Duration::ZERO);
         self.end.get_or_insert(End {
             why: Why::Limit,
@@ -212,7 +212,7 @@ impl Held {
         });
         self.told.end = true;
         self.renewal = None;
-        self.grant.refresh = None;
+        self.grant.take_unused()
     }
 
     /// When something is due next.
@@ -290,6 +290,10 @@ impl Held {
     ) -> Change {
         self.waiting = false;
         if self.told.end {
+            // Too late to go on, and in time to be given back.
+            if let Some(refresh) = renewed.into_refresh() {
+                self.grant.refresh = Some(refresh);
+            }
             return Change::Confirmed;
         }
         match renewed {

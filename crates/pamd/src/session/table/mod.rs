@@ -10,7 +10,7 @@ mod held;
 mod seat;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::audit::Event;
 use crate::session::moment::Moment;
 use crate::session::record::Restored;
 use crate::session::settings::Settings;
-use crate::{Grant, Process, Reference, Renewed};
+use crate::{Grant, Process, Reference, Renewed, Unused};
 
 /// From the grant to the session no more time may pass than a service gives to a login.
 const PENDING: Duration = Duration::from_secs(5 * 60);
@@ -49,6 +49,8 @@ pub(crate) enum Act {
     Tell { login: Process, text: String },
     /// Do this to the processes of the login, and say how many are left ([`Table::swept`]).
     Sweep { login: Process, force: Force },
+    /// Give this token back to the authorization server.
+    GiveBack(Unused),
     /// Put this into the journal.
     Note(Event),
 }
@@ -289,6 +291,14 @@ impl Table {
         }
     }
 
+    /// Says that a login comes to its end without a session, unless it was refused one, which was said then.
+    fn note_unopened(&mut self, login: Process, why: &str) {
+        let entry = self.logins.get(&login).filter(|entry| entry.counts());
+        let held = entry.and_then(|entry| self.held.get(&entry.grant));
+        let note = held.map(|held| words::never_opened(&held.grant, login, why));
+        self.acts.extend(note.map(Act::Note));
+    }
+
     /// A login has ended.
     fn drop_login(&mut self, login: Process) {
         if let Some(entry) = self.logins.remove(&login) {
@@ -304,6 +314,7 @@ impl Table {
             return;
         };
         if entry.seat.is_none() || !entry.counts() {
+            self.note_unopened(login, "the connection was over before");
             self.drop_login(login);
             return;
         }
@@ -315,6 +326,10 @@ impl Table {
     /// What was asked about a grant came back.
     pub(crate) fn answered(&mut self, id: Process, renewed: Renewed, now: Moment) {
         let Some(held) = self.held.get_mut(&id) else {
+            // Its last login has ended meanwhile, and the server did not know.
+            if let Renewed::Still(mut grant) = renewed {
+                self.acts.extend(grant.take_unused().map(Act::GiveBack));
+            }
             return;
         };
         let (was_silent, before) = (held.told.silence, held.grant.rule.clone());
@@ -332,6 +347,11 @@ impl Table {
             _ => None,
         };
         held.told.silence = change == Change::Unknown;
+        if change == Change::Refused {
+            // What the policy refuses, the server would go on renewing.
+            self.acts
+                .extend(held.grant.take_unused().map(Act::GiveBack));
+        }
         self.acts.extend(note.map(Act::Note));
         self.acts.push(Act::Save(id));
         match change {
@@ -432,6 +452,7 @@ impl Table {
             }
         }
         for login in late {
+            self.note_unopened(login, "its time was over");
             self.refuse_login(login, now);
         }
         for login in over {
@@ -497,6 +518,7 @@ impl Table {
                 continue;
             };
             if entry.seat.is_none() {
+                self.note_unopened(login, "access ended before");
                 self.refuse_login(login, now);
             } else {
                 entry.end(now.boot);
@@ -534,10 +556,12 @@ impl Table {
         if let Some(first) = holders.next() {
             let is_used = first.counts() || holders.any(Login::counts);
             if let Some(held) = self.held.get_mut(&id).filter(|_| !is_used) {
-                held.close();
+                self.acts.extend(held.close().map(Act::GiveBack));
             }
             self.acts.push(Act::Save(id));
-        } else if self.held.remove(&id).is_some() {
+        } else if let Some(mut held) = self.held.remove(&id) {
+            self.acts
+                .extend(held.grant.take_unused().map(Act::GiveBack));
             self.acts.push(Act::Forget(id));
         }
     }

@@ -7,7 +7,7 @@ use countersign_client::printable;
 use super::held::{End, Why};
 use super::{Left, Seat};
 use crate::audit::{Event, Outcome};
-use crate::{Grant, Process};
+use crate::{Answer, Grant, Process, Verdict};
 
 /// Reasons for refusing, for the person; each a clause without a full stop.
 pub(crate) const NOBODY_SIGNED_IN: &str =
@@ -68,6 +68,32 @@ pub(crate) fn opened(grant: &Grant, login: Process, seat: &Seat) -> Event {
     about("session open", Outcome::Noted, &message, grant, login)
 }
 
+/// The account or session phase of a login was refused.
+pub(crate) fn not_let_in(login: &crate::Login, answer: &Answer) -> Event {
+    let outcome = match answer.verdict {
+        Verdict::Denied => Outcome::Refused,
+        _ => Outcome::Failed,
+    };
+    let event = Event::new("session open", outcome, &answer.text)
+        .with("user", &login.user)
+        .with("service", &login.service)
+        .with("rhost", &login.rhost)
+        .with("pid", login.monitor.to_string());
+    match &answer.reference {
+        Some(reference) => event.about(reference),
+        None => event,
+    }
+}
+
+/// Somebody was let in, and no session came of it.
+pub(crate) fn never_opened(grant: &Grant, login: Process, why: &str) -> Event {
+    let message = format!(
+        "{} signed in as {}, and no session opened: {why}",
+        grant.name, grant.account
+    );
+    about("session end", Outcome::Noted, &message, grant, login).with("why", "never_opened")
+}
+
 /// A session is closed and nothing is left of it.
 pub(crate) fn closed(grant: &Grant, login: Process, was_left: bool) -> Event {
     let message = if was_left {
@@ -78,7 +104,7 @@ pub(crate) fn closed(grant: &Grant, login: Process, was_left: bool) -> Event {
     } else {
         format!("a session of {} closed", grant.account)
     };
-    about("session close", Outcome::Noted, &message, grant, login)
+    about("session close", Outcome::Noted, &message, grant, login).with("why", "closed")
 }
 
 /// A session is closed and processes are left.
@@ -120,6 +146,7 @@ pub(crate) fn ended(grant: &Grant, login: Process, why: Option<&Why>, lasted: Du
     let message = format!("every process of a login of {} has ended", grant.account);
     about("session end", Outcome::Refused, &message, grant, login)
         .with("why", why.map_or("", code))
+        .with("reason", why.map_or("", Why::reason))
         .with("took_ms", lasted.as_millis().to_string())
 }
 

@@ -17,7 +17,8 @@ use crate::session::settings::Settings;
 use crate::session::sweep::{Processes, RealProcesses};
 use crate::session::{Condition, Listed, Watch, Watching};
 use crate::{
-    Answer, Grant, Login, Opened, Process, RefreshToken, Renewed, Renewer, Sessions, Verdict,
+    Answer, Grant, Login, Opened, Process, RefreshToken, Renewed, Renewer, Sessions, Unused,
+    Verdict,
 };
 
 /// The machine is loaded, and nothing here is measured.
@@ -49,6 +50,8 @@ impl Moments for Later {
 pub(super) struct Script(pub(super) Mutex<VecDeque<Renewed>>);
 
 impl Renewer for Script {
+    fn give_back(&self, _: Unused) {}
+
     fn renew(&self, grant: &Grant) -> Renewed {
         let next = self.0.lock().unwrap().pop_front();
         next.unwrap_or_else(|| {

@@ -3,6 +3,7 @@
 mod logins;
 mod renewals;
 mod settings;
+mod tokens;
 
 use super::*;
 use crate::RefreshToken;
@@ -154,7 +155,9 @@ impl Desk {
             Act::Tell { login, text } => Some(format!("tell {login} {}", first_line(&text))),
             Act::Sweep { login, force } => Some(format!("{force:?} {login}").to_lowercase()),
             Act::Forget(id) => Some(format!("forget {id}")),
-            Act::Save(_) | Act::Watch(_) | Act::Unwatch(_) | Act::Note(_) => None,
+            Act::Save(_) | Act::Watch(_) | Act::Unwatch(_) | Act::GiveBack(_) | Act::Note(_) => {
+                None
+            }
         };
         let mut heard: Vec<String> = acts.into_iter().filter_map(short).collect();
         heard.dedup();
