@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::Timestamp;
 use crate::error::{Error, printable};
-use crate::json::{Document, Node, Places};
+use crate::json::{Document, Node};
 
 /// The members of a strict JSON object: of the payload of a token, or of any other document that
 /// [`crate::json::parse`] took.
@@ -54,7 +54,6 @@ impl<'c> From<Node<'c>> for Claim<'c> {
 
 struct Parsed {
     document: Document<'static>,
-    places: Places,
     values: OnceLock<Map<String, Value>>,
 }
 
@@ -64,17 +63,13 @@ const LAST_SECOND: i64 = 253_402_300_799;
 impl Claims {
     pub(crate) fn new(document: Document<'static>) -> Self {
         Self(Arc::new(Parsed {
-            places: Places::of(&document),
             document,
             values: OnceLock::new(),
         }))
     }
 
     fn node(&self, name: &str) -> Option<Node<'_>> {
-        let Parsed {
-            document, places, ..
-        } = &*self.0;
-        places.find(document, name)
+        self.0.document.member(name)
     }
 
     /// All claims as they stand, made of the document when somebody asks for it first.

@@ -13,7 +13,6 @@ mod tree;
 
 use serde_json::Value;
 
-pub(crate) use self::places::Places;
 pub(crate) use self::tree::{Document, Node};
 use crate::Claims;
 
@@ -231,6 +230,8 @@ mod tests {
             );
         }
         check(" \t\r\n{ } \n", Ok(()));
+        let (line, column) = (2, 6);
+        check("{\n\"a\": }", Err(JsonError::Syntax { line, column }));
     }
 
     #[test]
@@ -254,6 +255,72 @@ mod tests {
         }
         assert!(list(r#"{"keys":{}}"#).unwrap().is_none());
         assert!(list("{}").unwrap().is_none());
+    }
+
+    /// Takes what another reader takes, as the same value; but for a name that is repeated, of which
+    /// the other takes the last.
+    fn as_others_do(text: &str) {
+        let read = parse(text.as_bytes(), text.len());
+        let other: Result<Value, _> = serde_json::from_str(text);
+        match (read, other) {
+            (Ok(claims), Ok(other)) => {
+                assert_eq!(serde_json::to_value(&claims).unwrap(), other, "{text}");
+            }
+            (Err(JsonError::Syntax { .. }), Err(_))
+            | (Err(JsonError::DuplicateMember | JsonError::NotAnObject), Ok(_)) => {}
+            (read, other) => panic!("{text}: {read:?}, and others read {other:?}"),
+        }
+    }
+
+    /// Values, and what is none.
+    const FORMS: &str = r#"
+        0 -0 1 -1 10 00 01 -01 - +1 1. .1 1.5 -1.5e3 1e 1e+ 1E5 1e-5 1.e1 1- 1+1 1e1e1 0e0 0x1 1_0
+        4294967295 4294967296 9999999999 10000000000 9223372036854775807 9223372036854775808
+        -9223372036854775808 -9223372036854775809 18446744073709551615 18446744073709551616
+        1e308 1e309 -1e309 1e-400 0.1 123456789012345678901234567890.5 Infinity NaN
+        "" "a" a" "\" "\\" "\\\" "\\\\" "\"\\\/\b\f\n\r\t" "\u0000" "\u00e9" "\u00E9x" "\u" "\u12"
+        "\u123" "\u12g4" "\ud83d\ude00" "\ud83d" "\ude00" "\ud83d\ud83d" "\ud83dx" "\ud83d\n" "\x41"
+        "\'" "\0" "seven77\n" "eight888\"" 'a' "a""b" true True tru truex false fals null nul
+        nullnull undefined [] [ ] [1 [1, [1,] [,] [,1] [[],[[]]] [} {] [1} {} { {"b"} {"b":} {"b":1,}
+        {,"b":1} {"b"::1} {b:1} {1:1} {"b":{"c":[{"d":null}]}} {"b":1,"b":2} /**/1 1// 1,2 1} ,
+    "#;
+
+    /// The same, with white space and what looks like it.
+    const SPACED_FORMS: [&str; 24] = [
+        "",
+        " ",
+        "1 2",
+        "[1 2]",
+        "{\"b\" 1}",
+        "{\"b\":1 \"c\":2}",
+        "\"a\" \"b\"",
+        "true x",
+        "\t[ 1 ,\r\n2 ]",
+        "\u{b}1",
+        "\u{c}1",
+        "\u{a0}1",
+        "\u{feff}1",
+        "1\0",
+        "\u{ff11}",
+        "\"\n\"",
+        "\"\t\"",
+        "\"\0\"",
+        "\"\u{1f}\"",
+        "\"\u{7f}\"",
+        "\"\u{e9}\u{1f600}\"",
+        "\"a\\n\u{1f600}\"",
+        "\"a\\\u{e9}\"",
+        "\"\\\n\"",
+    ];
+
+    #[test]
+    fn every_form_of_a_value_is_read_as_others_read_it() {
+        for text in FORMS.split_whitespace().chain(SPACED_FORMS) {
+            as_others_do(text);
+            as_others_do(&format!(r#"{{"a":{text}}}"#));
+            as_others_do(&format!(r#"{{"a":[{text},1],"z":{text}}}"#));
+            as_others_do(&format!("{{{text}:1}}"));
+        }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
@@ -292,11 +359,22 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_taken_is_json_to_others_too(text in r#"\{("[ab]":[\[\]{}:,"0-9ab]{0,6},?){0,4}\}"#) {
-            if let Ok(claims) = parse(text.as_bytes(), 99) {
-                let read: Value = serde_json::from_str(&text).unwrap();
-                prop_assert_eq!(serde_json::to_value(&claims).unwrap(), read);
-            }
+        fn others_read_the_same(text in r#"\{("[ab]":[\[\]{}:,"0-9ab]{0,6},?){0,4}\}"#) {
+            as_others_do(&text);
+        }
+
+        #[test]
+        fn others_read_the_same_when_a_byte_is_another(
+            value in any_json(),
+            at: prop::sample::Index,
+            byte in r"[\x00-\x7f]",
+        ) {
+            let mut text = serde_json::json!({ "value": value }).to_string();
+            let places: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+            let at = places[at.index(places.len())];
+            let len = text[at..].chars().next().map_or(0, char::len_utf8);
+            text.replace_range(at..at + len, &byte);
+            as_others_do(&text);
         }
     }
 }

@@ -4,8 +4,6 @@
 //! each time would cost more than reading the document did, so the places of the common ones are
 //! noted once. Other names are searched for; not responsible for what any of them means.
 
-use super::tree::{Document, Node};
-
 /// Claims of RFC 7519, RFC 9068, RFC 7800 and OpenID Connect that validators look at.
 fn number(name: &str) -> Option<usize> {
     Some(match name {
@@ -35,41 +33,49 @@ const ABSENT: u16 = u16::MAX;
 const FAR: u16 = u16::MAX - 1;
 
 /// The places of the common members of one document.
-pub(crate) struct Places([u16; COUNT]);
+pub(super) struct Places([u16; COUNT]);
+
+impl Default for Places {
+    /// Of a document without members.
+    fn default() -> Self {
+        Self([ABSENT; COUNT])
+    }
+}
 
 impl Places {
-    /// Of a document that names no member twice.
-    pub(crate) fn of(document: &Document<'_>) -> Self {
-        let mut places = [ABSENT; COUNT];
-        for (name, at) in document.names() {
-            let place = number(name).and_then(|number| places.get_mut(number));
-            if let Some(place) = place {
-                *place = u16::try_from(at).unwrap_or(FAR).min(FAR);
-            }
+    /// Notes where the value of a member is.
+    pub(super) fn note(&mut self, name: &str, at: usize) {
+        if let Some(place) = number(name).and_then(|number| self.0.get_mut(number)) {
+            *place = u16::try_from(at).unwrap_or(FAR).min(FAR);
         }
-        Self(places)
     }
 
-    /// The member of this name, in the document that these are the places of.
-    pub(crate) fn find<'d>(&self, document: &'d Document<'_>, name: &str) -> Option<Node<'d>> {
+    /// Where the value of the member of this name is.
+    pub(super) fn find(&self, name: &str) -> Place {
         let place = number(name).and_then(|number| self.0.get(number));
         match place.copied() {
-            Some(ABSENT) => None,
-            None | Some(FAR) => document.member(name),
-            Some(at) => document.value_at(at.into()),
+            Some(ABSENT) => Place::Nowhere,
+            None | Some(FAR) => Place::Unknown,
+            Some(at) => Place::At(at.into()),
         }
     }
 }
 
+/// What is noted of a member.
+pub(super) enum Place {
+    Nowhere,
+    Unknown,
+    At(usize),
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::json::parse_borrowed;
+    use crate::json::{Node, parse_borrowed};
 
     fn found(text: &str, name: &str) -> Option<String> {
         let document = parse_borrowed(text.as_bytes(), text.len()).unwrap();
-        let found = Places::of(&document).find(&document, name);
-        let searched = document.member(name).map(|node| node.to_value());
+        let found = document.member(name);
+        let searched = document.members().find(name).map(|node| node.to_value());
         assert_eq!(found.as_ref().map(Node::to_value), searched, "{name}");
         searched.map(|value| value.to_string())
     }

@@ -1,11 +1,14 @@
-//! Reads a document into the list of its values.
+//! Reads a document into the list of its values, in one pass.
+//!
+//! Objects, arrays, plain strings and small whole numbers are all that most tokens are made of, and
+//! they are read here. A string with an escape in it and any other number are rare and full of
+//! rules, so that `serde_json` reads each of these.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
+use super::places::Places;
 use super::tree::{Document, Item, Kind, MAX_LEN};
 use super::{JsonError, MAX_DEPTH};
 
@@ -43,10 +46,12 @@ fn check_len(bytes: &[u8], max_len: usize) -> Result<(), JsonError> {
 }
 
 /// What is in a text, by places in it and in what was unescaped.
+#[derive(Default)]
 struct Read {
     unescaped: String,
     items: Vec<Item>,
     numbers: Vec<Number>,
+    places: Places,
 }
 
 impl Read {
@@ -56,147 +61,278 @@ impl Read {
             text,
             items: self.items,
             numbers: self.numbers,
+            places: self.places,
         }
     }
 }
 
 fn read(text: &str) -> Result<Read, JsonError> {
     // The claims of a token, without growing; a hostile document gets no more for its length.
-    let expected = (text.len() / 16).min(64);
+    let expected = (text.len() / 12).min(64);
     let mut reader = Reader {
         text,
-        unescaped: String::new(),
-        items: Vec::with_capacity(expected),
-        numbers: Vec::new(),
+        at: 0,
         depth: 0,
-        too_deep: false,
+        read: Read {
+            items: Vec::with_capacity(expected),
+            ..Read::default()
+        },
     };
-    let mut deserializer = serde_json::Deserializer::from_str(text);
-    let parsed = reader
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end());
-    if let Err(error) = parsed {
-        return Err(if reader.too_deep {
-            JsonError::TooDeep
-        } else {
-            JsonError::Syntax {
-                line: error.line(),
-                column: error.column(),
-            }
-        });
+    let read = reader.value();
+    if read.is_none() || reader.peek().is_some() {
+        return Err(reader.error());
     }
-    let top = reader.items.first().map(|top| top.kind());
-    if !matches!(top, Some(Kind::Object | Kind::Repeating)) {
-        return Err(JsonError::NotAnObject);
+    match reader.read.items.first().map(|top| top.kind()) {
+        Some(Kind::Object | Kind::Repeating) => Ok(reader.read),
+        _ => Err(JsonError::NotAnObject),
     }
-    Ok(Read {
-        unescaped: reader.unescaped,
-        items: reader.items,
-        numbers: reader.numbers,
-    })
 }
 
+/// Up to so many names of one object are compared, which is the fastest for the few members of a
+/// token. More are sorted, which keeps a hostile document of thousands from costing the square.
+const FEW: usize = 32;
+
+/// Where anything here finds no JSON, it gives nothing, and [`Reader::error`] says why.
 struct Reader<'t> {
     text: &'t str,
-    unescaped: String,
-    items: Vec<Item>,
-    numbers: Vec<Number>,
+    /// Where the next byte stands.
+    at: usize,
     depth: usize,
-    too_deep: bool,
+    read: Read,
 }
 
-impl Reader<'_> {
-    /// Where `part` stands in the text; a copy of it, when it does not.
-    fn place(&mut self, part: &str) {
-        let start = part.as_ptr().addr().wrapping_sub(self.text.as_ptr().addr());
-        let is_place = self
-            .text
-            .get(start..)
-            .is_some_and(|rest| rest.len() >= part.len());
-        if is_place {
-            self.items.push(Item::new(Kind::String, start, part.len()));
-        } else {
-            self.keep(part);
+impl<'t> Reader<'t> {
+    /// Steps over white space (RFC 8259, section 2), and gives the byte behind it.
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.rest().first()? {
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                byte => return Some(*byte),
+            }
         }
     }
 
-    fn keep(&mut self, part: &str) {
-        let start = self.text.len() + self.unescaped.len();
-        self.unescaped.push_str(part);
-        self.items.push(Item::new(Kind::String, start, part.len()));
+    /// Steps over `byte`, which has to come next.
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
     }
 
-    fn number(&mut self, number: Number) {
-        let small = number.as_u64().and_then(|small| u32::try_from(small).ok());
-        if let Some(small) = small {
-            self.items.push(Item::new(Kind::Small, small as usize, 0));
-        } else {
-            let place = self.numbers.len();
-            self.numbers.push(number);
-            self.items.push(Item::new(Kind::Number, place, 0));
+    /// Steps over a comma or the `end` of a list, and says whether it was the end.
+    fn ends(&mut self, end: u8) -> Option<bool> {
+        let byte = self.peek()?;
+        self.at += 1;
+        (byte == b',' || byte == end).then_some(byte == end)
+    }
+
+    fn rest(&self) -> &'t [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    /// What is wrong where the reader stopped.
+    fn error(&self) -> JsonError {
+        if self.depth > MAX_DEPTH {
+            return JsonError::TooDeep;
+        }
+        let before = self.text.as_bytes().get(..self.at).unwrap_or_default();
+        let mut lines = before.split(|byte| *byte == b'\n');
+        let last = lines.next_back();
+        JsonError::Syntax {
+            line: 1 + lines.count(),
+            column: 1 + last.map_or(0, <[u8]>::len),
         }
     }
 
-    fn plain(&mut self, kind: Kind) {
-        self.items.push(Item::new(kind, 0, 0));
+    fn value(&mut self) -> Option<()> {
+        let item = match self.peek()? {
+            b'"' => self.string()?,
+            b'{' => return self.object(),
+            b'[' => return self.array(),
+            b'-' | b'0'..=b'9' => self.number()?,
+            b't' => self.literal("true", Kind::True)?,
+            b'f' => self.literal("false", Kind::False)?,
+            b'n' => self.literal("null", Kind::Null)?,
+            _ => return None,
+        };
+        self.read.items.push(item);
+        Some(())
     }
 
-    /// Begins an array or object, and says where.
-    fn open<E: Error>(&mut self) -> Result<usize, E> {
+    fn object(&mut self) -> Option<()> {
+        let begin = self.open()?;
+        let mut names = Names::default();
+        let mut ends = self.is_empty(b'}')?;
+        while !ends {
+            self.name(begin + 1, &mut names)?;
+            self.expect(b':')?;
+            self.value()?;
+            ends = self.ends(b'}')?;
+        }
+        let repeats = names.repeats || names.count > FEW && self.has_equal_names(begin + 1);
+        self.close(
+            begin,
+            if repeats {
+                Kind::Repeating
+            } else {
+                Kind::Object
+            },
+        );
+        Some(())
+    }
+
+    fn array(&mut self) -> Option<()> {
+        let begin = self.open()?;
+        let mut ends = self.is_empty(b']')?;
+        while !ends {
+            self.value()?;
+            ends = self.ends(b']')?;
+        }
+        self.close(begin, Kind::Array);
+        Some(())
+    }
+
+    /// Steps over the `end` of a list that has just begun, if it comes next.
+    fn is_empty(&mut self, end: u8) -> Option<bool> {
+        let is_empty = self.peek()? == end;
+        self.at += usize::from(is_empty);
+        Some(is_empty)
+    }
+
+    /// Steps into an array or object, and says where its item is.
+    fn open(&mut self) -> Option<usize> {
+        self.at += 1;
         self.depth += 1;
-        self.too_deep |= self.depth > MAX_DEPTH;
-        if self.too_deep {
-            return Err(E::custom("nested too deep"));
+        if self.depth > MAX_DEPTH {
+            return None;
         }
-        self.plain(Kind::Null);
-        Ok(self.items.len() - 1)
+        self.read.items.push(Item::new(Kind::Null, 0, 0));
+        Some(self.read.items.len() - 1)
     }
 
-    fn close(&mut self, at: usize, kind: Kind) {
+    fn close(&mut self, begin: usize, kind: Kind) {
         self.depth -= 1;
-        let inside = self.items.len() - at - 1;
-        if let Some(item) = self.items.get_mut(at) {
+        let inside = self.read.items.len() - begin - 1;
+        if let Some(item) = self.read.items.get_mut(begin) {
             *item = Item::new(kind, 0, inside);
         }
     }
 
-    fn resolve(&self, item: Item) -> &str {
-        let (start, len) = (item.start as usize, item.len());
-        let (text, start) = match start.checked_sub(self.text.len()) {
-            None => (self.text, start),
-            Some(start) => (self.unescaped.as_str(), start),
-        };
-        text.get(start..start + len).unwrap_or_default()
+    /// Reads the name of a member, of the object whose members begin at `first`.
+    fn name(&mut self, first: usize, names: &mut Names) -> Option<()> {
+        if self.peek()? != b'"' {
+            return None;
+        }
+        let item = self.string()?;
+        let name = resolve(self.text, &self.read.unescaped, item);
+        names.repeats |= names.may_repeat(name) && self.names(first).any(|other| other == name);
+        if self.depth == 1 {
+            let value = self.read.items.len() + 1;
+            self.read.places.note(name, value);
+        }
+        self.read.items.push(item);
+        Some(())
     }
 
-    /// The names of the object whose members begin at `from`.
-    fn names(&self, from: usize) -> impl Iterator<Item = Item> {
-        let mut rest = self.items.get(from..).unwrap_or_default();
+    /// The names of the object whose members begin at `first`.
+    fn names(&self, first: usize) -> impl Iterator<Item = &str> {
+        let mut rest = self.read.items.get(first..).unwrap_or_default();
         std::iter::from_fn(move || {
             let (name, value) = rest.split_first()?;
             rest = value.get(1 + value.first()?.inside()..)?;
-            Some(*name)
+            Some(resolve(self.text, &self.read.unescaped, *name))
         })
     }
 
-    /// Whether one of `count` members that begin at `from` is named like another.
-    fn repeats(&self, from: usize, count: usize) -> bool {
-        // Comparing names is the fastest for the few members of a token, and sorting keeps a
-        // hostile document of thousands from costing the square of them.
-        if count <= 32 {
-            let mut seen = 0_u128;
-            return self.names(from).enumerate().any(|(index, name)| {
-                let name = self.resolve(name);
-                let earlier = seen;
-                let bit = 1 << (shape(name) % 128);
-                seen |= bit;
-                let mut others = self.names(from).take(index);
-                earlier & bit != 0 && others.any(|other| self.resolve(other) == name)
-            });
-        }
-        let mut names: Vec<&str> = self.names(from).map(|name| self.resolve(name)).collect();
+    fn has_equal_names(&self, first: usize) -> bool {
+        let mut names: Vec<&str> = self.names(first).collect();
         names.sort_unstable();
         names.windows(2).any(|pair| pair.first() == pair.get(1))
+    }
+
+    #[inline]
+    fn string(&mut self) -> Option<Item> {
+        let start = self.at + 1;
+        let content = self.rest().get(1..)?;
+        let len = plain_len(content);
+        match content.get(len)? {
+            b'"' => {
+                self.at = start + len + 1;
+                Some(Item::new(Kind::String, start, len))
+            }
+            b'\\' => self.escaped_string(content, len),
+            _ => None,
+        }
+    }
+
+    /// Reads a string whose first escape is behind `len` bytes of its content.
+    #[cold]
+    fn escaped_string(&mut self, content: &[u8], mut len: usize) -> Option<Item> {
+        // The byte behind a backslash does not end the string.
+        while content.get(len) == Some(&b'\\') {
+            len += 2 + plain_len(content.get(len + 2..)?);
+        }
+        // From quote to quote.
+        let written = self.text.get(self.at..self.at + len + 2)?;
+        let meant: String = serde_json::from_str(written).ok()?;
+        self.at += written.len();
+        let start = self.text.len() + self.read.unescaped.len();
+        self.read.unescaped.push_str(&meant);
+        Some(Item::new(Kind::String, start, meant.len()))
+    }
+
+    fn number(&mut self) -> Option<Item> {
+        let is_part = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+        let rest = self.rest();
+        let len = rest.iter().position(|byte| !is_part(byte));
+        let written = rest.get(..len.unwrap_or(rest.len()))?;
+        let item = if let Some(small) = small_number(written) {
+            Item::new(Kind::Small, small as usize, 0)
+        } else {
+            self.read
+                .numbers
+                .push(serde_json::from_slice(written).ok()?);
+            Item::new(Kind::Number, self.read.numbers.len() - 1, 0)
+        };
+        self.at += written.len();
+        Some(item)
+    }
+
+    fn literal(&mut self, text: &str, kind: Kind) -> Option<Item> {
+        if !self.rest().starts_with(text.as_bytes()) {
+            return None;
+        }
+        self.at += text.len();
+        Some(Item::new(kind, 0, 0))
+    }
+}
+
+/// The string at the place of an item: in the text, or in what was unescaped of it.
+fn resolve<'r>(text: &'r str, unescaped: &'r str, item: Item) -> &'r str {
+    let (start, len) = (item.start as usize, item.len());
+    let (text, start) = match start.checked_sub(text.len()) {
+        None => (text, start),
+        Some(start) => (unescaped, start),
+    };
+    text.get(start..start + len).unwrap_or_default()
+}
+
+/// What is known of the names of one object while it is read.
+#[derive(Default)]
+struct Names {
+    count: usize,
+    /// The shapes of those that came, one bit each.
+    shapes: u128,
+    repeats: bool,
+}
+
+impl Names {
+    /// Counts a name, and says whether it has to be compared with the others: never when there are
+    /// many, which are judged in the end.
+    fn may_repeat(&mut self, name: &str) -> bool {
+        let shape = 1 << (shape(name) % u128::BITS as usize);
+        let is_known = self.shapes & shape != 0;
+        self.shapes |= shape;
+        self.count += 1;
+        is_known && self.count <= FEW
     }
 }
 
@@ -208,109 +344,81 @@ fn shape(name: &str) -> usize {
     bytes.len() + 5 * at(0) + 11 * at(1) + 17 * at(middle) + 29 * at(last)
 }
 
-impl<'de> DeserializeSeed<'de> for &mut Reader<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+/// The value of a whole number that fits an item, as dates do.
+fn small_number(digits: &[u8]) -> Option<u32> {
+    // Longer ones could overflow the sum, and a leading zero is not JSON (RFC 8259, section 6).
+    if digits.len() > 10 || digits.len() > 1 && digits.first() == Some(&b'0') {
+        return None;
     }
+    let number = digits.iter().try_fold(0_u64, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+        Some(10 * number + u64::from(digit))
+    });
+    u32::try_from(number?).ok()
 }
 
-impl<'de> Visitor<'de> for &mut Reader<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
-        self.plain(Kind::Null);
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.plain(if value { Kind::True } else { Kind::False });
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.number(value.into());
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.number(value.into());
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        let number = Number::from_f64(value).ok_or_else(|| E::custom("number out of range"))?;
-        self.number(number);
-        Ok(())
-    }
-
-    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<(), E> {
-        self.place(value);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
-        self.keep(value);
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
-        let at = self.open()?;
-        while access.next_element_seed(&mut *self)?.is_some() {}
-        self.close(at, Kind::Array);
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<(), A::Error> {
-        let at = self.open()?;
-        let mut count = 0;
-        while access.next_key_seed(Name(self))?.is_some() {
-            access.next_value_seed(&mut *self)?;
-            count += 1;
+/// How many bytes there are before the first that ends a string, begins an escape, or must not stand
+/// in a string (RFC 8259, section 7). Looks at eight at a time.
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xff;
+    // Sets the highest bit of every byte below `bound`, which is at most 0x80. A borrow may set
+    // one above such a byte, too, but never one below: the lowest bit is right.
+    let below = |word: u64, bound: u64| word.wrapping_sub(bound * ONES) & !word & (0x80 * ONES);
+    let is = |word: u64, byte: u8| below(word ^ (u64::from(byte) * ONES), 1);
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = below(word, 0x20) | is(word, b'"') | is(word, b'\\');
+        if found != 0 {
+            return 8 * index + found.trailing_zeros() as usize / 8;
         }
-        let repeats = self.repeats(at + 1, count);
-        self.close(
-            at,
-            if repeats {
-                Kind::Repeating
-            } else {
-                Kind::Object
-            },
-        );
-        Ok(())
     }
+    let is_plain = |byte: &u8| !matches!(byte, b'"' | b'\\' | ..0x20);
+    let in_tail = tail.iter().position(|byte| !is_plain(byte));
+    8 * words.len() + in_tail.unwrap_or(tail.len())
 }
 
-/// Reads the name of a member.
-struct Name<'r, 't>(&'r mut Reader<'t>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<'de> DeserializeSeed<'de> for Name<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_str(self)
+    #[test]
+    fn the_end_of_a_string_is_found_wherever_it_stands() {
+        for filling in [
+            b'a', b' ', b'!', b'#', b'[', b']', 0x7f, 0x80, 0xa2, 0xdc, 0xff,
+        ] {
+            for len in 0..40 {
+                assert_eq!(plain_len(&vec![filling; len]), len);
+                for end in (0..0x20).chain(*b"\"\\") {
+                    for behind in [b'"', b'a', 0, 0xff] {
+                        let mut bytes = vec![filling; len];
+                        bytes.push(end);
+                        bytes.extend([behind; 9]);
+                        assert_eq!(plain_len(&bytes), len, "{bytes:?}");
+                    }
+                }
+            }
+        }
     }
-}
 
-impl<'de> Visitor<'de> for Name<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a member")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<(), E> {
-        self.0.place(name);
-        Ok(())
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<(), E> {
-        self.0.keep(name);
-        Ok(())
+    #[test]
+    fn a_number_is_small_when_it_is_whole_and_fits() {
+        let small = |text: &str| small_number(text.as_bytes());
+        assert_eq!(small("0"), Some(0));
+        assert_eq!(small("1700000000"), Some(1_700_000_000));
+        assert_eq!(small("4294967295"), Some(u32::MAX));
+        for other in [
+            "4294967296",
+            "9999999999",
+            "10000000000",
+            "00",
+            "01",
+            "-1",
+            "1.0",
+            "1e1",
+            "1-",
+        ] {
+            assert_eq!(small(other), None, "{other}");
+        }
     }
 }

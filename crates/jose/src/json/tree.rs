@@ -10,6 +10,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
+use super::places::{Place, Places};
+
 /// The longest document in bytes. Unescaping never makes a string longer, so that text and unescaped
 /// strings together stay below twice as much.
 pub(super) const MAX_LEN: usize = 1 << 27;
@@ -22,6 +24,7 @@ pub(crate) struct Document<'t> {
     pub(super) items: Vec<Item>,
     /// Numbers that fit no item.
     pub(super) numbers: Vec<Number>,
+    pub(super) places: Places,
 }
 
 /// A value, or the name of a member in front of one: what it is in the upper four bits of `what`, and
@@ -130,6 +133,7 @@ impl Document<'_> {
             text: Cow::Owned(self.text.into_owned()),
             items,
             numbers: self.numbers,
+            places: self.places,
         }
     }
 
@@ -164,28 +168,17 @@ impl Document<'_> {
         })
     }
 
-    /// The names of the members of the object at the top, each with the place of its value.
-    pub(super) fn names(&self) -> impl Iterator<Item = (&str, usize)> {
-        let Members(mut part) = self.members();
-        let all = self.items.len();
-        std::iter::from_fn(move || {
-            let (name, rest) = part.items.split_first()?;
-            let at = all - rest.len();
-            part.items = rest.get(1 + rest.first()?.inside()..)?;
-            Some((part.text(*name), at))
-        })
-    }
-
-    /// The value that begins at this place.
-    pub(super) fn value_at(&self, at: usize) -> Option<Node<'_>> {
-        let Members(part) = self.members();
-        let items = self.items.get(at..)?;
-        Some(Part { items, ..part }.split()?.0.node())
-    }
-
-    /// The member of this name; the first, if there are several.
+    /// The member of this name, of a document that names no member twice.
     pub(crate) fn member(&self, name: &str) -> Option<Node<'_>> {
-        self.members().find(name)
+        match self.places.find(name) {
+            Place::Nowhere => None,
+            Place::Unknown => self.members().find(name),
+            Place::At(at) => {
+                let Members(part) = self.members();
+                let items = self.items.get(at..)?;
+                Some(Part { items, ..part }.split()?.0.node())
+            }
+        }
     }
 }
 
