@@ -187,11 +187,15 @@ impl<'t> Jws<'t> {
                 limit: MAX_TOKEN_LEN,
             });
         }
-        let (signing_input, signature) = token.rsplit_once('.').ok_or(Error::NotCompact)?;
-        let (header, payload) = signing_input.split_once('.').ok_or(Error::NotCompact)?;
-        if payload.contains('.') {
+        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(Error::NotCompact);
-        }
+        };
+        let part = |range| token.get(range).ok_or(Error::NotCompact);
+        let header = part(0..first)?;
+        let payload = part(first + 1..second)?;
+        let signature = part(second + 1..token.len())?;
+        let signing_input = part(0..second)?;
         let known = memo.and_then(|memo| memo.get(header.as_bytes()));
         let was_known = known.is_some();
         let header = match known {
