@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::stranger::introspect;
-use crate::{Person, Seen};
+use crate::{Person, Prompt, Seen};
 
 const PASSWORD: &str = "a sentence nobody guesses";
 
@@ -60,6 +60,11 @@ impl Issuer {
             process,
             origin,
         }
+    }
+
+    /// Goes away: nobody answers any more.
+    pub fn stop(&mut self) {
+        self.process.kill();
     }
 
     /// The issuer identifier.
@@ -128,6 +133,48 @@ impl Issuer {
     /// When there is no such user.
     pub fn renewals(&self, username: &str) -> String {
         self.administer(&format!("grant list {username}"))
+    }
+
+    /// Adds somebody, with what `user add` is told beside their name. Their password is that of `ada`.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn add_person(&self, name: &str, more: &[&str]) {
+        Program::new(bin("countersign-issuer"))
+            .args(["user", "add", name])
+            .args(more)
+            .arg("--state-dir")
+            .arg(self.state.path())
+            .stdin(format!("{PASSWORD}\n"))
+            .run()
+            .expect_code(0);
+    }
+
+    /// Plays a person who reads a prompt: opens its address, types the code, signs in and approves, in
+    /// whatever order that is asked. The page of the approval is returned.
+    ///
+    /// # Panics
+    /// When there is nothing to approve.
+    pub fn approve_typed(&self, person: &str, prompt: &Prompt) -> Page {
+        assert_eq!(prompt.address, format!("{}/device", self.origin));
+        let mut browser = Browser::new();
+        let mut page = browser.get(&prompt.address);
+        for _ in 0..4 {
+            let has = |name: &str| page.forms().iter().any(|form| form.has(name));
+            if has("decision") {
+                let form = page.form_with("decision");
+                browser.submit(&page, &form, &[("decision", "approve")]);
+                return page;
+            }
+            page = if has("password") {
+                let values = [("username", person), ("password", PASSWORD)];
+                browser.submit(&page, &page.form_with("password"), &values)
+            } else {
+                let values = [("user_code", prompt.code.as_str())];
+                browser.submit(&page, &page.form_with("user_code"), &values)
+            };
+        }
+        panic!("nothing to approve: {}", page.text());
     }
 
     /// Plays the person: opens the address, signs in, compares the code and approves.

@@ -8,38 +8,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
+use countersign_e2e::package;
 use countersign_testkit::{Finished, Program, bin};
 use tempfile::TempDir;
-
-/// It compiles, if nobody has before.
-const LONG: Duration = Duration::from_secs(900);
-
-fn package() -> PathBuf {
-    let daemon = bin("countersign-pamd");
-    let target = daemon.ancestors().nth(2).expect("target/debug/program");
-    let made = Program::new(bin("xtask"))
-        .args(["package", "--profile", "dev"])
-        .env("CARGO_TARGET_DIR", target)
-        .env("CARGO", env!("CARGO"))
-        .env("PATH", std::env::var_os("PATH").expect("a path"))
-        .env("HOME", std::env::var_os("HOME").unwrap_or_default())
-        .env(
-            "RUSTUP_HOME",
-            std::env::var_os("RUSTUP_HOME").unwrap_or_default(),
-        )
-        .env(
-            "CARGO_HOME",
-            std::env::var_os("CARGO_HOME").unwrap_or_default(),
-        )
-        .limit(LONG)
-        .run()
-        .expect_code(0);
-    let last = made.stdout.lines().last().expect("where it is");
-    PathBuf::from(last)
-}
 
 /// A root in which nothing is installed.
 struct Root(TempDir);
@@ -140,7 +114,6 @@ fn the_package_installs_cleanly_and_goes_cleanly() {
     assert_eq!(root.files(), files);
     fs::write(&stack, "# auth required pam_countersign.so\n").unwrap();
     let settings = root.0.path().join("etc/countersign");
-    fs::create_dir(&settings).unwrap();
     fs::write(settings.join("pam.toml"), "").unwrap();
     root.dpkg(&["--remove", "countersign-pamd"]).expect_code(0);
     assert_eq!(root.files(), BTreeMap::new());

@@ -125,6 +125,9 @@ fn package(profile: &str) -> Result<PathBuf, Failure> {
     for (from, to, mode) in FILES {
         place(&root().join(from), &stage.join(to), *mode)?;
     }
+    // Where the administrator writes.
+    let settings = stage.join("etc/countersign");
+    fs::create_dir_all(&settings).map_err(|error| at(&settings, &error))?;
     let architecture = command::output(command::program("dpkg").arg("--print-architecture"))?;
     let version = env!("CARGO_PKG_VERSION");
     let control = control(version, architecture.trim());

@@ -38,6 +38,6 @@ pub use rustix::process::Signal;
 
 pub use provider::{ClientAuthentication, Endpoint, Provider};
 pub use signing::{Key, Signature};
-pub use sshd::Sshd;
+pub use sshd::{Sshd, at_terminal};
 pub use terminal::{Left, Terminal};
 pub use yubiserver::Yubiserver;

@@ -285,8 +285,9 @@ fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// A program that these words start, with its output on standard output.
-fn at_terminal(words: &[String]) -> Program {
+/// A program that these words start at a terminal of its own. What it shows comes on standard output, and
+/// `tell` types.
+pub fn at_terminal(words: &[String]) -> Program {
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     let line = words.join(" ");
     Program::new("script")

@@ -12,7 +12,6 @@
     reason = "helpers of tests fail like tests"
 )]
 
-mod guide;
 mod sudo;
 
 use std::fmt::Write as _;
@@ -22,13 +21,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use countersign_e2e::Issuer;
-use countersign_testkit::{Browser, Finished, Program, Running, Sshd, bin, pam_module};
+use countersign_e2e::{Guide, Issuer, Prompt, differing, press_enter_until};
+use countersign_testkit::{Program, Running, Sshd, bin, pam_module};
 use tempfile::TempDir;
 
-use guide::{Guide, differing};
-
-const PASSWORD: &str = "a sentence nobody guesses";
 /// What a command on the other side prints when somebody got in.
 const IN: &str = "somebody got in";
 /// Nothing here takes so long on a machine that has anything to do it with.
@@ -98,14 +94,9 @@ impl Host {
             ));
         }
         host.shell("countersign-issuer user remove ada");
-        for (name, more) in [
-            ("ada", "--name 'Ada Lovelace' --group engineering"),
-            ("bob", "--group sales"),
-        ] {
-            host.shell(&format!(
-                "echo '{PASSWORD}' | countersign-issuer user add {name} {more}"
-            ));
-        }
+        let ada = ["--name", "Ada Lovelace", "--group", "engineering"];
+        host.issuer.add_person("ada", &ada);
+        host.issuer.add_person("bob", &["--group", "sales"]);
         host
     }
 
@@ -167,30 +158,6 @@ impl Host {
         listening(&self.at("pam.sock"), &daemon);
         daemon
     }
-
-    /// Plays a person at the provider's pages: types the code, signs in and approves.
-    fn approves(&self, person: &str, prompt: &Prompt) {
-        assert_eq!(prompt.address, format!("{}/device", self.issuer.issuer()));
-        let mut browser = Browser::new();
-        let mut page = browser.get(&prompt.address);
-        for _ in 0..4 {
-            let has = |name: &str| page.forms().iter().any(|form| form.has(name));
-            if has("decision") {
-                assert!(page.text().contains("SSH to production"), "{}", page.text());
-                let form = page.form_with("decision");
-                browser.submit(&page, &form, &[("decision", "approve")]);
-                return;
-            }
-            page = if has("password") {
-                let values = [("username", person), ("password", PASSWORD)];
-                browser.submit(&page, &page.form_with("password"), &values)
-            } else {
-                let values = [("user_code", prompt.code.as_str())];
-                browser.submit(&page, &page.form_with("user_code"), &values)
-            };
-        }
-        panic!("nothing to approve: {}", page.text());
-    }
 }
 
 /// The lines of the tables that useradd(8) would write.
@@ -214,42 +181,6 @@ fn listening(socket: &Path, daemon: &Running) {
 
 fn output(program: Program) -> String {
     program.limit(PATIENCE).run().expect_code(0).stdout
-}
-
-/// What stands in the prompt of somebody who is waited for.
-struct Prompt {
-    address: String,
-    code: String,
-}
-
-fn prompt(shown: &str) -> Option<Prompt> {
-    shown.contains("press Enter").then_some(())?;
-    let after = |label: &str| {
-        let mut lines = shown.lines();
-        let line = lines.find_map(|line| line.strip_prefix(label))?;
-        Some(line.trim_end().to_owned())
-    };
-    Some(Prompt {
-        address: after("  Open  ")?,
-        code: after("  Code  ")?,
-    })
-}
-
-/// Somebody presses Enter whenever asked, until `words` are there; and how it ends.
-fn press_enter_until(client: Running, words: &str) -> Finished {
-    let mut answered = 0;
-    loop {
-        let asked = client.wait_for_stdout(|shown| {
-            let asked = shown.matches("press Enter").count();
-            let is_over = shown.contains(words);
-            (is_over || asked > answered).then_some(if is_over { 0 } else { asked })
-        });
-        if asked == 0 {
-            return client.finish();
-        }
-        answered = asked;
-        client.tell("");
-    }
 }
 
 /// The stack of sshd as Debian ships it, with those that it includes, and what the guide changes in it.
@@ -404,9 +335,11 @@ fn from_nothing_to_a_host_with_a_way_in_for_emergencies() {
     // A person gets in, and sees what the guide shows.
     let client = sshd.client(&["User=ada"], &format!("echo {IN}; id -u"));
     let client = client.start();
-    let asked = client.wait_for_stdout(prompt);
-    host.approves("ada", &asked);
-    let finished = press_enter_until(client, IN);
+    let asked = client.wait_for_stdout(Prompt::read);
+    let page = host.issuer.approve_typed("ada", &asked);
+    assert!(page.text().contains("SSH to production"), "{}", page.text());
+    press_enter_until(&client, IN);
+    let finished = client.finish();
     assert_eq!(finished.code(), Some(0), "{finished:?}\n{}", logs());
     let shown = settled(&finished.stdout);
     let (shown, inside) = shown.split_once(IN).unwrap();
@@ -417,8 +350,10 @@ fn from_nothing_to_a_host_with_a_way_in_for_emergencies() {
     let echo = format!("echo {IN}");
     for (person, account) in [("bob", "bob"), ("ada", "deploy")] {
         let client = sshd.client(&[&format!("User={account}")], &echo).start();
-        host.approves(person, &client.wait_for_stdout(prompt));
-        let finished = press_enter_until(client, "may not use");
+        let asked = client.wait_for_stdout(Prompt::read);
+        host.issuer.approve_typed(person, &asked);
+        press_enter_until(&client, "may not use");
+        let finished = client.finish();
         assert_eq!(finished.code(), Some(255), "{finished:?}\n{}", logs());
         assert!(!finished.stdout.contains(IN), "{finished:?}");
     }

@@ -2,10 +2,10 @@
 
 use std::fs;
 
+use countersign_e2e::{Guide, Prompt, differing, document, fences, press_enter_until};
 use countersign_testkit::{Finished, Program, Running, pam_module};
 
-use crate::guide::{Guide, differing, document, fences};
-use crate::{Host, PATIENCE, press_enter_until, prompt};
+use crate::{Host, PATIENCE};
 
 /// Somebody at a terminal, and what a service of PAM asks of them.
 fn asks(host: &Host, service: &str, account: &str) -> Running {
@@ -24,9 +24,10 @@ fn asks(host: &Host, service: &str, account: &str) -> Running {
 
 /// The person signs in at the provider, and goes on at the terminal.
 fn signs_in(host: &Host, person: &str, asking: Running, words: &str) -> Finished {
-    let asked = asking.wait_for_stdout(prompt);
-    host.approves(person, &asked);
-    press_enter_until(asking, words)
+    let asked = asking.wait_for_stdout(Prompt::read);
+    host.issuer.approve_typed(person, &asked);
+    press_enter_until(&asking, words);
+    asking.finish()
 }
 
 #[test]
