@@ -41,4 +41,3 @@ fn make() -> PathBuf {
     let last = made.stdout.lines().last();
     PathBuf::from(last.expect("where it is"))
 }
-

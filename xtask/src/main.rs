@@ -27,7 +27,7 @@ const HELP: &str = "\
 Usage: cargo xtask <command>
 
   check          format, lints, and the house rules that a compiler does not know
-  set-up         what the tests need: system packages, npm packages, Envoy, a newer Debian
+  set-up         what the tests need: system packages, npm packages, Envoy, trees of Debian
   test           every test: set-up, build, tests, fuzzing
   generate       the files that are made from others: the reference and the manual pages
   fuzz TARGET    one fuzz target until it is stopped (or -- -max_total_time=SECONDS)

@@ -1,5 +1,5 @@
 //! The system packages that the tests need, the npm packages of the strangers, Envoy, which no
-//! distribution has, and a tree of a Debian that is newer than the one that runs the tests.
+//! distribution has, and trees of two releases of Debian.
 
 use std::fs;
 use std::path::Path;
@@ -60,7 +60,7 @@ pub(crate) fn set_up(steps: &mut Steps) -> bool {
     steps.run("system packages", install_system)
         && steps.run("npm packages", install_npm)
         && steps.run("Envoy", install_envoy)
-        && steps.run("a newer Debian", make_newer_debian)
+        && steps.run("trees of Debian", make_debian_trees)
 }
 
 /// Runs its arguments with a note to Debian's packages that nothing is to be started. The tests start
@@ -183,27 +183,33 @@ fn install_envoy() -> Result<(), Failure> {
     fs::write(&note, wanted).map_err(at)
 }
 
-/// The release of Debian after the one that was newest when this was written: it has OpenSSH 10.6 or
-/// newer, and a systemd as new.
-const NEWER_DEBIAN: &str = "forky";
+/// The releases of Debian that tests start programs of, or boot: the one that packages are made for, and
+/// the one after that which was newest when this was written. That has OpenSSH 10.6 or newer, and a
+/// systemd as new.
+const DEBIAN: [&str; 2] = ["bookworm", "forky"];
 
-/// What the tests start of it, in a namespace of their own or as a machine with systemd.
-const IN_NEWER_DEBIAN: &str = "ca-certificates,dbus,iproute2,libnss-wrapper,libpam-modules,libpam-systemd,libpam-wrapper,login,\
-                               openssh-client,openssh-server,passwd,procps,sudo,systemd,systemd-sysv";
+/// What the tests start of them, in a namespace of their own or as a machine with systemd.
+const IN_DEBIAN: &str = "apt,ca-certificates,dbus,iproute2,libnss-wrapper,libpam-modules,libpam-systemd,\
+                         libpam-wrapper,login,openssh-client,openssh-server,passwd,procps,sudo,systemd,\
+                         systemd-sysv";
 
 /// By which the tree's packages are known to be Debian's.
 const DEBIAN_KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// Makes the tree of the newer Debian where `countersign_testkit::newer_debian` finds it: some 55 MB from
-/// the mirror, 115 MB on disk, and nothing when this very tree is there.
-fn make_newer_debian() -> Result<(), Failure> {
+fn make_debian_trees() -> Result<(), Failure> {
+    DEBIAN.into_iter().try_for_each(make_debian_tree)
+}
+
+/// Makes the tree of a release where `countersign_testkit::debian` finds it: some 60 MB from the mirror,
+/// 130 MB on disk, and nothing when this very tree is there.
+fn make_debian_tree(release: &str) -> Result<(), Failure> {
     let mirror =
-        format!("deb [signed-by={DEBIAN_KEYS}] http://deb.debian.org/debian {NEWER_DEBIAN} main");
+        format!("deb [signed-by={DEBIAN_KEYS}] http://deb.debian.org/debian {release} main");
     let options = [
         "--quiet",
         "--mode=root",
         "--variant=essential",
-        &format!("--include={IN_NEWER_DEBIAN}"),
+        &format!("--include={IN_DEBIAN}"),
         // The signature is looked at, and a mirror that stands still for half a year forgiven.
         "--aptopt=Acquire::Min-ValidTime \"15552000\"",
         "--dpkgopt=force-unsafe-io",
@@ -212,10 +218,10 @@ fn make_newer_debian() -> Result<(), Failure> {
         "--dpkgopt=path-exclude=/usr/share/man/*",
     ];
     let wanted = format!("{mirror}\n{}\n", options.join("\n"));
-    let folder = root().join("target/strangers").join(NEWER_DEBIAN);
+    let folder = root().join("target/strangers").join(release);
     let note = folder.with_extension("txt");
     if folder.is_dir() && fs::read_to_string(&note).is_ok_and(|made| made == wanted) {
-        println!("   it is there");
+        println!("   {release} is there");
         return Ok(());
     }
     let at = |error: std::io::Error| format!("{}: {error}", folder.display());
@@ -228,7 +234,7 @@ fn make_newer_debian() -> Result<(), Failure> {
     remove.args(["rm", "--recursive", "--force", "--one-file-system"]);
     command::run(remove.args([&note, &folder, &begun]))?;
     let mut make = as_root();
-    make.arg("mmdebstrap").args(options).arg(NEWER_DEBIAN);
+    make.arg("mmdebstrap").args(options).arg(release);
     command::run(make.arg(&begun).arg(mirror))?;
     command::run(as_root().arg("mv").args([&begun, &folder]))?;
     fs::write(&note, wanted).map_err(at)

@@ -1,12 +1,15 @@
-//! A Debian that is newer than the one that runs the tests, and its programs.
+//! Releases of Debian beside the one that runs the tests, and the programs of a newer one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Program;
 
-/// Where `cargo xtask set-up` puts it.
-const TREE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/strangers/forky");
+/// Where `cargo xtask set-up` puts them.
+const TREES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/strangers");
+
+/// The newer release.
+const NEWER: &str = "forky";
 
 /// What of `/usr` are programs, and what they need to run.
 const PARTS: [&str; 4] = ["lib", "lib64", "bin", "sbin"];
@@ -14,19 +17,20 @@ const PARTS: [&str; 4] = ["lib", "lib64", "bin", "sbin"];
 /// Mounts what a list names, all at once: between two of them no program would run.
 const AS_ROOT: &str = r#"mount --all --fstab "$0" && exec "$@""#;
 
-/// The root directory of a small tree of it, with OpenSSH (server and client), systemd, D-Bus, sudo and
-/// what they need, as their packages have set them up. Nobody is to write there: whoever starts it as a
-/// machine takes a copy, or an overlay.
+/// The root directory of a small tree of a release, `bookworm` or `forky`, with OpenSSH (server and
+/// client), systemd, D-Bus, sudo and what they need, as their packages have set them up. Nobody is to write
+/// there: whoever starts it as a machine takes a copy, or an overlay.
 ///
 /// # Panics
 /// When nobody has made it yet.
-pub fn newer_debian() -> PathBuf {
-    let tree = Path::new(TREE);
+pub fn debian(release: &str) -> PathBuf {
+    let tree = Path::new(TREES).join(release);
     assert!(
         tree.is_dir(),
-        "{TREE} is missing: `cargo xtask set-up` makes it, as root or with a sudo that asks nothing"
+        "{} is missing: `cargo xtask set-up` makes it, as root or with a sudo that asks nothing",
+        tree.display()
     );
-    tree.to_owned()
+    tree
 }
 
 /// Whose programs are meant.
@@ -53,7 +57,7 @@ impl Release {
         if self == Self::Installed {
             return words;
         }
-        let tree = newer_debian();
+        let tree = debian(NEWER);
         let parts = PARTS.map(|part| (tree.join("usr").join(part), part));
         let parts = parts.iter().filter(|(from, _)| from.is_dir());
         let mounts =

@@ -27,7 +27,7 @@ pub use binaries::{bin, pam_module, pam_module_that_panics, pam_module_under_san
 pub use browser::{Browser, Page};
 pub use camera::{Ground, scan};
 pub use databases::Database;
-pub use debian::{Release, newer_debian};
+pub use debian::{Release, debian};
 pub use desktop::Desktop;
 pub use home::Home;
 pub use html::Form;

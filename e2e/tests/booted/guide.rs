@@ -4,15 +4,24 @@ use std::time::{Duration, Instant};
 
 use countersign_e2e::{Guide, differing};
 
-use crate::host::{Host, IN};
+use crate::host::{Host, IN, NEWEST, USUAL};
 
 /// What the guide promises.
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 #[test]
 fn from_nothing_to_a_host_with_a_way_in_for_emergencies_and_back() {
+    there_and_back(USUAL);
+}
+
+#[test]
+fn the_guide_leads_to_the_same_on_the_newest_release() {
+    there_and_back(NEWEST);
+}
+
+fn there_and_back(release: &str) {
     let begun = Instant::now();
-    let mut host = Host::set_up("");
+    let mut host = Host::set_up(release, "");
     let machine = &host.machine;
 
     // What the steps said, as far as the guide shows it.
@@ -42,7 +51,12 @@ fn from_nothing_to_a_host_with_a_way_in_for_emergencies_and_back() {
     // A person gets in, and logind knows of it.
     let command = format!("echo {IN}; id -u; loginctl show-session $XDG_SESSION_ID");
     let finished = host.sign_in("ada", "ada", &command, IN).finish();
-    assert_eq!(finished.code(), Some(0), "{finished:?}\n{}", machine.journal());
+    assert_eq!(
+        finished.code(),
+        Some(0),
+        "{finished:?}\n{}",
+        machine.journal()
+    );
     let shown = finished.stdout.replace('\r', "");
     let (_, inside) = shown.split_once(IN).unwrap();
     assert!(inside.trim().starts_with(&number), "{inside}");

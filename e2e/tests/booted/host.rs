@@ -7,9 +7,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use countersign_e2e::{Guide, Issuer, Prompt, differing, package, press_enter_until};
-use countersign_testkit::{Program, Running, bin};
+use countersign_testkit::{Program, Running, bin, debian};
 
 use crate::machine::Machine;
+
+/// What packages are made for: Debian 12.
+pub(crate) const USUAL: &str = "bookworm";
+/// OpenSSH 10.6 and systemd 262, or newer.
+pub(crate) const NEWEST: &str = "forky";
 
 /// What a command on the other side prints when somebody got in.
 pub(crate) const IN: &str = "somebody got in";
@@ -34,13 +39,13 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Boots a machine with accounts for three people, and follows the guide; `more` is added to what it
+    /// Boots a machine of this release with accounts for three people, and follows the guide; `more` is added to what it
     /// writes into `pam.toml`.
-    pub(crate) fn set_up(more: &str) -> Self {
+    pub(crate) fn set_up(release: &str, more: &str) -> Self {
         // Built before the network is that of the machine.
         let package = package();
         bin("countersign-issuer");
-        let machine = Machine::boot(&debian());
+        let machine = Machine::boot(&debian(release));
         // Two thirds of their life are the longest time between renewals.
         let issuer = Issuer::start_with(&["--access-token-lifetime", "90"]);
         issuer.administer("user remove ada");
@@ -123,7 +128,13 @@ impl Host {
     }
 
     /// A person signs in to an account, and `words` come.
-    pub(crate) fn sign_in(&self, person: &str, account: &str, command: &str, words: &str) -> Running {
+    pub(crate) fn sign_in(
+        &self,
+        person: &str,
+        account: &str,
+        command: &str,
+        words: &str,
+    ) -> Running {
         let client = self.machine.client(account, &["RequestTTY=force"], command);
         let client = client.start();
         let asked = client.wait_for_stdout(Prompt::read);
@@ -139,7 +150,11 @@ impl Host {
         let client = self.machine.client(account, options, &format!("echo {IN}"));
         let finished = client.run();
         let is_in = finished.stdout.contains(IN);
-        assert_eq!(finished.code(), Some(if is_in { 0 } else { 255 }), "{finished:?}");
+        assert_eq!(
+            finished.code(),
+            Some(if is_in { 0 } else { 255 }),
+            "{finished:?}"
+        );
         is_in
     }
 
@@ -176,9 +191,4 @@ fn changed(stack: &str, fence: &str) -> String {
         other => panic!("nothing is said about {other:?}"),
     };
     differing(stack, &[(line, &now)])
-}
-
-fn debian() -> PathBuf {
-    let tree = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/strangers/bookworm"));
-    tree.canonicalize().unwrap()
 }

@@ -32,6 +32,12 @@ pub(crate) struct Machine {
 impl Machine {
     /// Boots, and waits until everything has started that starts by itself.
     pub(crate) fn boot(tree: &Path) -> Self {
+        let user = Program::new("id").arg("-u").run().expect_code(0).stdout;
+        assert_eq!(
+            user.trim(),
+            "0",
+            "a machine is booted by root alone: run this test with sudo"
+        );
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/booted/boot.sh");
         // A session of its own: whatever ends the test has it read the end of its input, and tidy up.
         let power = Program::new("setsid")
@@ -50,7 +56,11 @@ impl Machine {
             home: tempfile::tempdir().unwrap(),
         };
         machine.wait_until("systemd starts", |machine| {
-            assert!(!machine.power.stderr().contains("mount"), "{}", machine.power.stderr());
+            assert!(
+                !machine.power.stderr().contains("mount"),
+                "{}",
+                machine.power.stderr()
+            );
             let children = fs::read_to_string(format!("/proc/{below}/task/{below}/children"));
             let init = children.ok().and_then(|list| list.trim().parse().ok());
             machine.init = init.unwrap_or_default();
@@ -58,11 +68,10 @@ impl Machine {
                 .is_ok_and(|name| name.trim() == "systemd")
         });
         machine.wait_until("the machine has booted", |machine| {
-            let state = machine.run("systemctl is-system-running --wait");
-            if state.stdout.trim() == "degraded" {
-                panic!("{}", machine.shell("systemctl --failed; journalctl --boot"));
-            }
-            state.stdout.trim() == "running"
+            let state = machine.run("systemctl is-system-running --wait").stdout;
+            let failed = || machine.shell("systemctl --failed; journalctl --boot");
+            assert_ne!(state.trim(), "degraded", "{}", failed());
+            state.trim() == "running"
         });
         let network = File::open(format!("/proc/{}/ns/net", machine.init)).unwrap();
         move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
@@ -103,7 +112,7 @@ impl Machine {
         finished.stdout
     }
 
-    /// What its journal has of sign-ins.
+    /// Its journal.
     pub(crate) fn journal(&self) -> String {
         self.shell("journalctl --no-pager --boot --output=short-precise")
     }

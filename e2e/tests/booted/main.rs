@@ -10,4 +10,3 @@ mod host;
 mod machine;
 mod sessions;
 mod sudo;
-

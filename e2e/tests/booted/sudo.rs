@@ -2,11 +2,11 @@
 
 use countersign_e2e::{Prompt, differing, document, fences, press_enter_until};
 
-use crate::host::{Host, IN};
+use crate::host::{Host, IN, USUAL};
 
 #[test]
 fn sudo_asks_again_and_lets_the_account_for_emergencies_pass() {
-    let mut host = Host::set_up("");
+    let mut host = Host::set_up(USUAL, "");
     let text = document("ssh-sudo.md");
     let (_, section) = text.split_once("## sudo\n").unwrap();
     let (section, _) = section.split_once("\n## ").unwrap();
@@ -36,7 +36,12 @@ fn sudo_asks_again_and_lets_the_account_for_emergencies_pass() {
     host.issuer.approve_typed("ada", &asked);
     press_enter_until(&client, "over");
     let finished = client.finish();
-    assert_eq!(finished.code(), Some(0), "{finished:?}\n{}", machine.journal());
+    assert_eq!(
+        finished.code(),
+        Some(0),
+        "{finished:?}\n{}",
+        machine.journal()
+    );
     let (_, became) = finished.stdout.split_once("root is ada").unwrap();
     assert!(became.trim_start().starts_with("0\r\nover"), "{finished:?}");
 
