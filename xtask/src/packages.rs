@@ -190,7 +190,7 @@ const DEBIAN: [&str; 2] = ["bookworm", "forky"];
 
 /// What the tests start of them, in a namespace of their own or as a machine with systemd.
 const IN_DEBIAN: &str = "apt,ca-certificates,dbus,iproute2,libnss-wrapper,libpam-modules,libpam-systemd,\
-                         libpam-wrapper,login,openssh-client,openssh-server,passwd,procps,sudo,systemd,\
+                         libpam-wrapper,login,mount,openssh-client,openssh-server,passwd,procps,sudo,systemd,\
                          systemd-sysv";
 
 /// By which the tree's packages are known to be Debian's.

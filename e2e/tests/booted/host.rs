@@ -2,7 +2,6 @@
 //! `docs/ssh.md` is typed and written, in that order, and nothing else.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,14 +12,10 @@ use crate::machine::Machine;
 
 /// What packages are made for: Debian 12.
 pub(crate) const USUAL: &str = "bookworm";
-/// OpenSSH 10.6 and systemd 262, or newer.
-pub(crate) const NEWEST: &str = "forky";
 
 /// What a command on the other side prints when somebody got in.
 pub(crate) const IN: &str = "somebody got in";
 
-/// On the loopback of the machine.
-const SSHD: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 22);
 /// Typed by whoever made the package, before this.
 const ELSEWHERE: &str = "cargo xtask package";
 /// Where the guide looks for it.
@@ -32,6 +27,8 @@ pub(crate) struct Host {
     pub(crate) machine: Machine,
     pub(crate) issuer: Issuer,
     pub(crate) key: PathBuf,
+    /// When it had booted, and nothing was done there yet.
+    pub(crate) begun: Instant,
     /// `/etc/pam.d/sshd` as Debian ships it.
     pub(crate) shipped: String,
     /// What was typed into the shell of root, and what that said.
@@ -46,6 +43,7 @@ impl Host {
         let package = package();
         bin("countersign-issuer");
         let machine = Machine::boot(&debian(release));
+        let begun = Instant::now();
         // Two thirds of their life are the longest time between renewals.
         let issuer = Issuer::start_with(&["--access-token-lifetime", "90"]);
         issuer.administer("user remove ada");
@@ -67,13 +65,16 @@ impl Host {
             machine,
             issuer,
             key,
+            begun,
             shipped,
             said: Vec::new(),
         };
         host.follow(&Guide::read(), more);
-        // It was told to read its settings again, and is away for a moment.
-        host.machine
-            .wait_until("sshd listens", |_| TcpStream::connect(SSHD).is_ok());
+        // sshd was told to read its settings again, and is away for a moment.
+        host.wait_for("journalctl --unit=ssh --output=cat", |log| {
+            let again = log.split_once("SIGHUP; restarting");
+            again.is_some_and(|(_, after)| after.contains("Server listening"))
+        });
         host
     }
 
