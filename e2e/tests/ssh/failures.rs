@@ -3,7 +3,7 @@
 
 use std::thread;
 
-use countersign_testkit::{Endpoint, Key, Provider, Reply, Signature};
+use countersign_testkit::{Endpoint, Key, Provider, Release, Reply, Signature};
 use serde_json::{Value, json};
 
 use crate::host::{COMMAND, Host, account, press_enter, show};
@@ -222,25 +222,40 @@ pub(crate) fn rule() -> String {
     )
 }
 
+/// What is shown with the newer OpenSSH as well.
+const WITH_BOTH: [&str; 6] = [
+    "denied",
+    "expired here",
+    "another person",
+    "without a signature",
+    "a foreign key",
+    "away",
+];
+
 /// How many cases run side by side: each is seven processes.
 const AT_A_TIME: usize = 6;
 
 #[test]
 fn whatever_goes_wrong_nobody_gets_in_and_the_person_is_told() {
     let rule = rule();
-    for cases in CASES.chunks(AT_A_TIME) {
+    let newer = CASES.iter().filter(|case| WITH_BOTH.contains(&case.name));
+    let newer: Vec<_> = newer.map(|case| (Release::Newer, case)).collect();
+    assert_eq!(newer.len(), WITH_BOTH.len());
+    let installed = CASES.iter().map(|case| (Release::Installed, case));
+    let all: Vec<_> = installed.chain(newer).collect();
+    for cases in all.chunks(AT_A_TIME) {
         thread::scope(|scope| {
-            for case in cases {
-                scope.spawn(|| fails(case, &rule));
+            for (release, case) in cases {
+                scope.spawn(|| fails(*release, case, &rule));
             }
         });
     }
 }
 
-fn fails(case: &Case, rule: &str) {
+fn fails(release: Release, case: &Case, rule: &str) {
     let provider = Provider::start();
     (case.spoil)(&provider);
-    let host = Host::start(&provider.issuer(), rule);
+    let host = Host::start_of(release, &provider.issuer(), rule, &[]);
     let client = host.sshd.client(&[], COMMAND).start();
     let finished = press_enter(client);
     host.stayed_out(&finished);

@@ -3,9 +3,10 @@
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign_testkit::{Finished, Program, Running, Signal, Sshd, bin, pam_module};
+use countersign_testkit::{Finished, Program, Release, Running, Signal, Sshd, bin, pam_module};
 use tempfile::TempDir;
 
 /// Nothing here takes so long on a machine that has anything to do it with.
@@ -49,6 +50,11 @@ impl Host {
 
     /// The same, with options of sshd.
     pub(crate) fn start_with(issuer: &str, config: &str, options: &[&str]) -> Self {
+        Self::start_of(Release::Installed, issuer, config, options)
+    }
+
+    /// The same, with the OpenSSH of either release.
+    pub(crate) fn start_of(release: Release, issuer: &str, config: &str, options: &[&str]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let head = format!(
             "issuer = {issuer:?}\nclient_id = \"ssh\"\nworker_user = \"nobody\"\n\
@@ -62,7 +68,7 @@ impl Host {
             "auth [success=done default=die] {rest}\naccount required {rest}\n{LOGINUID}session required {rest}\n"
         );
         let mut host = Self {
-            sshd: Sshd::start(&stack, options),
+            sshd: Sshd::start_of(release, None, &stack, options),
             daemon: None,
             home,
             memory: tempfile::tempdir_in("/dev/shm").unwrap(),
@@ -87,7 +93,7 @@ impl Host {
         let begun = Instant::now();
         while UnixStream::connect(self.at("pam.sock")).is_err() {
             assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         self.daemon = Some(daemon);
     }
@@ -145,7 +151,7 @@ impl Host {
                 self.log(),
                 self.sshd.log()
             );
-            std::thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -219,6 +225,16 @@ pub(crate) fn below(pid: u32) -> Vec<u32> {
     found
 }
 
+/// Runs a test with the OpenSSH of both releases, side by side.
+pub(crate) fn with_both(test: impl Fn(Release) + Sync) {
+    thread::scope(|scope| {
+        for release in Release::BOTH {
+            let test = &test;
+            scope.spawn(move || test(release));
+        }
+    });
+}
+
 /// Somebody presses Enter whenever asked, until it is over.
 pub(crate) fn press_enter(mut client: Running) -> Finished {
     let mut answered = 0;
@@ -228,7 +244,7 @@ pub(crate) fn press_enter(mut client: Running) -> Finished {
             answered = asked;
             client.tell("");
         }
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     client.finish()
 }

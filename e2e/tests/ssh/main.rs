@@ -11,6 +11,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod announced;
 mod failures;
 mod host;
 mod past;

@@ -3,9 +3,9 @@
 use std::thread;
 
 use countersign_e2e::Issuer;
-use countersign_testkit::{Browser, Finished, Ground, HttpServer, Reply, scan};
+use countersign_testkit::{Browser, Finished, Ground, HttpServer, Release, Reply, scan};
 
-use crate::host::{COMMAND, Host, IN, account, press_enter};
+use crate::host::{COMMAND, Host, IN, account, press_enter, with_both};
 
 /// An issuer that knows the client of hosts.
 fn issuer() -> Issuer {
@@ -51,18 +51,20 @@ fn sign_in(host: &Host, issuer: &Issuer, decide: Decide, command: &str) -> Finis
 
 #[test]
 fn approved_by_a_person_and_the_command_runs_as_the_account() {
-    let issuer = issuer();
-    let host = Host::start(issuer.issuer(), &rule());
-    let command = format!("echo {IN} as $(id -un)");
-    let finished = sign_in(&host, &issuer, APPROVE, &command);
-    host.got_in(&finished);
-    let whole = format!("{IN} as {}", account());
-    assert!(finished.stdout.contains(&whole), "{}", finished.stdout);
-    assert!(finished.stdout.contains("Welcome, Ada Lovelace."));
-    let granted = host.logged(&["login granted", "rule=ada"]);
-    let (_, reference) = granted.split_once("reference=").unwrap();
-    let reference = reference.split(' ').next().unwrap();
-    assert!(finished.stdout.contains(reference), "{}", finished.stdout);
+    with_both(|release| {
+        let issuer = issuer();
+        let host = Host::start_of(release, issuer.issuer(), &rule(), &[]);
+        let command = format!("echo {IN} as $(id -un)");
+        let finished = sign_in(&host, &issuer, APPROVE, &command);
+        host.got_in(&finished);
+        let whole = format!("{IN} as {}", account());
+        assert!(finished.stdout.contains(&whole), "{}", finished.stdout);
+        assert!(finished.stdout.contains("Welcome, Ada Lovelace."));
+        let granted = host.logged(&["login granted", "rule=ada"]);
+        let (_, reference) = granted.split_once("reference=").unwrap();
+        let reference = reference.split(' ').next().unwrap();
+        assert!(finished.stdout.contains(reference), "{}", finished.stdout);
+    });
 }
 
 /// Whom the rule is for, what the person decides, and what they read then.
@@ -87,63 +89,74 @@ const NOT_THEIRS: &str = "who may not use the account";
 
 #[test]
 fn denied_or_approved_by_somebody_else_and_nobody_gets_in() {
-    let issuer = issuer();
-    thread::scope(|scope| {
-        for (whom, decide, told) in STAY_OUT {
-            let issuer = &issuer;
-            scope.spawn(move || {
-                let host = Host::start(issuer.issuer(), &rule_for(whom));
-                let finished = sign_in(&host, issuer, decide, COMMAND);
-                host.stayed_out(&finished);
-                assert!(finished.stdout.contains(told), "{}", finished.stdout);
-                let refused = host.log().matches("login refused").count();
-                assert_eq!(refused, 1, "three tries are one sign-in: {}", host.log());
-            });
-        }
+    with_both(|release| {
+        let issuer = issuer();
+        // Of the newer one a person who denies and one who is not meant will do.
+        let cases = match release {
+            Release::Installed => &STAY_OUT[..],
+            Release::Newer => &STAY_OUT[..2],
+        };
+        thread::scope(|scope| {
+            for (whom, decide, told) in cases {
+                let issuer = &issuer;
+                scope.spawn(move || {
+                    let host = Host::start_of(release, issuer.issuer(), &rule_for(whom), &[]);
+                    let finished = sign_in(&host, issuer, *decide, COMMAND);
+                    host.stayed_out(&finished);
+                    assert!(finished.stdout.contains(told), "{}", finished.stdout);
+                    let refused = host.log().matches("login refused").count();
+                    assert_eq!(refused, 1, "three tries are one sign-in: {}", host.log());
+                });
+            }
+        });
     });
 }
 
 /// sshd knows before any module whether there is the account, and the person must not.
 #[test]
 fn an_account_that_does_not_exist_looks_like_one_that_is_closed() {
-    let host = Host::start("http://127.0.0.1:1", &rule());
-    let [closed, missing] = ["daemon", "no-such-account-here"].map(|account| {
-        let client = host.sshd.client_of(account, &[], COMMAND).start();
-        let finished = press_enter(client);
-        host.stayed_out(&finished);
-        let shown = finished.stdout.replace(account, "such");
-        // A reference is six characters before a full stop.
-        let words = shown.split_whitespace().map(|word| {
-            let is_reference = word.len() == 7 && word.to_uppercase() == word;
-            if is_reference { "REFERENCE" } else { word }
+    with_both(|release| {
+        let host = Host::start_of(release, "http://127.0.0.1:1", &rule(), &[]);
+        let [closed, missing] = ["daemon", "no-such-account-here"].map(|account| {
+            let client = host.sshd.client_of(account, &[], COMMAND).start();
+            let finished = press_enter(client);
+            host.stayed_out(&finished);
+            let shown = finished.stdout.replace(account, "such");
+            // A reference is six characters before a full stop.
+            let words = shown.split_whitespace().map(|word| {
+                let is_reference = word.len() == 7 && word.to_uppercase() == word;
+                if is_reference { "REFERENCE" } else { word }
+            });
+            words.map(str::to_owned).collect::<Vec<_>>().join(" ")
         });
-        words.map(str::to_owned).collect::<Vec<_>>().join(" ")
+        assert_eq!(closed, missing);
+        assert!(closed.contains("as such is not possible"), "{closed}");
     });
-    assert_eq!(closed, missing);
-    assert!(closed.contains("as such is not possible"), "{closed}");
 }
 
 /// The account phase of a login with a key: alone it is not enough, and with its person signed in it is.
 #[test]
 fn a_key_lets_in_while_its_person_is_signed_in() {
-    let issuer = issuer();
-    let config = format!("pubkey_needs_grant = true\n{}", rule());
-    let options = ["PubkeyAuthentication yes"];
-    let host = Host::start_with(issuer.issuer(), &config, &options);
-    let key = format!("IdentityFile={}", host.sshd.client_key().display());
-    let by_key = || host.sshd.client_without_terminal(&[&key], COMMAND).run();
-    host.stayed_out(&by_key());
-    let nobody = "PreferredAuthentications=keyboard-interactive";
-    let (client, prompt) = host.client(&[nobody], "echo in; read -r line");
-    let address = scan(&client.stdout(), Ground::Dark);
-    issuer.approve(&address, &prompt.code);
-    client.tell("");
-    client.wait_for_stdout(|shown| shown.contains("\nin").then_some(()));
-    host.got_in(&by_key());
-    client.tell("");
-    client.finish().expect_code(0);
-    let again = by_key();
-    assert_eq!(again.code(), Some(255), "{again:?}\n{}", host.log());
+    with_both(|release| {
+        let issuer = issuer();
+        let config = format!("pubkey_needs_grant = true\n{}", rule());
+        let options = ["PubkeyAuthentication yes"];
+        let host = Host::start_of(release, issuer.issuer(), &config, &options);
+        let key = format!("IdentityFile={}", host.sshd.client_key().display());
+        let by_key = || host.sshd.client_without_terminal(&[&key], COMMAND).run();
+        host.stayed_out(&by_key());
+        let nobody = "PreferredAuthentications=keyboard-interactive";
+        let (client, prompt) = host.client(&[nobody], "echo in; read -r line");
+        let address = scan(&client.stdout(), Ground::Dark);
+        issuer.approve(&address, &prompt.code);
+        client.tell("");
+        client.wait_for_stdout(|shown| shown.contains("\nin").then_some(()));
+        host.got_in(&by_key());
+        client.tell("");
+        client.finish().expect_code(0);
+        let again = by_key();
+        assert_eq!(again.code(), Some(255), "{again:?}\n{}", host.log());
+    });
 }
 
 /// `flow = "paste"`: whoever sends somebody an address to approve gets nothing, because the code comes to

@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use countersign_testkit::{Endpoint, Ground, Program, Provider, scan};
+use countersign_testkit::{Endpoint, Ground, Program, Provider, Release, scan};
 
 use crate::failures::rule;
-use crate::host::{COMMAND, Host, Prompt, press_enter};
+use crate::host::{COMMAND, Host, Prompt, press_enter, with_both};
 
 const COLUMNS: usize = 80;
 const COMPLETE: &str = "https://login.example.com/oauth2/v1/device?user_code=WDJB-MJHT";
@@ -24,32 +24,42 @@ fn rule_with(keys: &str) -> String {
     rule().replace("qr = \"never\"\n", keys)
 }
 
-/// What the client prints, byte for byte, as no terminal has changed it yet.
+/// What the client prints, byte for byte, as no terminal has changed it yet: of both servers, and of both
+/// clients at each.
 #[test]
-fn the_code_that_the_client_prints_is_read_back_on_dark_and_on_light_terminals() {
-    for (keys, terminal) in [
-        ("", Ground::Dark),
-        ("qr_invert = true\n", Ground::Light),
-        ("qr = \"always\"\n", Ground::Dark),
-    ] {
-        let provider = provider();
-        let host = Host::start(&provider.issuer(), &rule_with(keys));
-        let (client, prompt) = host.client(&[], COMMAND);
-        let shown = client.stdout();
-        assert_eq!(scan(&shown, terminal), COMPLETE, "{keys}");
-        // The text alone will do as well.
-        let text = "https://login.example.com/oauth2/v1/device";
-        assert_eq!((&*prompt.address, &*prompt.code), (text, "WDJB-MJHT"));
-        for line in shown.lines() {
-            assert!(line.chars().count() <= COLUMNS, "{line}");
+fn the_code_that_each_client_prints_is_read_back_on_dark_and_on_light_terminals() {
+    with_both(|release| {
+        for (keys, terminal) in [
+            ("", Ground::Dark),
+            ("qr_invert = true\n", Ground::Light),
+            ("qr = \"always\"\n", Ground::Dark),
+        ] {
+            let provider = provider();
+            let mut host = Host::start_of(release, &provider.issuer(), &rule_with(keys), &[]);
+            for client in Release::BOTH {
+                host.sshd.take_clients_of(client);
+                is_read_back(&host, terminal);
+            }
         }
-        // No colours: the client would print them as numbers.
-        assert!(
-            !shown.contains('\u{1b}') && !shown.contains("\\0"),
-            "{shown}"
-        );
-        host.got_in(&press_enter(client));
+    });
+}
+
+fn is_read_back(host: &Host, terminal: Ground) {
+    let (client, prompt) = host.client(&[], COMMAND);
+    let shown = client.stdout();
+    assert_eq!(scan(&shown, terminal), COMPLETE);
+    // The text alone will do as well.
+    let text = "https://login.example.com/oauth2/v1/device";
+    assert_eq!((&*prompt.address, &*prompt.code), (text, "WDJB-MJHT"));
+    for line in shown.lines() {
+        assert!(line.chars().count() <= COLUMNS, "{line}");
     }
+    // No colours: the client would print them as numbers.
+    assert!(
+        !shown.contains('\u{1b}') && !shown.contains("\\0"),
+        "{shown}"
+    );
+    host.got_in(&press_enter(client));
 }
 
 /// A terminal of 80 columns and 24 lines, which has scrolled by the time that the question is there.

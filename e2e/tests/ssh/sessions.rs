@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use countersign_e2e::Issuer;
 use countersign_testkit::{Ground, Running, Signal, scan};
 
-use crate::host::{Host, show};
+use crate::host::{Host, show, with_both};
 use crate::people::{issuer_with, rule, rule_for};
 
 /// What a busy machine may add. Three of them are waited for: the issuer's command, the question to it,
@@ -129,24 +129,26 @@ impl Session {
 
 #[test]
 fn a_withdrawn_person_is_warned_and_then_every_process_of_the_login_has_ended() {
-    let Periods {
-        renewal,
-        warning,
-        keys,
-    } = periods();
-    let issuer = issuer_with(&SHORT_TOKENS);
-    let host = Host::start(issuer.issuer(), &format!("{keys}{}", rule()));
-    let session = Session::start(&host, &issuer);
-    session.goes_on("first");
-    issuer.administer("user disable ada");
-    let took = session.ends(&host);
-    show(&format!(
-        "withdrawn and ended after {took:?}; {renewal:?} and {warning:?} are allowed"
-    ));
-    assert!(took < renewal + warning + BUSY, "{took:?}");
-    let ended = host.logged(&["session end", "every process of a login"]);
-    assert!(ended.contains("why=withdrawn"), "{ended}");
-    assert!(host.sshd.is_alive());
+    with_both(|release| {
+        let Periods {
+            renewal,
+            warning,
+            keys,
+        } = periods();
+        let issuer = issuer_with(&SHORT_TOKENS);
+        let host = Host::start_of(release, issuer.issuer(), &format!("{keys}{}", rule()), &[]);
+        let session = Session::start(&host, &issuer);
+        session.goes_on("first");
+        issuer.administer("user disable ada");
+        let took = session.ends(&host);
+        show(&format!(
+            "withdrawn and ended after {took:?}; {renewal:?} and {warning:?} are allowed"
+        ));
+        assert!(took < renewal + warning + BUSY, "{took:?}");
+        let ended = host.logged(&["session end", "every process of a login"]);
+        assert!(ended.contains("why=withdrawn"), "{ended}");
+        assert!(host.sshd.is_alive());
+    });
 }
 
 /// What is withdrawn is a group, and the provider goes on renewing: the rule says that it is over.

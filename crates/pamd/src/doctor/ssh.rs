@@ -140,6 +140,10 @@ mod tests {
         assert!(
             !words(&GOOD.replace("logingracetime 120", "logingracetime 0")).contains("hangs up")
         );
+        // As 10.6 writes them.
+        let newer = "UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\n\
+                     LoginGraceTime 120\nMaxStartups 100:30:300\n";
+        assert_eq!(words(newer), words(GOOD));
     }
 
     #[test]
@@ -147,8 +151,8 @@ mod tests {
         let old = "unknown option -- V\nOpenSSH_9.2p1 Debian-2+deb12u7, OpenSSL 3.0.17";
         assert_eq!(version(old, false), good("sshd is OpenSSH 9.2"));
         assert!(matches!(version(old, true), Finding::Broken(..)));
-        let new = "OpenSSH_10.5p1, OpenSSL 3.5";
-        assert_eq!(version(new, true), good("sshd is OpenSSH 10.5"));
+        let new = "OpenSSH_10.6p1 Debian-1, OpenSSL 3.6.5 29 Sep 2026";
+        assert_eq!(version(new, true), good("sshd is OpenSSH 10.6"));
         assert!(matches!(version("", false), Finding::Odd(..)));
     }
 }
