@@ -8,7 +8,7 @@
 //!   and opens no file: time is an argument, records are behind a trait;
 //! * [`storage`] keeps the records, in memory or in one `SQLite` file.
 //!
-//! Beside them, [`keyfile`] keeps the keys. Addresses, TLS, connections and
+//! Beside them, [`keyfile`] keeps the keys, and [`key_servers`] asks the operators of Yubikeys. Addresses, TLS, connections and
 //! signals are the program's (`main.rs`).
 //!
 //! This crate is not responsible for signatures (`countersign-jose`) or for
@@ -16,6 +16,7 @@
 
 pub mod core;
 pub mod http;
+pub mod key_servers;
 pub mod keyfile;
 pub mod pages;
 mod private;

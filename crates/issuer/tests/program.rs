@@ -302,6 +302,39 @@ fn users_are_added_listed_changed_and_removed_and_no_password_is_printed() {
     );
 }
 
+#[test]
+fn validation_servers_are_named_with_their_key_or_not_at_all() {
+    let directory = TempDir::new().unwrap();
+    let key = directory.path().join("yubico.key");
+    fs::write(&key, "AQIDBAUGBwgJCgsMDQ4PEBESExQ=\n").unwrap();
+    let serve = |server: &str, more: &[&str], code| {
+        let run = program(&directory.path().join("state"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--memory"])
+            .args(["--validation-server", server])
+            .args(more)
+            .run();
+        run.expect_code(code).stderr
+    };
+    let url = "https://otp.example.com/wsapi/2.0/verify";
+    assert!(serve(url, &[], 2).contains("--validation-client"));
+    let whole = [
+        "--validation-client",
+        "87",
+        "--validation-key",
+        key.to_str().unwrap(),
+    ];
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    let said = serve(url, &whole, 1);
+    assert!(said.contains("chmod 600"), "{said}");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let said = serve("http://otp.example.com/verify", &whole, 1);
+    assert!(
+        said.contains("a validation server is an https address"),
+        "{said}"
+    );
+    assert!(!said.contains("AQIDBA"), "{said}");
+}
+
 /// Two keys, made up.
 const KEYS: &str = "\
 1,ccccccccbcbb,010203040506,000102030405060708090a0b0c0d0e0f,,2026-01-01T00:00:00,

@@ -13,6 +13,7 @@ use countersign_issuer::core::{
     ACR_MULTI_FACTOR, ACR_PASSWORD, Core, Keys, Limit, Policy, SecondFactorPolicy,
 };
 use countersign_issuer::http::{AppState, Settings, router};
+use countersign_issuer::key_servers::{ValidationServers, read_key};
 use countersign_issuer::keyfile::{self, KeyFileError};
 use countersign_issuer::storage::{Memory, Storage};
 use countersign_jose::crypto::aws_lc;
@@ -66,10 +67,76 @@ pub(crate) struct Arguments {
     /// The `acr` of a sign-in with a second factor
     #[arg(long, value_name = "NAME", default_value = ACR_MULTI_FACTOR, value_parser = class_name)]
     mfa_acr: String,
+    #[command(flatten)]
+    validation: Validation,
     /// Refuse authorization requests that were not pushed, of every client, and
     /// say so in the metadata
     #[arg(long)]
     require_par: bool,
+}
+
+/// Servers that know Yubikeys which this issuer does not.
+#[derive(Debug, Args)]
+struct Validation {
+    /// A server that checks Yubikeys which were not imported, up to and with
+    /// /verify; may be given several times, for servers of one operator
+    #[arg(
+        id = "validation-server",
+        long,
+        value_name = "URL",
+        requires_all = ["validation-client", "validation-key"]
+    )]
+    urls: Vec<String>,
+    /// The number that the servers know this issuer by
+    #[arg(
+        id = "validation-client",
+        long,
+        value_name = "NUMBER",
+        requires = "validation-server"
+    )]
+    client: Option<String>,
+    /// The file with the API key that goes with it, Base64
+    #[arg(
+        id = "validation-key",
+        long,
+        value_name = "FILE",
+        requires = "validation-server"
+    )]
+    key: Option<PathBuf>,
+    /// Certificates to trust for these servers beside those of the platform, PEM
+    #[arg(
+        id = "validation-ca",
+        long,
+        value_name = "FILE",
+        requires = "validation-server"
+    )]
+    ca: Option<PathBuf>,
+    /// How long the servers are waited for, in seconds
+    #[arg(id = "validation-time", long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=30))]
+    time: u64,
+}
+
+impl Validation {
+    /// The servers, if there are any. Nothing is sent.
+    fn servers(&self) -> Result<Option<Arc<ValidationServers>>, Problem> {
+        let Some((id, path)) = self.client.as_ref().zip(self.key.as_ref()) else {
+            return Ok(None);
+        };
+        let unreadable = |path: &Path, error: io::Error| {
+            Problem::new(format!("{} cannot be read", path.display())).because(error)
+        };
+        let key = read_key(path).map_err(|error| unreadable(path, error))?;
+        let ca = match &self.ca {
+            Some(path) => Some(std::fs::read(path).map_err(|error| unreadable(path, error))?),
+            None => None,
+        };
+        let time = Duration::from_secs(self.time);
+        let servers = ValidationServers::new(id, &key, &self.urls, time, ca.as_deref());
+        let servers = servers.map_err(|error| {
+            Problem::new("the validation servers cannot be asked").because(error)
+        })?;
+        Ok(Some(Arc::new(servers)))
+    }
 }
 
 /// When a second factor is asked for, as it is typed.
@@ -139,6 +206,7 @@ pub(crate) async fn run(
                 .map_err(|error| Problem::new("the certificate cannot be used").because(error))?,
         ),
     };
+    let key_servers = arguments.validation.servers()?;
     // Before the port is taken: a second server in the same directory has to
     // hear about the directory.
     let directory = if arguments.memory {
@@ -169,6 +237,10 @@ pub(crate) async fn run(
     let core = open(directory.as_deref(), policy)?;
     let core = match running.as_ref().and_then(|running| running.crashed()) {
         Some(last_alive) => core.resumed_after_crash(last_alive, now())?,
+        None => core,
+    };
+    let core = match key_servers {
+        Some(servers) => core.with_key_servers(servers),
         None => core,
     };
     let core = Arc::new(core);

@@ -98,8 +98,8 @@ pub use device::{AskedSignIn, DeviceRequest, StartedDevice};
 pub use dpop::{DPOP_ALGORITHMS, DpopProof};
 pub use exchange::{Actor, ExchangeRequest};
 pub use factors::{
-    Claimant, Enrolled, Enrolment, EnrolmentRefused, Factor, FactorId, FactorKind, Holder,
-    ImportedKeys, KeyInStock, ProvedFactor, SealedSecret, TotpOffer,
+    Asked, Claimant, Enrolled, Enrolment, EnrolmentRefused, Factor, FactorId, FactorKind, Holder,
+    ImportedKeys, KeyInStock, KeyServers, ProvedFactor, SealedSecret, TotpOffer,
 };
 pub use inspection::Introspection;
 pub use keys::{KeyError, Keys, PublishedKeys};
@@ -257,6 +257,7 @@ pub struct Core {
     hasher: Hasher,
     provider: &'static CryptoProvider,
     otp: countersign_otp::crypto::Crypto,
+    key_servers: Option<Arc<dyn KeyServers>>,
     resumed: Option<Resumed>,
 }
 
@@ -280,8 +281,16 @@ impl Core {
             hasher: Hasher::new(),
             provider,
             otp: countersign_otp::crypto::aws_lc::provider(),
+            key_servers: None,
             resumed: None,
         }
+    }
+
+    /// Takes Yubikeys as second factors whose secrets are at these servers.
+    #[must_use]
+    pub fn with_key_servers(mut self, servers: Arc<dyn KeyServers>) -> Self {
+        self.key_servers = Some(servers);
+        self
     }
 
     /// Says that the last process ended without a farewell, some time after

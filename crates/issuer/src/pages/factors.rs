@@ -23,6 +23,9 @@ use crate::core::{
 };
 use crate::http::Peer;
 
+const AWAY: &str = "Nobody can check this key just now: the servers that know it do not answer. Nothing was set \
+                    up; touch it again in a minute.";
+
 /// `GET /factors`.
 pub(super) async fn show(
     State(pages): State<Pages>,
@@ -101,7 +104,7 @@ pub(super) async fn show_key(
 ) -> Result<Response, Refusal> {
     let waiting = Waiting::from_query(&pages, &uri)?;
     match allowed(&pages, &visitor, &waiting)? {
-        Ok(person) => ask_key(&pages, &visitor, &person, waiting, None),
+        Ok(person) => ask_key(&pages, &visitor, &person, waiting, StatusCode::OK, None),
         Err(elsewhere) => Ok(elsewhere),
     }
 }
@@ -122,7 +125,22 @@ pub(super) async fn claim_key(
         .core()
         .enrol_yubikey(person.claimant(), &typed, peer, pages.app.now());
     match enrolment.await? {
-        Enrolment::Refused(why) => ask_key(&pages, &visitor, &person, waiting, Some(why)),
+        Enrolment::Refused(why) => {
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            ask_key(
+                &pages,
+                &visitor,
+                &person,
+                waiting,
+                status,
+                Some(problem(why)),
+            )
+        }
+        Enrolment::Undecided(undecided) => {
+            pages.app.report(&undecided);
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            ask_key(&pages, &visitor, &person, waiting, status, Some(AWAY))
+        }
         other => ended(&pages, &visitor, &waiting, other),
     }
 }
@@ -240,7 +258,7 @@ fn ended(
         }
         Enrolment::Missing(missing) => Ok(pages.redirect(&path_for(missing, waiting))),
         Enrolment::Limited { retry_after } => Err(Refusal::FactorsLimited(retry_after)),
-        Enrolment::Refused(_) => Ok(pages.redirect("/factors")),
+        Enrolment::Refused(_) | Enrolment::Undecided(_) => Ok(pages.redirect("/factors")),
     }
 }
 
@@ -286,16 +304,18 @@ fn ask_key(
     visitor: &Visitor,
     person: &Person,
     waiting: Waiting,
-    refused: Option<EnrolmentRefused>,
+    status: StatusCode,
+    problem: Option<&'static str>,
 ) -> Result<Response, Refusal> {
     let form = SetUpKey {
         frame: pages.frame(visitor),
         who: person.who(),
         halfway: matches!(person, Person::Halfway(_)),
+        any: pages.core().asks_key_servers(),
         waiting,
-        problem: refused.map(problem),
+        problem,
     };
-    pages.page(visitor, status(refused), &form)
+    pages.page(visitor, status, &form)
 }
 
 fn status(refused: Option<EnrolmentRefused>) -> StatusCode {

@@ -19,6 +19,8 @@ use crate::http::Peer;
 
 const WRONG: &str = "That code is not right. An authenticator shows another one every half minute: \
                      type the one it shows now.";
+const AWAY: &str = "Nobody can check your Yubikey just now: the servers that know it do not answer. Touch it \
+                    again in a minute, or use an authenticator or a recovery code.";
 const USED: &str = "That code was used already. Wait for the next one, or touch the key once more.";
 
 /// `GET /sign-in/code`.
@@ -63,17 +65,20 @@ pub(super) async fn submit(
         .core()
         .prove_second_factor(person.claimant(), &typed, peer, pages.app.now())
         .await?;
-    let problem = match proved {
+    let (status, problem) = match proved {
         // As after a password: a value that the browser never had before.
         ProvedFactor::Accepted(new) => {
             return Ok(pages.with_cookie(pages.redirect(&waiting.path()), &new.token));
         }
         ProvedFactor::Gone => return Ok(pages.redirect(&waiting.sign_in_path())),
         ProvedFactor::Limited { retry_after } => return Err(Refusal::FactorsLimited(retry_after)),
-        ProvedFactor::Refused => WRONG,
-        ProvedFactor::Replayed => USED,
+        ProvedFactor::Refused => (StatusCode::FORBIDDEN, WRONG),
+        ProvedFactor::Replayed => (StatusCode::FORBIDDEN, USED),
+        ProvedFactor::Undecided(undecided) => {
+            pages.app.report(&undecided);
+            (StatusCode::SERVICE_UNAVAILABLE, AWAY)
+        }
     };
-    let status = StatusCode::FORBIDDEN;
     ask(&pages, &visitor, &person, waiting, status, Some(problem))
 }
 

@@ -43,7 +43,7 @@ async fn set_up(site: &Site, browser: &mut Browser<'_>, query: &str) -> (Authent
 }
 
 /// The recovery codes of a page.
-fn codes(page: &Answer) -> Vec<String> {
+pub(crate) fn codes(page: &Answer) -> Vec<String> {
     let (_, list) = page.body.split_once("<ol class=\"codes\">").unwrap();
     let list = list.split_once("</ol>").unwrap().0;
     let codes = list.split("<code>").skip(1);
@@ -52,7 +52,7 @@ fn codes(page: &Answer) -> Vec<String> {
         .collect()
 }
 
-async fn password(browser: &mut Browser<'_>, more: &[(&str, &str)]) -> Answer {
+pub(crate) async fn password(browser: &mut Browser<'_>, more: &[(&str, &str)]) -> Answer {
     let credentials = [("username", "ada"), ("password", PASSWORD)];
     browser
         .post("/sign-in", &[&credentials[..], more].concat())

@@ -11,6 +11,7 @@ mod end_session;
 mod factors;
 mod forms;
 mod headers;
+mod key_servers;
 mod places;
 mod setup;
 mod sign_in;

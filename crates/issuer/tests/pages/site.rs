@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use countersign_issuer::core::{
-    AskedSignIn, ClientCredentials, Core, DeviceRequest, Keys, NewAccount, Policy,
+    AskedSignIn, ClientCredentials, Core, DeviceRequest, KeyServers, Keys, NewAccount, Policy,
     SecondFactorPolicy, StartedDevice, Tokens,
 };
 use countersign_issuer::http::{self as issuer_http, AppState, Peer, Settings};
@@ -22,6 +22,9 @@ use url::form_urlencoded;
 
 pub(crate) const ORIGIN: &str = "http://127.0.0.1:4455";
 pub(crate) const PASSWORD: &str = "a sentence nobody guesses";
+
+/// When every issuer here begins, in milliseconds since 1970.
+pub(crate) const BEGINNING: i64 = 1_800_000_000_000;
 
 /// An issuer with the account `ada` and the client `cli`.
 pub(crate) struct Site {
@@ -44,21 +47,34 @@ impl Site {
 
     /// An issuer that asks for second factors at other times, with `ada`.
     pub(crate) async fn asking(second_factor: SecondFactorPolicy) -> Self {
-        let site = Self::made(ORIGIN, |policy| policy.second_factor = second_factor).await;
+        let change = |policy: &mut Policy| policy.second_factor = second_factor;
+        let site = Self::made(ORIGIN, change, |core| core).await;
+        site.add("ada").await;
+        site
+    }
+
+    /// An issuer that asks these about keys which it does not know, with `ada`.
+    pub(crate) async fn with_key_servers(servers: Arc<dyn KeyServers>) -> Self {
+        let site = Self::made(ORIGIN, |_| {}, |core| core.with_key_servers(servers)).await;
         site.add("ada").await;
         site
     }
 
     pub(crate) async fn without_accounts(issuer: &str) -> Self {
-        Self::made(issuer, |_| {}).await
+        Self::made(issuer, |_| {}, |core| core).await
     }
 
-    async fn made(issuer: &str, change: impl FnOnce(&mut Policy)) -> Self {
-        let clock = Arc::new(AtomicI64::new(1_800_000_000_000));
+    async fn made(
+        issuer: &str,
+        change: impl FnOnce(&mut Policy),
+        finish: impl FnOnce(Core) -> Core,
+    ) -> Self {
+        let clock = Arc::new(AtomicI64::new(BEGINNING));
         let keys = Keys::generate(crypto::aws_lc::provider()).unwrap();
         let mut policy = Policy::new(Issuer::parse(issuer).unwrap());
         change(&mut policy);
-        let core = Arc::new(Core::new(Box::new(Memory::new()), keys, policy));
+        let core = Core::new(Box::new(Memory::new()), keys, policy);
+        let core = Arc::new(finish(core));
         let issuer = url::Url::parse(issuer).unwrap();
         let time = Arc::clone(&clock);
         let now = move || Timestamp::from_millis(time.load(Ordering::Relaxed));

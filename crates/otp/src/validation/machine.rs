@@ -2,7 +2,7 @@
 //!
 //! Not responsible for: clocks, sockets and sleep, which belong to the driver.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
@@ -91,7 +91,7 @@ impl Refusal {
 
 /// No server gave a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no validation server could say whether the one-time password is right")]
+#[error("no validation server could say whether the one-time password is right{}", told(.troubles))]
 pub struct Undecided {
     troubles: Vec<(String, Trouble)>,
 }
@@ -116,6 +116,20 @@ impl Undecided {
                 _ => false,
             })
     }
+}
+
+/// What is the matter with each server, for the operator.
+fn told(troubles: &[(String, Trouble)]) -> String {
+    let mut text = String::new();
+    for (at, (server, trouble)) in troubles.iter().enumerate() {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "{}{server}: {trouble}",
+            if at == 0 { ": " } else { "; " }
+        );
+    }
+    text
 }
 
 /// Why a server gave no verdict.

@@ -38,10 +38,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! An async caller has that loop in [`Validation::run`].
+//!
 //! Not responsible for: HTTP. The driver sends each [`Question`] as a plain `GET`, follows no
 //! redirect, reads at most [`MAX_BODY`] bytes and tells what came.
 
 mod answer;
+mod carrier;
 mod client;
 mod machine;
 mod signature;
@@ -51,6 +54,7 @@ mod status;
 mod time;
 
 pub use answer::{Accepted, Answer, BadAnswer, MAX_BODY};
+pub use carrier::Carrier;
 pub use client::{ApiKey, Client, ConfigProblem, Nonce, Server, SyncLevel};
 pub use machine::{Outcome, Question, Refusal, Step, Trouble, Undecided, Validation};
 pub use status::{Fault, Retry, Status};

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use countersign_oauth::{HttpRequest, Secret};
 use countersign_otp::crypto::aws_lc;
-use countersign_otp::validation::{ApiKey, Client, Nonce, Outcome, Server, Step};
+use countersign_otp::validation::{ApiKey, Carrier, Client, Nonce, Outcome, Question, Server};
 use countersign_otp::yubico::Otp;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -122,42 +122,57 @@ impl ValidationServers {
     ///
     /// [`Error::Random`].
     pub(super) async fn ask(&self, otp: &Otp, clock: &Arc<dyn Clock>) -> Result<Outcome, Error> {
-        // One reading of the time of day, and the time since by a clock that
-        // nobody sets: the limit is one in any case.
-        let began = clock.now().since(Timestamp::UNIX_EPOCH);
-        let started = Instant::now();
-        let now = || began + started.elapsed();
-
+        let mut asking = Asking {
+            http: &self.http,
+            began: clock.now().since(Timestamp::UNIX_EPOCH),
+            started: Instant::now(),
+            under_way: JoinSet::new(),
+        };
         let nonce = Nonce::from_random(*random()?);
-        let mut validation = self.client.validate(otp, nonce, now(), aws_lc::provider());
-        let mut asked = JoinSet::new();
-        loop {
-            match validation.poll(now()) {
-                Step::Done(outcome) => return Ok(outcome),
-                Step::Send(question) => {
-                    let Ok(url) = Url::parse(question.url()) else {
-                        validation.transport_failed(question.server());
-                        continue;
-                    };
-                    let (http, server) = (self.http.clone(), question.server());
-                    asked.spawn(async move { (server, http.send(&HttpRequest::get(url)).await) });
-                }
-                Step::WaitUntil(until) => {
-                    let rest = until.saturating_sub(now());
-                    match tokio::time::timeout(rest, asked.join_next()).await {
-                        Ok(Some(Ok((server, Ok(response))))) => {
-                            validation.handle(server, &response.body, now());
-                        }
-                        Ok(Some(Ok((server, Err(_))))) => validation.transport_failed(server),
-                        // A task that panicked gives no answer; what is left
-                        // for it is the time limit.
-                        Ok(Some(Err(_)) | None) | Err(_) => {
-                            tokio::time::sleep(Duration::from_millis(5)).await;
-                        }
-                    }
+        let now = asking.now();
+        let validation = self.client.validate(otp, nonce, now, aws_lc::provider());
+        Ok(validation.run(&mut asking).await)
+    }
+}
+
+/// The questions about one password. Those that nobody waits for any more end
+/// with it.
+struct Asking<'a> {
+    http: &'a HttpClient,
+    /// The time of day, read once; nobody sets the clock that goes on from
+    /// there, so that the limit is one in any case.
+    began: Duration,
+    started: Instant,
+    under_way: JoinSet<(usize, Option<Vec<u8>>)>,
+}
+
+impl Carrier for Asking<'_> {
+    type Body = Vec<u8>;
+
+    fn now(&self) -> Duration {
+        self.began + self.started.elapsed()
+    }
+
+    fn ask(&mut self, question: &Question) {
+        let (server, url) = (question.server(), Url::parse(question.url()).ok());
+        let http = self.http.clone();
+        self.under_way.spawn(async move {
+            let answer = async { http.send(&HttpRequest::get(url?)).await.ok() };
+            (server, answer.await.map(|answer| answer.body))
+        });
+    }
+
+    async fn answer(&mut self, rest: Duration) -> Option<(usize, Option<Vec<u8>>)> {
+        let next = async {
+            while let Some(ended) = self.under_way.join_next().await {
+                // A task that panicked gives no answer; what is left for it is the time limit.
+                if let Ok(answer) = ended {
+                    return answer;
                 }
             }
-        }
+            std::future::pending().await
+        };
+        tokio::time::timeout(rest, next).await.ok()
     }
 }
 

@@ -4,7 +4,7 @@
 //! code of it has come back; until then it travels in the form, sealed and
 //! bound to the session that it was shown to. A Yubikey is claimed by touching
 //! it: it has to be one that was imported here, for this account or for
-//! whoever has it. Both give the browser a new session, which has proved them.
+//! whoever has it, or one that validation servers know. Both give the browser a new session, which has proved them.
 //!
 //! The first factor of an account ends its other browser sessions, which have
 //! proved a password alone, and brings the recovery codes.
@@ -15,11 +15,13 @@ use std::time::Duration;
 use countersign_jose::Timestamp;
 use countersign_oauth::Secret;
 use countersign_otp::oath::{self, Code, Totp};
+use countersign_otp::validation::Undecided;
 use countersign_otp::yubico::{Keyboard, Otp};
 use zeroize::Zeroizing;
 
 use super::prove::since_1970;
 use super::sealing::FactorSecret;
+use super::servers::Judged;
 use super::{Claimant, Factor, FactorId, FactorKind, Holder};
 use crate::core::limits::{Counter, Limited};
 use crate::core::sessions::SignedIn;
@@ -53,6 +55,9 @@ pub enum Enrolment {
     Missing(Missing),
     /// It is not; the reason is for the person.
     Refused(EnrolmentRefused),
+    /// Nobody can tell now whether the key is right: the servers that could are
+    /// away.
+    Undecided(Undecided),
     /// Too many attempts.
     Limited {
         /// How long to wait.
@@ -182,32 +187,60 @@ impl Core {
         let key = self
             .store
             .read(|records| records.key(otp.public_id().as_str()))?;
-        let claimable = key.filter(|key| match &key.holder {
-            Holder::Anyone => true,
-            Holder::ReservedFor(reserved_for) => reserved_for == account_id,
-            Holder::Account(_) => false,
-        });
-        let Some(key) = claimable else {
-            return Ok(Enrolment::Refused(EnrolmentRefused::UnknownKey));
+        let claimable = match &key {
+            Some(key) => match &key.holder {
+                Holder::Anyone => true,
+                Holder::ReservedFor(reserved_for) => reserved_for == account_id,
+                Holder::Account(_) => false,
+            },
+            None => self.asks_key_servers() && !otp.public_id().is_empty(),
         };
-        let position = self.position_of_otp(&key, &otp)?;
-        let Some(position) = position.filter(|position| key.position < Some(*position)) else {
+        if !claimable {
             return Ok(Enrolment::Refused(EnrolmentRefused::UnknownKey));
+        }
+        let claimed = match &key {
+            Some(key) => key.clone(),
+            None => self.key_elsewhere(&otp, now)?,
+        };
+        let position = match self.judge(&claimed, &otp, now).await? {
+            Judged::Right(position) if claimed.position < Some(position) => position,
+            Judged::Undecided(undecided) => {
+                attempt.give_back();
+                return Ok(Enrolment::Undecided(undecided));
+            }
+            _ => return Ok(Enrolment::Refused(EnrolmentRefused::UnknownKey)),
         };
         let holder = Holder::Account(account_id.clone());
         let factor = Factor {
             position: Some(position),
             since: now,
             used_at: Some(now),
-            ..self.held_by(&key, holder)?
+            ..self.held_by(&claimed, holder)?
         };
         let enrolled = self
-            .enrol(claimant, factor, Some(key), SecondFactor::Yubikey, now)
+            .enrol(claimant, factor, key, SecondFactor::Yubikey, now)
             .await?;
         if let Enrolment::Done(_) = enrolled {
             attempt.give_back();
         }
         Ok(enrolled)
+    }
+
+    /// A key that was never imported.
+    fn key_elsewhere(&self, otp: &Otp, now: Timestamp) -> Result<Factor, Error> {
+        let (id, holder) = (self.random_factor_id()?, Holder::Anyone);
+        let kind = FactorKind::Yubikey {
+            public_id: otp.public_id().as_str().to_owned(),
+        };
+        Ok(Factor {
+            secret: self.seal_secret(&id, &kind, &holder, &FactorSecret::Elsewhere)?,
+            id,
+            kind,
+            holder,
+            position: None,
+            since: now,
+            used_at: None,
+        })
     }
 
     /// Takes a factor away; whether it was there. A Yubikey can be claimed
@@ -315,7 +348,12 @@ impl Core {
                     .session(&old)?
                     .is_some_and(|session| now < session.expires_at);
             // As it was looked at: neither enrolled nor claimed meanwhile.
-            if !live || records.factor(&factor.id)? != before {
+            let newcomer = factor.kind.public_id().filter(|_| before.is_none());
+            let taken = match newcomer {
+                Some(public_id) => records.key(public_id)?.is_some(),
+                None => false,
+            };
+            if !live || taken || records.factor(&factor.id)? != before {
                 return Ok(Err(EnrolmentRefused::Gone));
             }
             let others = records.factors_of(&account_id)?.len();

@@ -13,9 +13,11 @@ use std::time::Duration;
 use countersign_jose::Timestamp;
 use countersign_oauth::Secret;
 use countersign_otp::oath::{Code, Totp};
+use countersign_otp::validation::Undecided;
 use countersign_otp::yubico::{Keyboard, Otp};
 
 use super::sealing::FactorSecret;
+use super::servers::Judged;
 use super::{Claimant, Factor, FactorId, recovery};
 use crate::core::limits::{Counter, Limited};
 use crate::core::sessions::SignedIn;
@@ -37,6 +39,8 @@ pub enum ProvedFactor {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// Nobody can tell now: the servers that could are away.
+    Undecided(Undecided),
     /// The sign-in that it belongs to is over.
     Gone,
 }
@@ -55,6 +59,14 @@ enum Typed {
     Totp(Code),
     Yubikey(Otp),
     RecoveryCode(Digest),
+}
+
+/// What is known of it then.
+enum Checked {
+    Right(SecondFactor, Use),
+    Wrong,
+    Replayed,
+    Undecided(Undecided),
 }
 
 impl Core {
@@ -84,8 +96,14 @@ impl Core {
             Ok(attempt) => attempt,
             Err(Limited { retry_after }) => return Ok(ProvedFactor::Limited { retry_after }),
         };
-        let Some((factor, spend)) = self.check(account_id, &typed, now)? else {
-            return Ok(ProvedFactor::Refused);
+        let (factor, spend) = match self.check(account_id, &typed, now).await? {
+            Checked::Right(factor, spend) => (factor, spend),
+            Checked::Wrong => return Ok(ProvedFactor::Refused),
+            Checked::Replayed => return Ok(ProvedFactor::Replayed),
+            Checked::Undecided(undecided) => {
+                attempt.give_back();
+                return Ok(ProvedFactor::Undecided(undecided));
+            }
         };
         let proven = Proven { factor, at: now };
         let signed_in = match claimant {
@@ -145,33 +163,37 @@ impl Core {
 
     /// Whether this is a code of the account, and how it is used up. Whether it
     /// was used before shows only then.
-    fn check(
+    async fn check(
         &self,
         account_id: &str,
         typed: &Typed,
         now: Timestamp,
-    ) -> Result<Option<(SecondFactor, Use)>, Error> {
+    ) -> Result<Checked, Error> {
         if let Typed::RecoveryCode(digest) = typed {
-            return Ok(Some((
-                SecondFactor::RecoveryCode,
-                Use::RecoveryCode(*digest),
-            )));
+            let spend = Use::RecoveryCode(*digest);
+            return Ok(Checked::Right(SecondFactor::RecoveryCode, spend));
         }
         for factor in self.factors(account_id)? {
-            let found = match (typed, &factor.kind.public_id()) {
-                (Typed::Totp(code), None) => self
-                    .position_of_code(&factor, code, now)?
-                    .map(|position| (SecondFactor::Totp, position)),
-                (Typed::Yubikey(otp), Some(id)) if *id == otp.public_id().as_str() => self
-                    .position_of_otp(&factor, otp)?
-                    .map(|position| (SecondFactor::Yubikey, position)),
-                _ => None,
+            let (kind, judged) = match (typed, &factor.kind.public_id()) {
+                (Typed::Totp(code), None) => {
+                    let position = self.position_of_code(&factor, code, now)?;
+                    let judged = position.map_or(Judged::Wrong, Judged::Right);
+                    (SecondFactor::Totp, judged)
+                }
+                (Typed::Yubikey(otp), Some(id)) if *id == otp.public_id().as_str() => {
+                    (SecondFactor::Yubikey, self.judge(&factor, otp, now).await?)
+                }
+                _ => continue,
             };
-            if let Some((kind, position)) = found {
-                return Ok(Some((kind, Use::Position(factor.id, position))));
-            }
+            return Ok(match judged {
+                Judged::Right(position) => Checked::Right(kind, Use::Position(factor.id, position)),
+                Judged::Replayed => Checked::Replayed,
+                Judged::Undecided(undecided) => Checked::Undecided(undecided),
+                // It may be of another one.
+                Judged::Wrong => continue,
+            });
         }
-        Ok(None)
+        Ok(Checked::Wrong)
     }
 
     fn position_of_code(
@@ -184,14 +206,6 @@ impl Core {
             return Err(Error::SealedFactor);
         };
         let unspent = Totp::new(secret).verify(code, since_1970(now), self.otp);
-        Ok(unspent.ok().map(|unspent| unspent.position()))
-    }
-
-    pub(super) fn position_of_otp(&self, factor: &Factor, otp: &Otp) -> Result<Option<u64>, Error> {
-        let FactorSecret::Yubikey(secrets) = self.open_secret(factor)? else {
-            return Err(Error::SealedFactor);
-        };
-        let unspent = secrets.decrypt(otp);
         Ok(unspent.ok().map(|unspent| unspent.position()))
     }
 }

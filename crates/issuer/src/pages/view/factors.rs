@@ -75,6 +75,8 @@ pub(in crate::pages) struct SetUpKey {
     pub(in crate::pages) frame: Frame,
     pub(in crate::pages) who: Who,
     pub(in crate::pages) halfway: bool,
+    /// Whether it need not be one that was imported.
+    pub(in crate::pages) any: bool,
     pub(in crate::pages) waiting: Waiting,
     pub(in crate::pages) problem: Option<&'static str>,
 }
