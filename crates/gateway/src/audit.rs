@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use countersign_console::Problem;
+use countersign_oauth::text::is_unfit;
 use countersign_resource::otp::{Device, Person};
 use countersign_resource::step_up::Confirmed;
 use countersign_resource::{Caller, Timestamp};
@@ -384,11 +385,6 @@ fn write_text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-fn is_unfit(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
 /// RFC 3339 in UTC, to the millisecond.
 pub(crate) fn rfc_3339(time: Timestamp) -> String {
     let mut out = String::new();
@@ -465,7 +461,7 @@ mod tests {
 
     #[test]
     fn what_comes_from_outside_cannot_write_lines_or_move_a_cursor() {
-        let hostile = "a\"b\\c\n{\"x\":1}\r\u{1b}[2J\u{7f}\u{9b}\u{202e}\0é";
+        let hostile = "a\"b\\c\n{\"x\":1}\r\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{2060}\u{e0041}\0é";
         let mut out = String::new();
         write_text(&mut out, hostile);
         assert!(!out.chars().any(is_unfit), "{out}");

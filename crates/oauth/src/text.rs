@@ -55,14 +55,15 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
     printable(&String::from_utf8_lossy(head))
 }
 
-/// Whether `c` could steer a terminal, or is not seen.
-pub(crate) fn is_unfit(c: char) -> bool {
+/// Whether `c` could steer a terminal, end a line, turn the reading direction, or is not seen.
+pub fn is_unfit(c: char) -> bool {
     c.is_control()
         || matches!(c,
             // Arabic letter mark, zero-width characters and directional marks.
             '\u{061C}' | '\u{200B}'..='\u{200F}'
-            // Embeddings and overrides; word joiner, invisible operators, isolates, deprecated formats.
-            | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            // Line and paragraph separator; embeddings and overrides; word joiner, invisible operators,
+            // isolates, deprecated formats.
+            | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
             | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
             // Tags: a second, invisible alphabet.
             | '\u{E0000}'..='\u{E007F}')

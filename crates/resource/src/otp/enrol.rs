@@ -8,6 +8,7 @@
 //! Not responsible for who may enrol whom.
 
 use countersign_oauth::Secret;
+use countersign_oauth::text::is_unfit;
 use countersign_otp::oath::{self, Totp};
 use countersign_otp::yubico::{KeyRecord, Keyboard, Otp, PublicId, Secrets};
 
@@ -317,11 +318,7 @@ impl Inner {
 }
 
 fn is_label(label: &str) -> bool {
-    let is_visible = |c: char| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
     (1..=MAX_LABEL).contains(&label.chars().count())
         && label.trim() == label
-        && label.chars().all(is_visible)
+        && !label.chars().any(is_unfit)
 }
