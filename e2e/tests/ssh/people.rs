@@ -64,6 +64,12 @@ fn approved_by_a_person_and_the_command_runs_as_the_account() {
         let (_, reference) = granted.split_once("reference=").unwrap();
         let reference = reference.split(' ').next().unwrap();
         assert!(finished.stdout.contains(reference), "{}", finished.stdout);
+        // Nobody uses the login at the provider any more, and the provider hears of it (RFC 7009).
+        host.wait_until("the refresh token is revoked", || {
+            issuer.administer("grant list ada").is_empty()
+        });
+        host.logged(&["session close", "why=closed", reference]);
+        host.logged(&["revocation noted", reference]);
     });
 }
 

@@ -123,6 +123,10 @@ impl Session {
             "{}",
             finished.stdout
         );
+        // What the person can quote is what an administrator finds.
+        let (_, reference) = finished.stdout.split_once("Reference: ").unwrap();
+        let reference = format!("reference={}", &reference[..6]);
+        host.logged(&["session end", "reason=", &reference]);
         took
     }
 }
