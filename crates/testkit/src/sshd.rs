@@ -51,19 +51,12 @@ impl Sshd {
     /// # Panics
     /// When it does not start.
     pub fn start(stack: &str, options: &[&str]) -> Self {
-        Self::start_among(None, stack, options)
+        Self::start_of(Release::Installed, None, stack, options)
     }
 
-    /// The same on a host that has the accounts of `passwd` and `group` in a directory, and no others:
-    /// `libnss_wrapper` stands between sshd and the real ones. The option `User` of a client chooses one.
-    ///
-    /// # Panics
-    /// When it does not start.
-    pub fn start_among(accounts: Option<&Path>, stack: &str, options: &[&str]) -> Self {
-        Self::start_of(Release::Installed, accounts, stack, options)
-    }
-
-    /// The same of either release. Its clients are of that release too, until `take_clients_of`.
+    /// The same of either release, whose clients it has too until `take_clients_of`. With `accounts`, it is
+    /// a host that has those of `passwd` and `group` in that directory, and no others: `libnss_wrapper`
+    /// stands between sshd and the real ones. The option `User` of a client chooses one.
     ///
     /// # Panics
     /// When it does not start.

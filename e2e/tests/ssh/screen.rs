@@ -65,15 +65,17 @@ fn is_read_back(host: &Host, terminal: Ground) {
 /// A terminal of 80 columns and 24 lines, which has scrolled by the time that the question is there.
 #[test]
 fn code_and_question_fit_on_a_small_screen() {
-    let provider = provider();
-    let host = Host::start(&provider.issuer(), &rule_with(""));
-    let mut screen = host.sshd.client_on_screen(&[], COMMAND);
-    let shown = screen.see("press Enter");
-    assert_eq!(scan(&shown, Ground::Dark), COMPLETE, "{shown}");
-    assert!(shown.contains("code WDJB-MJHT"), "{shown}");
-    screen.types("\n");
-    let shown = screen.see("somebody got in");
-    assert!(shown.contains("Welcome, Ada Lovelace."), "{shown}");
+    with_both(|release| {
+        let provider = provider();
+        let host = Host::start_of(release, &provider.issuer(), &rule_with(""), &[]);
+        let mut screen = host.sshd.client_on_screen(&[], COMMAND);
+        let shown = screen.see("press Enter");
+        assert_eq!(scan(&shown, Ground::Dark), COMPLETE, "{shown}");
+        assert!(shown.contains("code WDJB-MJHT"), "{shown}");
+        screen.types("\n");
+        let shown = screen.see("somebody got in");
+        assert!(shown.contains("Welcome, Ada Lovelace."), "{shown}");
+    });
 }
 
 /// Where a desktop asks instead of the terminal (`SSH_ASKPASS`), it is given the whole prompt.

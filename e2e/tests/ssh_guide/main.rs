@@ -19,10 +19,11 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use countersign_e2e::{Guide, Issuer, Prompt, differing, press_enter_until};
-use countersign_testkit::{Program, Running, Sshd, bin, pam_module};
+use countersign_testkit::{Program, Release, Running, Sshd, bin, pam_module};
 use tempfile::TempDir;
 
 /// What a command on the other side prints when somebody got in.
@@ -129,7 +130,7 @@ impl Host {
     }
 
     /// Its sshd, once the guide was followed.
-    fn sshd(&self, guide: &Guide) -> Sshd {
+    fn sshd(&self, release: Release, guide: &Guide) -> Sshd {
         let (module, socket) = (pam_module(), self.at("pam.sock"));
         let module = format!("{} socket={}", module.display(), socket.display());
         let settings = self.at("countersign.conf");
@@ -140,7 +141,12 @@ impl Host {
             "StrictModes yes",
             "PubkeyAuthentication yes",
         ];
-        Sshd::start_among(Some(self.home.path()), &stack(guide, &module), &options)
+        Sshd::start_of(
+            release,
+            Some(self.home.path()),
+            &stack(guide, &module),
+            &options,
+        )
     }
 
     fn daemon(&self) -> Running {
@@ -175,7 +181,7 @@ fn listening(socket: &Path, daemon: &Running) {
     let begun = Instant::now();
     while UnixStream::connect(socket).is_err() {
         assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -323,12 +329,20 @@ fn compare(guide: &Guide, host: &Host, code: &str, shown: &str) {
 
 #[test]
 fn from_nothing_to_a_host_with_a_way_in_for_emergencies() {
+    thread::scope(|scope| {
+        for release in Release::BOTH {
+            scope.spawn(move || leads_there(release));
+        }
+    });
+}
+
+fn leads_there(release: Release) {
     let guide = Guide::read();
     let host = Host::new();
     let key = host.at("emergency");
     make_key(&key);
     follow(&guide, &host);
-    let sshd = host.sshd(&guide);
+    let sshd = host.sshd(release, &guide);
     let daemon = host.daemon();
     let logs = || format!("{}\n{}", daemon.stderr(), sshd.log());
 
