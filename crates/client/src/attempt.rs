@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use countersign_jose::crypto::ring;
-use countersign_oauth::preset::{IdentitySource, Preset, SecretUse};
+use countersign_oauth::preset::{IdentitySource, Preset, Quirks, SecretUse};
 use countersign_oauth::{
     AuthorizationRequest, Client, ClientAuthentication, ClientKey, DpopKey, Error as ExchangeError,
     ErrorCode, Refusal, TokenResponse, TokenType, id_token,
@@ -137,7 +137,7 @@ impl<'a> Attempt<'a> {
     /// The application as the server wants to hear of it at the token endpoint, with a new key for its
     /// tokens if they are to be bound to one.
     pub(crate) fn client(&self, way: SignIn) -> Result<Client, Error> {
-        let secret = self.preset.map_or(SecretUse::Ordinary, |p| p.quirks.secret);
+        let secret = self.quirks().secret;
         let authentication = match &self.authentication {
             _ if way == SignIn::Device && secret == SecretUse::ForCodeOnly => {
                 ClientAuthentication::None
@@ -181,18 +181,12 @@ impl<'a> Attempt<'a> {
 
     /// The same at the device authorization endpoint, which at some providers takes no secret.
     pub(crate) fn device_client(&self, client: &Client) -> Client {
-        let takes = self
-            .preset
-            .is_none_or(|preset| preset.quirks.secret.on_device_authorization());
-        let secret = matches!(
-            client.authentication,
-            ClientAuthentication::SecretBasic(_) | ClientAuthentication::SecretPost(_)
-        );
-        let mut client = client.clone();
-        if secret && !takes {
-            client.authentication = ClientAuthentication::None;
-        }
-        client
+        self.quirks().secret.at_device_authorization(client)
+    }
+
+    /// Where the provider differs; one that is not known does what the specifications say.
+    pub(crate) fn quirks(&self) -> &'static Quirks {
+        &self.preset.unwrap_or(Preset::OIDC).quirks
     }
 
     /// What an ID token must be that comes with `tokens`, when no browser brought a code for them.

@@ -11,7 +11,6 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_jose::crypto::ring;
-use countersign_oauth::preset::RefreshTokens;
 use countersign_oauth::{
     AuthorizationCode, AuthorizationRequest, CallbackError, Client, CodeFlow,
     Error as ExchangeError, NotOurs, PendingAuthorization,
@@ -102,33 +101,8 @@ fn listen(
 /// What is asked for, with what the code flow needs in addition to get a refresh token.
 fn request(attempt: &Attempt<'_>) -> AuthorizationRequest {
     let mut request = attempt.request.clone();
-    let quirks = attempt.preset.map(|preset| &preset.quirks);
-    if let Some(RefreshTokens::Parameters(parameters)) = quirks.map(|quirks| quirks.refresh) {
-        for (name, value) in parameters {
-            if *name == "prompt" {
-                request.prompt.get_or_insert_with(|| (*value).to_owned());
-            } else if !request.extra.iter().any(|(known, _)| known == name) {
-                request
-                    .extra
-                    .push(((*name).to_owned(), (*value).to_owned()));
-            }
-        }
-    }
-    // OpenID Connect Core, section 11: without it, a server that goes by the book ignores the scope.
-    let needs_consent = quirks.is_none_or(|quirks| quirks.offline_access_needs_consent);
-    if needs_consent && request.scopes.contains("offline_access") {
-        request.prompt = match request.prompt {
-            None => Some("consent".to_owned()),
-            Some(prompt)
-                if prompt
-                    .split(' ')
-                    .any(|value| matches!(value, "none" | "consent")) =>
-            {
-                Some(prompt)
-            }
-            Some(prompt) => Some(format!("{prompt} consent")),
-        };
-    }
+    let quirks = attempt.quirks();
+    quirks.ask_for_refresh_token(&mut request);
     request
 }
 

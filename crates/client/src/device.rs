@@ -21,10 +21,7 @@ pub(crate) fn sign_in(attempt: &Attempt<'_>, prompt: &mut dyn Prompt) -> Result<
 
     let asking_client = attempt.device_client(&client);
     let mut asking = attempt.request.start_device(metadata, &asking_client)?;
-    if attempt
-        .preset
-        .is_some_and(|preset| preset.quirks.device_pkce == DevicePkce::Taken)
-    {
+    if attempt.quirks().device_pkce == DevicePkce::Taken {
         asking = asking.with_pkce(ring::provider())?;
     }
     let authorization = drive(&mut asking, &attentive, clock, &mut Asleep(clock))?;

@@ -17,6 +17,7 @@ mod generic;
 mod github;
 mod google;
 mod keycloak;
+mod known;
 mod meaning;
 mod okta;
 mod parts;
@@ -110,12 +111,21 @@ impl Preset {
         &generic::OAUTH,
     ];
 
+    /// A provider of OpenID Connect that does what the specifications say.
+    pub const OIDC: &'static Self = &generic::OIDC;
+
     /// The preset called `name`, in any case.
     pub fn by_name(name: &str) -> Option<&'static Self> {
         Self::ALL
             .iter()
             .copied()
             .find(|preset| preset.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The preset of the provider whose issuer this is, where the address says so: a provider under a name
+    /// of its customer's has to be named.
+    pub fn of_issuer(issuer: &Issuer) -> Option<&'static Self> {
+        known::of_issuer(issuer)
     }
 
     /// The issuer that `parts` describe.

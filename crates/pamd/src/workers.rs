@@ -170,6 +170,7 @@ impl Workers {
             &ours,
             &ToWorker::Configure(Configure {
                 issuer: provider.issuer.clone(),
+                preset: provider.preset.name.to_owned(),
                 client_id: provider.client_id.clone(),
                 client_secret: provider.client_secret.clone(),
                 scopes: provider.scopes.clone(),

@@ -32,6 +32,7 @@ pub(super) static PRESET: Preset = Preset {
         client_credentials: Offer::If("as a machine-to-machine application, for a named API"),
     },
     quirks: Quirks {
+        groups_claim: None,
         secret: SecretUse::NotOnDeviceAuthorization,
         redirect: Redirect::new(
             "127.0.0.1",

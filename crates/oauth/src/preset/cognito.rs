@@ -24,6 +24,7 @@ pub(super) static PRESET: Preset = Preset {
         client_credentials: Offer::If("with a client secret and a scope of a resource server"),
     },
     quirks: Quirks {
+        groups_claim: Some("cognito:groups"),
         redirect: Redirect::new(
             "localhost",
             "/callback",

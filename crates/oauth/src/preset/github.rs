@@ -28,6 +28,7 @@ pub(super) static PRESET: Preset = Preset {
         client_credentials: Offer::No("GitHub has installation tokens instead"),
     },
     quirks: Quirks {
+        groups_claim: None,
         metadata: MetadataSource::Static(metadata),
         identity: IdentitySource::Api(UserClaims::new("id", "login", "name", "email")),
         secret: SecretUse::ForCodeOnly,

@@ -18,6 +18,7 @@ pub(super) static PRESET: Preset = Preset {
         client_credentials: Offer::No("Google has service accounts instead"),
     },
     quirks: Quirks {
+        groups_claim: None,
         secret: SecretUse::OfInstalledApplication,
         redirect: Redirect::new("127.0.0.1", "", RedirectPorts::AnyUnregistered),
         refresh: RefreshTokens::Parameters(&[("access_type", "offline"), ("prompt", "consent")]),

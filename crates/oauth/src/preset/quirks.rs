@@ -1,6 +1,9 @@
 //! Where providers differ, each difference under its own name.
 
-use crate::{AssertionAudience, Issuer, Metadata, ScopeSet, Target};
+use crate::{
+    AssertionAudience, AuthorizationRequest, Client, ClientAuthentication, Issuer, Metadata,
+    ScopeSet, Target,
+};
 
 /// Where a provider departs from the specifications, or leaves a choice that has to be made.
 ///
@@ -12,6 +15,9 @@ pub struct Quirks {
     pub metadata: MetadataSource,
     /// Where the person's name comes from.
     pub identity: IdentitySource,
+    /// The claim of the ID token that holds the groups of a person, once it is issued at all; nothing where
+    /// there is none unless somebody makes one under a name of their own.
+    pub groups_claim: Option<&'static str>,
     /// What a client secret is there, and where it may be sent.
     pub secret: SecretUse,
     /// Which redirect URIs a program on somebody's computer can have.
@@ -141,6 +147,19 @@ impl SecretUse {
     /// Whether a client that has a secret sends it with the device authorization request.
     pub fn on_device_authorization(self) -> bool {
         matches!(self, Self::Ordinary)
+    }
+
+    /// A client as it appears at the device authorization endpoint, which at some providers takes no secret.
+    pub fn at_device_authorization(self, client: &Client) -> Client {
+        let secret = matches!(
+            client.authentication,
+            ClientAuthentication::SecretBasic(_) | ClientAuthentication::SecretPost(_)
+        );
+        let mut client = client.clone();
+        if secret && !self.on_device_authorization() {
+            client.authentication = ClientAuthentication::None;
+        }
+        client
     }
 
     /// Whether every client has a secret, also one that cannot keep it.
@@ -362,10 +381,40 @@ impl ScopeSeparator {
 }
 
 impl Quirks {
+    /// Asks for what the code flow needs in addition to get a refresh token here.
+    pub fn ask_for_refresh_token(&self, request: &mut AuthorizationRequest) {
+        if let RefreshTokens::Parameters(parameters) = self.refresh {
+            for (name, value) in parameters {
+                if *name == "prompt" {
+                    request.prompt.get_or_insert_with(|| (*value).to_owned());
+                } else if !request.extra.iter().any(|(known, _)| known == name) {
+                    request
+                        .extra
+                        .push(((*name).to_owned(), (*value).to_owned()));
+                }
+            }
+        }
+        // OpenID Connect Core, section 11: without it, a server that goes by the book ignores the scope.
+        if self.offline_access_needs_consent && request.scopes.contains("offline_access") {
+            request.prompt = match request.prompt.take() {
+                None => Some("consent".to_owned()),
+                Some(prompt)
+                    if prompt
+                        .split(' ')
+                        .any(|value| matches!(value, "none" | "consent")) =>
+                {
+                    Some(prompt)
+                }
+                Some(prompt) => Some(format!("{prompt} consent")),
+            };
+        }
+    }
+
     /// A provider that does what the specifications say.
     pub(super) const NONE: Self = Self {
         metadata: MetadataSource::Discovery,
         identity: IdentitySource::IdToken,
+        groups_claim: Some("groups"),
         secret: SecretUse::Ordinary,
         redirect: Redirect::new("127.0.0.1", "/callback", RedirectPorts::Any),
         refresh: RefreshTokens::OfflineAccess,

@@ -1,5 +1,6 @@
 //! How an issuer is made of short parts, and what is said when it cannot be.
 
+use countersign_oauth::Issuer;
 use countersign_oauth::preset::{PartName, Parts, PartsError, Preset};
 
 fn preset(name: &str) -> &'static Preset {
@@ -204,4 +205,40 @@ fn what_was_given_is_not_repeated_to_the_terminal_as_it_is() {
     given.set(PartName::Org, "a\u{1b}[2Jb");
     let error = preset("okta").issuer(&given).unwrap_err();
     assert!(!error.to_string().contains('\u{1b}'), "{error}");
+}
+
+#[test]
+fn a_provider_is_known_by_an_issuer_of_its_own_and_by_no_other() {
+    for (address, name) in [
+        ("https://acme.eu.auth0.com/", Some("auth0")),
+        (
+            "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEf123",
+            Some("cognito"),
+        ),
+        (
+            "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_AbCdEf123",
+            Some("cognito"),
+        ),
+        (
+            "https://login.microsoftonline.com/72f988bf-0000-4000-8000-2d7cd011db47/v2.0",
+            Some("entra"),
+        ),
+        ("https://github.com", Some("github")),
+        ("https://accounts.google.com", Some("google")),
+        ("https://sso.example.com/realms/acme", Some("keycloak")),
+        ("https://sso.example.com/auth/realms/acme", Some("keycloak")),
+        ("https://acme.okta.com/oauth2/default", Some("okta")),
+        // Names that only look like one of these.
+        ("https://okta.com", None),
+        ("https://acme-okta.com", None),
+        ("https://acme.okta.com.evil.example", None),
+        ("https://evilaccounts.google.com", None),
+        ("https://cognito-idp.evil.example", None),
+        ("https://id.example.com/realms-of-old", None),
+        ("https://id.example.com", None),
+    ] {
+        let issuer = Issuer::parse(address).unwrap();
+        let found = Preset::of_issuer(&issuer).map(|preset| preset.name);
+        assert_eq!(found, name, "{address}");
+    }
 }

@@ -11,6 +11,7 @@ use countersign_client::ScopeSet;
 use countersign_console::Problem;
 use countersign_console::settings::{OneOrMany, Source, Span};
 use countersign_oauth::Issuer;
+use countersign_oauth::preset::{IdentitySource, Offer, Preset};
 use countersign_policy::Rule as Conditions;
 use toml::Spanned;
 use url::Url;
@@ -26,13 +27,23 @@ pub(super) struct Check<'f> {
     directory: &'f Path,
 }
 
+/// What is so for a rule that says nothing else.
+struct Usual {
+    services: Vec<String>,
+    /// The claim that has the groups.
+    groups: countersign_policy::Path,
+    /// The longest session, of which a rule may allow less.
+    max_session: Duration,
+}
+
 impl<'f> Check<'f> {
     pub(super) fn new(source: Source<'f>, directory: &'f Path) -> Self {
         Self { source, directory }
     }
 
     pub(super) fn run(&self, file: file::File) -> Result<Parsed, Problem> {
-        let usual = self.usual_services(&file)?;
+        let provider = self.provider(&file)?;
+        let usual = self.usual(&file, provider.preset)?;
         let rules = self.rules(&file, &usual)?;
         let redirect_uri =
             self.redirect_uri(file.flow, file.redirect_uri.as_ref(), file.issuer.span())?;
@@ -55,10 +66,10 @@ impl<'f> Check<'f> {
             }
         };
         let mut config = Config {
-            provider: self.provider(&file)?,
+            provider,
             flow: file.flow,
             redirect_uri,
-            services: asking(&rules, &usual),
+            services: asking(&rules, &usual.services),
             deadline: self.time("deadline", file.deadline.as_ref(), 110, 20, 900)?,
             rules,
             limits: self.limits(&file.limits)?,
@@ -94,6 +105,15 @@ impl<'f> Check<'f> {
         config.warnings = explain::warnings(&config);
         let names_some: Vec<bool> = file.rule.iter().map(names_services).collect();
         let is_set = file.services.is_some();
+        if file.groups_claim.is_none()
+            && config.provider.preset.quirks.groups_claim.is_none()
+            && file.rule.iter().any(|rule| rule.get_ref().group.is_some())
+        {
+            config.warnings.push(format!(
+                "a rule asks for a group, and {} has no claim of them unless you make one: set groups_claim to its name",
+                config.provider.preset.title
+            ));
+        }
         let unmeant = explain::unmeant_services(&config.rules, &names_some, is_set);
         config.warnings.extend(unmeant);
         Ok(Parsed {
@@ -104,12 +124,27 @@ impl<'f> Check<'f> {
         })
     }
 
-    /// The services that rules are for which name none.
-    fn usual_services(&self, file: &file::File) -> Result<Vec<String>, Problem> {
-        match &file.services {
-            None => Ok(vec!["sshd".to_owned()]),
-            Some(services) => self.services(services.get_ref(), &services.span()),
-        }
+    fn usual(&self, file: &file::File, preset: &Preset) -> Result<Usual, Problem> {
+        let services = match &file.services {
+            None => vec!["sshd".to_owned()],
+            Some(services) => self.services(services.get_ref(), &services.span())?,
+        };
+        let groups = file.groups_claim.clone().unwrap_or_else(|| {
+            let name = preset.quirks.groups_claim.unwrap_or("groups");
+            countersign_policy::Path::Name(name.to_owned())
+        });
+        let max_session = self.time(
+            "max_session",
+            file.max_session.as_ref(),
+            12 * 3600,
+            60,
+            30 * 86_400,
+        )?;
+        Ok(Usual {
+            services,
+            groups,
+            max_session,
+        })
     }
 
     fn services(&self, written: &OneOrMany, at: &Range<usize>) -> Result<Vec<String>, Problem> {
@@ -122,19 +157,18 @@ impl<'f> Check<'f> {
 
     fn provider(&self, file: &file::File) -> Result<Provider, Problem> {
         let text = file.issuer.get_ref();
-        Issuer::parse(text).map_err(|error| {
+        let issuer = Issuer::parse(text).map_err(|error| {
             self.at(&file.issuer.span(), format!("`{text}` is no issuer"))
                 .because(error)
                 .hint("issuer = \"https://login.example.com\", exactly as its discovery document has it")
         })?;
+        let preset = self.preset(file, &issuer)?;
         let client_id = file.client_id.get_ref();
         if client_id.is_empty() || client_id.contains(char::is_control) {
             return Err(self.at(&file.client_id.span(), "the client_id is empty or no text"));
         }
         let scopes = match &file.scopes {
-            None => ["openid", "profile", "email", "offline_access"]
-                .map(str::to_owned)
-                .to_vec(),
+            None => preset.scopes.iter().map(ToString::to_string).collect(),
             Some(scopes) => {
                 let names = scopes.get_ref();
                 let mut set = ScopeSet::new();
@@ -154,6 +188,7 @@ impl<'f> Check<'f> {
         };
         Ok(Provider {
             issuer: text.clone(),
+            preset,
             client_id: client_id.clone(),
             client_secret: None,
             scopes,
@@ -164,6 +199,53 @@ impl<'f> Check<'f> {
                 .clone()
                 .unwrap_or_else(|| "_countersign".to_owned()),
         })
+    }
+
+    /// What is known of the provider: the one that is named, or that the issuer belongs to.
+    fn preset(&self, file: &file::File, issuer: &Issuer) -> Result<&'static Preset, Problem> {
+        let found = Preset::of_issuer(issuer);
+        let named = match &file.provider {
+            None => None,
+            Some(name) => match Preset::by_name(name.get_ref()) {
+                None => {
+                    let known: Vec<&str> = Preset::ALL.iter().map(|preset| preset.name).collect();
+                    return Err(self
+                        .at(
+                            &name.span(),
+                            format!("no provider is called `{}`", name.get_ref()),
+                        )
+                        .hint(format!("one of {}; oidc is any other", known.join(", "))));
+                }
+                // Nothing is known on purpose.
+                Some(preset) if preset == Preset::OIDC => Some(preset),
+                Some(preset) => match found.filter(|found| *found != preset) {
+                    Some(found) => {
+                        return Err(self
+                            .at(
+                                &name.span(),
+                                format!("the issuer is none of {}", preset.title),
+                            )
+                            .why(format!("it is one of {}", found.title)));
+                    }
+                    None => Some(preset),
+                },
+            },
+        };
+        let preset = named.or(found).unwrap_or(Preset::OIDC);
+        let at = file.provider.as_ref().unwrap_or(&file.issuer).span();
+        if preset.quirks.identity != IdentitySource::IdToken {
+            let what = format!("nobody can sign in here by {}", preset.title);
+            return Err(self
+                .at(&at, what)
+                .why("it has no ID tokens, and what nobody has signed is not believed"));
+        }
+        if let (Flow::Device, Offer::No(why)) = (file.flow, preset.flows.device) {
+            return Err(self
+                .at(&at, "flow = \"device\" is not possible here")
+                .why(why)
+                .hint("flow = \"paste\", and a redirect_uri"));
+        }
+        Ok(preset)
     }
 
     fn redirect_uri(
@@ -200,7 +282,7 @@ impl<'f> Check<'f> {
         Ok(Some(uri.get_ref().clone()))
     }
 
-    fn rules(&self, file: &file::File, usual: &[String]) -> Result<Rules, Problem> {
+    fn rules(&self, file: &file::File, usual: &Usual) -> Result<Rules, Problem> {
         let account_claim = match &file.account_claim {
             None => None,
             Some(path) => {
@@ -211,20 +293,13 @@ impl<'f> Check<'f> {
                 Some(names)
             }
         };
-        let longest = self.time(
-            "max_session",
-            file.max_session.as_ref(),
-            12 * 3600,
-            60,
-            30 * 86_400,
-        )?;
         if file.rule.len() > MOST_RULES {
             let what = format!("there are more than {MOST_RULES} rules");
             return Err(self.source.whole(what));
         }
         let mut rules: Vec<Rule> = Vec::new();
         for (written, number) in file.rule.iter().zip(1..) {
-            let rule = self.rule(file, written, number, (usual, longest))?;
+            let rule = self.rule(file, written, number, usual)?;
             if rules.iter().any(|other| other.name() == rule.name()) {
                 return Err(self.at(
                     &written.span(),
@@ -246,7 +321,7 @@ impl<'f> Check<'f> {
         file: &file::File,
         written: &Spanned<file::Rule>,
         number: usize,
-        (usual, longest): (&[String], Duration),
+        usual: &Usual,
     ) -> Result<Rule, Problem> {
         let (at, rule) = (written.span(), written.get_ref());
         let name = rule.name.clone().unwrap_or_else(|| format!("#{number}"));
@@ -270,7 +345,7 @@ impl<'f> Check<'f> {
                 .hint("account_claim = \"preferred_username\" at the top of the file, if your provider lets nobody choose it"));
         }
         let services = match &rule.services {
-            None => usual.to_vec(),
+            None => usual.services.clone(),
             Some(services) => self.services(services, &at)?,
         };
         let mut claims = Vec::new();
@@ -294,12 +369,9 @@ impl<'f> Check<'f> {
         }
         if let Some(groups) = many(rule.group.as_ref()) {
             conditions = conditions.groups(groups);
-            let path = file.groups_claim.as_ref().map(names);
-            let path = path.unwrap_or_else(|| vec!["groups".to_owned()]);
-            claims.extend(path.into_iter().next());
-            if let Some(path) = &file.groups_claim {
-                conditions = conditions.groups_claim(path.clone());
-            }
+            let path = usual.groups.clone();
+            claims.extend(names(&path).into_iter().next());
+            conditions = conditions.groups_claim(path);
         }
         if let Some(values) = many(rule.require_acr.as_ref()) {
             conditions = conditions.acr(values);
@@ -320,14 +392,14 @@ impl<'f> Check<'f> {
             claims.push("email_verified".to_owned());
         }
         let max_session = match rule.max_session {
-            None => longest,
-            Some(Span(own)) if own <= longest && own >= Duration::from_secs(60) => own,
+            None => usual.max_session,
+            Some(Span(own)) if own <= usual.max_session && own >= Duration::from_secs(60) => own,
             Some(Span(own)) => {
                 return Err(self
                     .at(&at, format!("rule {name:?}: max_session = {}", Span(own)))
                     .why(format!(
                         "it lies between 1 min and the max_session of the file, {}",
-                        Span(longest)
+                        Span(usual.max_session)
                     )));
             }
         };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use countersign_console::settings::Span;
+use countersign_oauth::preset::{Preset, RefreshTokens};
 
 use super::{Config, Flow, OnRevoke, WithoutIdToken};
 use crate::rules::{Rule, Rules};
@@ -25,8 +26,13 @@ pub fn explain(config: &Config) -> String {
         let _ = writeln!(out, "{text}");
     };
     line(format!(
-        "People sign in at {} as the client {}, {}.",
+        "People sign in at {}{} as the client {}, {}.",
         provider.issuer,
+        if provider.preset == Preset::OIDC {
+            String::new()
+        } else {
+            format!(" ({})", provider.preset.title)
+        },
         provider.client_id,
         match config.flow {
             Flow::Device => "by the device grant: they approve a code in a browser",
@@ -144,12 +150,19 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if !config
-        .provider
+    let provider = &config.provider;
+    let is_asked = provider
         .scopes
         .iter()
-        .any(|scope| scope == "offline_access")
-    {
+        .any(|scope| scope == "offline_access");
+    let is_needed = provider.preset.quirks.refresh == RefreshTokens::OfflineAccess;
+    if is_asked && !is_needed {
+        warnings.push(format!(
+            "{} has no scope offline_access, and refuses whoever asks for it; it gives refresh tokens without",
+            provider.preset.title
+        ));
+    }
+    if is_needed && !is_asked {
         warnings.push(
             "the scope offline_access is not asked for: without a refresh token a withdrawn access ends no session before max_session"
                 .to_owned(),

@@ -20,6 +20,7 @@ use super::{Flow, KillBy, OnRevoke, Qr, WithoutIdToken};
 )]
 pub(super) struct File {
     pub(super) issuer: Spanned<String>,
+    pub(super) provider: Option<Spanned<String>>,
     pub(super) client_id: Spanned<String>,
     pub(super) client_secret_file: Option<PathBuf>,
     pub(super) scopes: Option<Spanned<Vec<String>>>,

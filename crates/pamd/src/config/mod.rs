@@ -16,6 +16,7 @@ use std::time::Duration;
 use countersign_client::Secret;
 use countersign_console::Problem;
 use countersign_console::settings::Source;
+use countersign_oauth::preset::Preset;
 use serde::Deserialize;
 
 pub use explain::explain;
@@ -60,6 +61,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Provider {
     pub(crate) issuer: String,
+    /// What is known of it.
+    pub(crate) preset: &'static Preset,
     pub(crate) client_id: String,
     pub(crate) client_secret: Option<Secret>,
     pub(crate) scopes: Vec<String>,

@@ -170,6 +170,90 @@ fn a_rule_for_sudo_beside_one_for_logins_is_no_cause_for_concern() {
 }
 
 #[test]
+fn what_is_known_of_a_provider_follows_from_its_issuer_or_its_name() {
+    let at = |issuer: &str, more: &str| {
+        check_text(&format!("issuer = {issuer:?}\nclient_id = \"ssh\"\n{more}"))
+    };
+    let paste = "flow = \"paste\"\nredirect_uri = \"https://a.example/\"\n";
+    let cognito = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEf123";
+    for (issuer, more, name) in [
+        ("https://id.example", "", "oidc"),
+        ("https://id.example", "provider = \"okta\"\n", "okta"),
+        ("https://acme.okta.com/oauth2/default", "", "okta"),
+        ("https://acme.okta.com", "provider = \"oidc\"\n", "oidc"),
+        ("https://accounts.google.com", "", "google"),
+        (cognito, paste, "cognito"),
+    ] {
+        let config = at(issuer, more).unwrap();
+        assert_eq!(config.provider.preset.name, name, "{issuer}");
+        assert_eq!(
+            config.provider.scopes, config.provider.preset.scopes,
+            "{issuer}"
+        );
+        let says = config.warnings.join("\n");
+        assert!(!says.contains("offline_access"), "{issuer}: {says}");
+    }
+    for (issuer, more, says) in [
+        (
+            "https://id.example",
+            "provider = \"octa\"\n",
+            "one of auth0, cognito",
+        ),
+        (
+            "https://acme.okta.com",
+            "provider = \"entra\"\n",
+            "it is one of Okta",
+        ),
+        ("https://github.com", "", "it has no ID tokens"),
+        (
+            "https://id.example",
+            "provider = \"oauth\"\n",
+            "it has no ID tokens",
+        ),
+        (cognito, "", "hint: flow = \"paste\""),
+    ] {
+        let said = at(issuer, more).unwrap_err().to_string();
+        assert!(said.contains(says), "{issuer}: {said}");
+    }
+    let group = "[[rule]]\naccounts = \"a\"\ngroup = \"ops\"\n";
+    let google = at("https://accounts.google.com", group).unwrap();
+    assert!(
+        google
+            .warnings
+            .join("\n")
+            .contains("set groups_claim to its name")
+    );
+    let offline = "scopes = [\"openid\", \"offline_access\"]\n";
+    let google = at("https://accounts.google.com", offline).unwrap();
+    assert!(
+        google
+            .warnings
+            .join("\n")
+            .contains("Google has no scope offline_access")
+    );
+    assert!(explain(&google).contains("at https://accounts.google.com (Google) as"));
+    // The groups are where that provider has them, unless the file says otherwise.
+    for (more, claims, is_in) in [
+        ("", r#"{"sub":"1","cognito:groups":["ops"]}"#, true),
+        ("", r#"{"sub":"1","groups":["ops"]}"#, false),
+        (
+            "groups_claim = \"groups\"\n",
+            r#"{"sub":"1","groups":["ops"]}"#,
+            true,
+        ),
+    ] {
+        let config = at(cognito, &format!("{paste}{more}{group}")).unwrap();
+        let trial = crate::Trial {
+            user: "a",
+            service: "sshd",
+            from: None,
+        };
+        let tried = crate::try_claims(&config, trial, Some(1000), claims.as_bytes());
+        assert_eq!(tried.unwrap().allowed, is_in, "{more}{claims}");
+    }
+}
+
+#[test]
 fn a_configuration_can_be_read_aloud() {
     let text = format!(
         "{LEAST}account_claim = \"preferred_username\"\npubkey_needs_grant = true\nbreak_glass = [\"emergency\"]\n\

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use countersign_client::{Clock, Timestamp};
 use countersign_jose::crypto::ring;
+use countersign_oauth::preset::{DevicePkce, Preset};
 use countersign_oauth::{
     AuthorizationRequest, CallbackError, Client, ClientAuthentication, CodeFlow, DeviceFlow,
     Endpoint, Error, Flow, IdTokenError, Metadata, PeerMisbehaved, PendingAuthorization,
@@ -33,6 +34,8 @@ pub(super) enum Told {
 /// Everything that flows have in common.
 pub(super) struct Shop {
     pub(super) provider: Provider,
+    /// What is known of it.
+    pub(super) preset: &'static Preset,
     pub(super) client_id: String,
     pub(super) client_secret: Option<Secret>,
     pub(super) scopes: ScopeSet,
@@ -190,7 +193,23 @@ impl Shop {
             None => self.by_device(sign_in, world, told, say),
             Some(redirect_uri) => self.by_paste(sign_in, redirect_uri, world, told, say),
         };
-        outcome.unwrap_or_else(|error| failed(id, &error))
+        outcome.unwrap_or_else(|error| self.refused(id, &error))
+    }
+
+    /// A failure with what the provider means by it, for the journal.
+    fn refused(&self, id: u64, error: &Error) -> FromWorker {
+        let meaning = error
+            .refusal()
+            .and_then(|refusal| self.preset.explain_refusal(refusal));
+        let why = match meaning {
+            None => why(error),
+            Some(meaning) => format!("{}: {} {}", why(error), meaning.sentence, meaning.remedy),
+        };
+        FromWorker::Failed {
+            id,
+            kind: kind(error),
+            why,
+        }
     }
 
     fn request(&self, sign_in: &SignIn) -> AuthorizationRequest {
@@ -218,7 +237,12 @@ impl Shop {
                 request.extra.push((name.to_owned(), value.clone()));
             }
         }
-        let mut asking = request.start_device(&metadata, &client)?;
+        let quirks = &self.preset.quirks;
+        let asking_client = quirks.secret.at_device_authorization(&client);
+        let mut asking = request.start_device(&metadata, &asking_client)?;
+        if quirks.device_pkce == DevicePkce::Taken {
+            asking = asking.with_pkce(ring::provider())?;
+        }
         let codes = drive(&mut asking, world, &beginning)?;
         let now = patience.now(world.clock);
         let complete = codes.verification_uri_complete.as_ref();
@@ -250,7 +274,8 @@ impl Shop {
         let beginning = Patience::begin(world.clock, self.http_timeout);
         let metadata = self.provider.metadata(world, self.http_timeout)?;
         let client = self.client(&metadata);
-        let request = self.request(sign_in);
+        let mut request = self.request(sign_in);
+        self.preset.quirks.ask_for_refresh_token(&mut request);
         let mut flow = request.start_code(&metadata, &client, redirect_uri, ring::provider())?;
         let pending = drive(&mut flow, world, &beginning)?;
         say(FromWorker::Shown {

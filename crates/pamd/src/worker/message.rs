@@ -74,6 +74,8 @@ pub(crate) struct Requester {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Configure {
     pub(crate) issuer: String,
+    /// The name of what is known of it.
+    pub(crate) preset: String,
     pub(crate) client_id: String,
     #[serde(default, with = "secret::exposed")]
     pub(crate) client_secret: Option<Secret>,

@@ -11,6 +11,7 @@ use std::thread;
 
 use countersign_client::{Clock as _, ScopeSet, SystemClock};
 use countersign_console::Problem;
+use countersign_oauth::preset::Preset;
 use countersign_oauth::{Error, Issuer};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
@@ -86,6 +87,7 @@ impl Worker {
         let inner = Inner {
             shop: Shop {
                 provider: Provider::new(issuer, configure.known.as_ref(), clock.now()),
+                preset: Preset::by_name(&configure.preset).unwrap_or(Preset::OIDC),
                 client_id: configure.client_id,
                 client_secret: configure.client_secret,
                 scopes,

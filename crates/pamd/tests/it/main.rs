@@ -11,6 +11,7 @@ mod doctor;
 mod failures;
 mod fixture;
 mod paste;
+mod providers;
 mod reload;
 mod renewals;
 mod revocations;
