@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -25,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use door::{Doors, open_tcp, unknown_address};
 use door::{Listener, Taken};
 pub use guard::{Ambiguous, Found, Guard};
-use stream::Stream;
+use stream::{Carrier, Stream};
 pub(crate) use tls::Certificates;
 
 use crate::config::{Limits, Preset};
@@ -114,7 +113,7 @@ async fn serve(
         Taken::Tcp(stream, _) => stream,
         Taken::Unix(stream) => {
             let connection = Connection::new(shared, worker, door, peer, false, None);
-            return http(stream, connection, is_call, limits, ending).await;
+            return http(Box::new(stream), connection, is_call, limits, ending).await;
         }
     };
     // An answer is written at once; waiting for more would only delay it. Without it they are as
@@ -128,7 +127,7 @@ async fn serve(
                     .await
                     .unwrap_or(false);
         let connection = Connection::new(shared, worker, door, peer, false, None);
-        return http(stream, connection, is_h2, limits, ending).await;
+        return http(Box::new(stream), connection, is_h2, limits, ending).await;
     };
     let acceptor = TlsAcceptor::from(certificates.current());
     let Ok(Ok(stream)) = timeout(limits.handshake_time, acceptor.accept(stream)).await else {
@@ -141,7 +140,7 @@ async fn serve(
         .and_then(|chain| chain.first())
         .map(|certificate| certificate.to_vec());
     let connection = Connection::new(shared, worker, door, peer, true, certificate);
-    http(stream, connection, is_h2, limits, ending).await;
+    http(Box::new(stream), connection, is_h2, limits, ending).await;
 }
 
 /// Whether the first bytes are those of HTTP/2; they stay to be read.
@@ -163,17 +162,15 @@ async fn begins_with_preface(stream: &TcpStream) -> bool {
     }
 }
 
-async fn http<T>(
-    stream: T,
+async fn http(
+    carrier: Box<dyn Carrier>,
     mut connection: Connection,
     is_h2: bool,
     limits: &Limits,
     ending: watch::Receiver<bool>,
-) where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     let stream = Stream::new(
-        stream,
+        carrier,
         !is_h2,
         connection.tunnel_flag(),
         limits.body_idle_time,
@@ -189,14 +186,12 @@ async fn http<T>(
     }
 }
 
-async fn http1<T>(
-    stream: TokioIo<Stream<T>>,
+async fn http1(
+    stream: TokioIo<Stream>,
     connection: Arc<Connection>,
     limits: &Limits,
     mut ending: watch::Receiver<bool>,
-) where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     let service = service_fn(|request| answer(Arc::clone(&connection), request));
     let mut builder = http1::Builder::new();
     builder
@@ -222,14 +217,12 @@ async fn http1<T>(
     }
 }
 
-async fn http2<T>(
-    stream: TokioIo<Stream<T>>,
+async fn http2(
+    stream: TokioIo<Stream>,
     connection: Arc<Connection>,
     limits: &Limits,
     mut ending: watch::Receiver<bool>,
-) where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) {
     let service = service_fn(|request| answer(Arc::clone(&connection), request));
     let mut serving = pin!(
         http2::Builder::new(TokioExecutor::new())

@@ -1,6 +1,7 @@
 //! A caller's connection, with the guard over what comes and a limit on how long the caller may
 //! leave our answer unread.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +14,16 @@ use tokio::time::Sleep;
 
 use super::guard::Guard;
 
+/// What bytes come and go by: a socket, or TLS on one.
+pub(super) trait Carrier: AsyncRead + AsyncWrite + fmt::Debug + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + fmt::Debug + Unpin + Send> Carrier for T {}
+
 /// A connection of HTTP/1.1, or of HTTP/2 when there is no guard.
 #[derive(Debug)]
-pub(super) struct Stream<T> {
-    inner: T,
+pub(super) struct Stream {
+    /// Of one type, so that the program holds both versions of HTTP once and not for each carrier.
+    inner: Box<dyn Carrier>,
     guard: Option<Guard>,
     /// Set when the connection becomes a tunnel.
     tunnel: Arc<AtomicBool>,
@@ -26,9 +33,9 @@ pub(super) struct Stream<T> {
     stuck: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> Stream<T> {
+impl Stream {
     pub(super) fn new(
-        inner: T,
+        inner: Box<dyn Carrier>,
         guarded: bool,
         tunnel: Arc<AtomicBool>,
         patience: Duration,
@@ -64,7 +71,7 @@ impl<T> Stream<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {
+impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -94,7 +101,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Stream<T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Stream<T> {
+impl AsyncWrite for Stream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
