@@ -70,6 +70,7 @@
 //! more lives while a browser that has come back waits for the result).
 
 mod accounts;
+mod api_nonces;
 mod attempt;
 mod browser;
 mod cache;

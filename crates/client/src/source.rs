@@ -1,9 +1,10 @@
 //! A token when one is asked for.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use countersign_oauth::{DpopKey, HttpResponse};
+use countersign_oauth::DpopKey;
 use url::Url;
 
 use crate::refresh::{self, Since, Wait};
@@ -11,7 +12,10 @@ use crate::session::{BindingKey, Life};
 use crate::{
     Clock, Context, Error, LoginRequired, OtherToken, Secret, Session, SessionName, Timestamp,
 };
-use crate::{early, failure};
+use crate::{api_nonces, early, failure};
+
+/// The most nonces of APIs that one process keeps for the next.
+const NONCES_KEPT: u32 = 64;
 
 /// Good for any time at all.
 const ANY: Duration = Duration::ZERO;
@@ -26,6 +30,8 @@ pub struct TokenSource {
     renewing: Mutex<()>,
     /// The key that the tokens are bound to, as it is kept and as it is used, once it has been used.
     key: Mutex<Option<(BindingKey, DpopKey)>>,
+    /// How many nonces of APIs this process has kept for the next.
+    nonces_kept: AtomicU32,
 }
 
 /// Header fields that authorize one request to an API.
@@ -93,6 +99,7 @@ impl TokenSource {
             current: Mutex::new(Current::new(session, context.clock())),
             renewing: Mutex::new(()),
             key: Mutex::new(None),
+            nonces_kept: AtomicU32::new(0),
         })
     }
 
@@ -186,13 +193,14 @@ impl TokenSource {
     /// # Errors
     /// When the key of the session cannot be read.
     pub fn take_dpop_nonce(&self, url: &Url, nonce: &str) -> Result<bool, Error> {
-        let answer = HttpResponse {
-            status: 401,
-            headers: vec![("dpop-nonce".to_owned(), nonce.to_owned())],
-            body: Vec::new(),
-        };
-        let key = self.binding_key()?;
-        Ok(key.is_some_and(|key| key.learn(url, &answer)))
+        let learned = self
+            .binding_key()?
+            .is_some_and(|key| key.learn(url, &api_nonces::answer(nonce)));
+        // One that runs for days brings thousands, and is not the next one's only teacher.
+        if learned && self.nonces_kept.fetch_add(1, Ordering::Relaxed) < NONCES_KEPT {
+            api_nonces::keep(&self.context, &self.name, url, nonce);
+        }
+        Ok(learned)
     }
 
     /// The key that the tokens are bound to. It is read once, and then remembers the nonces it was
@@ -207,6 +215,7 @@ impl TokenSource {
             Some((of, key)) if *of == kept => Ok(Some(key.clone())),
             _ => {
                 let key = kept.key()?;
+                api_nonces::recall(&self.context, &self.name, &key);
                 *known = Some((kept, key.clone()));
                 Ok(Some(key))
             }

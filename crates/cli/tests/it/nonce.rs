@@ -118,3 +118,26 @@ fn the_latest_nonce_goes_with_the_password() {
     let given = ["n-1", "n-2"].map(|it| Some(it.to_owned()));
     assert_eq!(nonces(&server)[1..], given);
 }
+
+/// From one process to the next, for the API that it came from.
+#[test]
+fn the_next_process_has_the_nonce_of_the_last_answer() {
+    let desk = desk();
+    let with_next = done().with_header("dpop-nonce", "n-2");
+    let server = api(&[wants("n-1"), with_next, done(), wants("n-3"), done()]);
+    let other = api(&[done()]);
+    let get = |server: &HttpServer| {
+        let line = format!("curl {} -sS", server.url("/items"));
+        desk.program(&line).run().expect_code(0);
+        nonces(server)
+    };
+    let given = |names: &[&str]| -> Vec<Option<String>> {
+        let names = names.iter().map(|it| Some((*it).to_owned()));
+        std::iter::once(None).chain(names).collect()
+    };
+    assert_eq!(get(&server), given(&["n-1"]));
+    assert_eq!(get(&server), given(&["n-1", "n-2"]), "one request");
+    // One that has become old costs what it did without.
+    assert_eq!(get(&server), given(&["n-1", "n-2", "n-2", "n-3"]));
+    assert_eq!(get(&other), [None]);
+}
