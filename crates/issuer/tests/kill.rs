@@ -15,6 +15,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod killing;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -22,28 +24,19 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
-use countersign_issuer::core::{
-    AskedSignIn, ClientCredentials, Core, DeviceRequest, NewAccount, Policy, SignIn,
-};
-use countersign_issuer::keyfile;
-use countersign_issuer::storage::Sqlite;
-use countersign_jose::{Timestamp, base64url, crypto::aws_lc};
-use countersign_oauth::{Issuer, Secret};
-use countersign_testkit::{Program, Running};
+use countersign_issuer::core::{AskedSignIn, ClientCredentials, DeviceRequest};
+use countersign_jose::base64url;
 use tempfile::TempDir;
 
 const SESSIONS: usize = 8;
 
 #[test]
 fn a_killed_issuer_loses_no_login_and_doubles_none() {
-    let trials: u64 = match std::env::var("COUNTERSIGN_TRIALS") {
-        Ok(trials) => trials.parse().expect("COUNTERSIGN_TRIALS is a number"),
-        Err(_) => 10,
-    };
+    let trials = killing::trials(10);
     let directory = TempDir::new().unwrap();
     let mut sessions = log_in(directory.path());
     for trial in 0..trials {
-        let (mut server, address) = serve(directory.path());
+        let (mut server, address) = killing::serve(directory.path());
         for session in &mut sessions {
             session.goes_on(address);
         }
@@ -52,7 +45,7 @@ fn a_killed_issuer_loses_no_login_and_doubles_none() {
         let renewals = 1 + trial * 37 % 211;
         sessions = renew_until(sessions, address, renewals, || server.kill());
     }
-    let (_server, address) = serve(directory.path());
+    let (_server, address) = killing::serve(directory.path());
     for session in &mut sessions {
         session.goes_on(address);
         assert!(
@@ -183,52 +176,12 @@ fn generation(token: &str) -> u64 {
     u32::from_be_bytes(bytes[16..20].try_into().unwrap()).into()
 }
 
-fn serve(directory: &Path) -> (Running, SocketAddr) {
-    let server = Program::new(env!("CARGO_BIN_EXE_countersign-issuer"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
-        .arg(directory)
-        .start();
-    let address = server.wait_for_stdout(|printed| {
-        printed
-            .lines()
-            .find_map(|line| line.strip_prefix("listening=")?.parse().ok())
-    });
-    (server, address)
-}
-
-/// Makes the state directory and the logins in it, by the rules themselves.
+/// Makes the state directory and the logins in it.
 fn log_in(directory: &Path) -> Vec<Session> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let storage = Sqlite::open(&directory.join("issuer.sqlite")).unwrap();
-    let keys = keyfile::load_or_generate(&directory.join("keys.json"), aws_lc::provider()).unwrap();
-    let issuer = Issuer::parse("http://127.0.0.1:8628").unwrap();
-    let core = Core::new(Box::new(storage), keys, Policy::new(issuer));
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    let now = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap());
-    runtime.block_on(async {
+    killing::make(directory, async |core, now| {
         core.ensure_default_client(now).await.unwrap();
-        let password = Secret::new("correct horse");
-        let account = NewAccount {
-            username: "ada".to_owned(),
-            name: None,
-            email: None,
-            password: password.clone(),
-        };
-        core.add_account(account, Vec::new(), now)
-            .await
-            .unwrap()
-            .unwrap();
-        let peer = Ipv4Addr::LOCALHOST.into();
-        let SignIn::Accepted(session) = core.sign_in("ada", &password, peer, now).await.unwrap()
-        else {
-            panic!("Ada signs in");
-        };
-        let session = core.session(&session.token, now).unwrap().unwrap();
-        let cli = ClientCredentials::public("cli");
+        let session = killing::signed_up(core, "ada", "correct horse", now).await;
+        let (cli, peer) = (ClientCredentials::public("cli"), Ipv4Addr::LOCALHOST.into());
         let mut sessions = Vec::new();
         for _ in 0..SESSIONS {
             let request = DeviceRequest {

@@ -14,6 +14,8 @@
     reason = "a test fails by panicking"
 )]
 
+mod killing;
+
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
@@ -21,13 +23,10 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::Duration;
 
-use countersign_issuer::core::{Claimant, Core, Enrolment, NewAccount, Policy, SignIn};
-use countersign_issuer::keyfile;
-use countersign_issuer::storage::Sqlite;
-use countersign_jose::{Timestamp, crypto::aws_lc};
-use countersign_oauth::{Issuer, Secret};
+use countersign_issuer::core::{Claimant, Core, Enrolment};
+use countersign_jose::Timestamp;
+use countersign_oauth::Secret;
 use countersign_otp::yubico::{KeyFile, Secrets, sim::SimulatedKey};
-use countersign_testkit::{Program, Running};
 use tempfile::TempDir;
 use url::form_urlencoded;
 
@@ -36,21 +35,18 @@ const PASSWORD: &str = "correct horse battery";
 
 #[test]
 fn a_killed_issuer_accepts_no_password_twice() {
-    let trials: u64 = match std::env::var("COUNTERSIGN_TRIALS") {
-        Ok(trials) => trials.parse().expect("COUNTERSIGN_TRIALS is a number"),
-        Err(_) => 5,
-    };
+    let trials = killing::trials(5);
     let directory = TempDir::new().unwrap();
     let mut people = set_up(directory.path());
     for trial in 0..trials {
-        let (mut server, address) = serve(directory.path());
+        let (mut server, address) = killing::serve(directory.path());
         for person in &mut people {
             person.finds_everything_used(address);
         }
         let sign_ins = 1 + trial * 37 % 61;
         people = touch_until(people, address, sign_ins, || server.kill());
     }
-    let (_server, address) = serve(directory.path());
+    let (_server, address) = killing::serve(directory.path());
     for person in &mut people {
         person.finds_everything_used(address);
     }
@@ -204,36 +200,12 @@ impl Browser {
     }
 }
 
-fn serve(directory: &Path) -> (Running, SocketAddr) {
-    let server = Program::new(env!("CARGO_BIN_EXE_countersign-issuer"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
-        .arg(directory)
-        .start();
-    let address = server.wait_for_stdout(|printed| {
-        printed
-            .lines()
-            .find_map(|line| line.strip_prefix("listening=")?.parse().ok())
-    });
-    (server, address)
-}
-
-/// Makes the state directory, the people and their keys, by the rules themselves.
+/// Makes the state directory, the people and their keys.
 fn set_up(directory: &Path) -> Vec<Person> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let storage = Sqlite::open(&directory.join("issuer.sqlite")).unwrap();
-    let keys = keyfile::load_or_generate(&directory.join("keys.json"), aws_lc::provider()).unwrap();
-    let issuer = Issuer::parse("http://127.0.0.1:8628").unwrap();
-    let core = Core::new(Box::new(storage), keys, Policy::new(issuer));
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap();
-    let now = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap());
-    runtime.block_on(async {
+    killing::make(directory, async |core, now| {
         let mut people = Vec::new();
         for number in 0..PEOPLE {
-            people.push(add(&core, number, now).await);
+            people.push(add(core, number, now).await);
         }
         people
     })
@@ -241,14 +213,7 @@ fn set_up(directory: &Path) -> Vec<Person> {
 
 async fn add(core: &Core, number: usize, now: Timestamp) -> Person {
     let username = format!("person-{number}");
-    let account = NewAccount {
-        username: username.clone(),
-        name: None,
-        email: None,
-        password: Secret::new(PASSWORD),
-    };
-    let added = core.add_account(account, Vec::new(), now).await;
-    added.unwrap().unwrap();
+    let session = killing::signed_up(core, &username, PASSWORD, now).await;
     let public_id = format!("ccccccccccb{}", ['c', 'd', 'e', 'f'][number]);
     let (private_id, aes_key) = ("010203040506", format!("{number:032x}"));
     let file = format!("1,{public_id},{private_id},{aes_key},,2026-01-01T00:00:00,");
@@ -258,14 +223,13 @@ async fn add(core: &Core, number: usize, now: Timestamp) -> Person {
     let secrets = Secrets::from_hex(private_id, &aes_key).unwrap();
     let mut key = SimulatedKey::new(public_id.parse().unwrap(), secrets);
 
-    let (password, peer) = (Secret::new(PASSWORD), Ipv4Addr::LOCALHOST.into());
-    let outcome = core.sign_in(&username, &password, peer, now).await.unwrap();
-    let SignIn::Accepted(session) = outcome else {
-        panic!("{username} signs in");
-    };
-    let session = core.session(&session.token, now).unwrap().unwrap();
     let otp = Secret::new(key.press(0).expose());
-    let claimed = core.enrol_yubikey(Claimant::SignedIn(&session), &otp, peer, now);
+    let claimed = core.enrol_yubikey(
+        Claimant::SignedIn(&session),
+        &otp,
+        Ipv4Addr::LOCALHOST.into(),
+        now,
+    );
     let claimed = claimed.await.unwrap();
     assert!(matches!(claimed, Enrolment::Done(_)), "{claimed:?}");
     Person {
