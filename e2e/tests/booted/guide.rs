@@ -4,14 +4,23 @@ use std::time::Duration;
 
 use countersign_e2e::{Guide, differing};
 
-use crate::host::{Host, IN, USUAL};
+use crate::host::{Host, IN, NEWEST, USUAL};
 
 /// What the guide promises.
 const TEN_MINUTES: Duration = Duration::from_secs(600);
 
 #[test]
 fn from_nothing_to_a_host_with_a_way_in_for_emergencies_and_back() {
-    let mut host = Host::set_up(USUAL, "");
+    there_and_back(USUAL);
+}
+
+#[test]
+fn the_guide_leads_to_the_same_on_the_newest_release() {
+    there_and_back(NEWEST);
+}
+
+fn there_and_back(release: &str) {
+    let mut host = Host::set_up(release, "");
     let machine = &host.machine;
 
     // What the steps said, as far as the guide shows it.
@@ -55,6 +64,15 @@ fn from_nothing_to_a_host_with_a_way_in_for_emergencies_and_back() {
     }
     let reference = shown.split_once("(reference ").unwrap().1;
     let reference = reference.split_once(')').unwrap().0;
+    // What the unit takes from the daemon leaves the worker all of its own fences.
+    let worker = machine.shell("journalctl --output=cat COUNTERSIGN_EVENT=worker");
+    for fence in [
+        "no_new_privs: set",
+        "landlock: in force",
+        "seccomp: in force",
+    ] {
+        assert!(worker.contains(fence), "{worker}");
+    }
     let event = machine.shell(&format!(
         "journalctl --output=cat COUNTERSIGN_REFERENCE={reference} COUNTERSIGN_OUTCOME=granted"
     ));

@@ -12,6 +12,8 @@ use crate::machine::Machine;
 
 /// What packages are made for: Debian 12.
 pub(crate) const USUAL: &str = "bookworm";
+/// OpenSSH 10.6 and systemd 262, or newer.
+pub(crate) const NEWEST: &str = "forky";
 
 /// What a command on the other side prints when somebody got in.
 pub(crate) const IN: &str = "somebody got in";
