@@ -8,7 +8,7 @@ use countersign_testkit::{Program, Running};
 use serde_json::Value;
 
 use crate::guide::show;
-use crate::host::{Host, USUAL};
+use crate::host::{Host, NEWEST, USUAL};
 
 /// How soon a withdrawal is noticed, and how long before its end a session is warned.
 const RENEWAL: Duration = Duration::from_secs(5);
@@ -81,7 +81,9 @@ impl<'host> Session<'host> {
 /// The one session of this account that logind knows.
 fn logind_session(host: &Host) -> String {
     let listed = host.machine.shell("loginctl list-sessions --no-legend");
-    let mut theirs = listed.lines().filter(|line| line.contains(" ada "));
+    // The newer one lists the session of `user@.service` as well.
+    let is_login = |line: &&str| line.contains(" ada ") && !line.contains(" manager ");
+    let mut theirs = listed.lines().filter(is_login);
     let line = theirs.next().expect("logind knows of it");
     assert_eq!(theirs.next(), None, "{listed}");
     line.split_whitespace().next().unwrap().to_owned()
@@ -155,9 +157,23 @@ fn a_session_comes_to_the_end_that_its_rule_has() {
 
 #[test]
 fn a_restart_a_kill_and_an_upgrade_lose_no_session_and_keep_nobody_in() {
-    let host = Host::set_up(USUAL, PERIODS);
+    nothing_is_lost(USUAL);
+}
+
+#[test]
+fn nothing_is_lost_on_the_newest_release_either() {
+    nothing_is_lost(NEWEST);
+}
+
+fn nothing_is_lost(release: &str) {
+    let host = Host::set_up(release, PERIODS);
     let machine = &host.machine;
     let session = Session::start(&host);
+    // By all that there is.
+    let record = record(&host).to_string();
+    let scope = format!("session-{}.scope", logind_session(&host));
+    assert!(record.contains(&scope), "{record}");
+    assert!(!record.contains("\"audit_session\":null"), "{record}");
     let main_pid = || {
         let shown = machine.shell("systemctl show --property=MainPID --value countersign-pamd");
         shown.trim().to_owned()
