@@ -45,6 +45,11 @@ impl ScopeSet {
         }
     }
 
+    /// Takes one token out; says whether it was there.
+    pub fn remove(&mut self, token: &str) -> bool {
+        self.0.remove(token)
+    }
+
     /// Whether `token` is in the set.
     pub fn contains(&self, token: &str) -> bool {
         self.0.contains(token)

@@ -211,6 +211,7 @@ impl Attempt<'_> {
             requester: self.requester(),
             acr_values: asked.acr_values,
             max_age: asked.max_age,
+            renewable: self.login.begins_session(),
             limit: config.deadline,
         });
         let id = match id {
@@ -324,8 +325,13 @@ impl Attempt<'_> {
             access_expires_in,
             refresh_token,
         } = signed;
-        // The file may have changed while the person was in the browser.
+        // The file may have changed while the person was in the browser. New rules count at once, but not
+        // for what another server says.
         let config = self.desk.live.current();
+        if !config.provider.is_the_same_as(&self.config.provider) {
+            let why = "this host signs people in elsewhere now";
+            return self.failed(&Failure::new(FailureKind::Interrupted, why));
+        }
         let login = &self.login;
         let now = self.desk.clock.now();
         let source = host::source(&login.ssh_connection, &login.rhost);

@@ -21,6 +21,19 @@ pub struct Login {
     pub monitor: Process,
 }
 
+impl Login {
+    /// Whether it is the beginning of a session, which is watched, and not a question to a person who is in
+    /// already.
+    pub(crate) fn begins_session(&self) -> bool {
+        begins_session(&self.service)
+    }
+}
+
+/// Whether a service lets people in, as opposed to those that they use from within.
+pub(crate) fn begins_session(service: &str) -> bool {
+    !matches!(service, "sudo" | "sudo-i" | "su" | "su-l")
+}
+
 /// What is known of a login once its session opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opened {

@@ -104,13 +104,15 @@ impl WorkerRenewer {
                     let Some(renewed) = renewed else {
                         return unreachable(NONSENSE);
                     };
-                    // The rules may have changed meanwhile, and look at something else now.
+                    // The file may have changed meanwhile: another server is believed, or the rules look at
+                    // something else now.
                     let config = self.live.current();
-                    if wanted(&config, target) == claims {
+                    let is_believed = grant.issuer == config.provider.issuer;
+                    if is_believed && wanted(&config, target) == claims {
                         return judged(&config, target, renewed, said.as_deref());
                     }
                     return Renewed::Unreachable {
-                        why: "the rules changed in the middle of it".to_owned(),
+                        why: "the configuration changed in the middle of it".to_owned(),
                         refresh: renewed.refresh,
                     };
                 }

@@ -73,6 +73,13 @@ pub(crate) struct Provider {
     pub(crate) worker_user: String,
 }
 
+impl Provider {
+    /// Whether what one says about a person, and what it gives for the next time, is the other's as well.
+    pub(crate) fn is_the_same_as(&self, other: &Self) -> bool {
+        (&self.issuer, &self.client_id) == (&other.issuer, &other.client_id)
+    }
+}
+
 /// How many sign-ins may wait at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {

@@ -5,11 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Finding, broken, good, odd};
+use crate::login::begins_session;
 
 const MODULE: &str = "pam_countersign.so";
-/// Services that people use who are in already, or at the machine: they ask, and the guide leaves the
-/// account and the session to others.
-const ONLY_ASK: [&str; 5] = ["sudo", "sudo-i", "su", "su-l", "login"];
 /// Stacks include each other; nobody nests them deeper.
 const DEEPEST: usize = 4;
 
@@ -142,7 +140,8 @@ fn judge(service: &str, entries: &[Entry]) -> Vec<Finding> {
         )),
         Some(_) => findings.push(good(format!("{service}: {MODULE} decides about sign-ins"))),
     }
-    if ONLY_ASK.contains(&service) {
+    // The guide leaves the account and the session of these to others.
+    if !begins_session(service) || service == "login" {
         return findings;
     }
     for kind in ["account", "session"] {

@@ -51,6 +51,7 @@ pub(super) struct SignIn {
     pub(super) requester: Requester,
     pub(super) acr_values: Vec<String>,
     pub(super) max_age: Option<Duration>,
+    pub(super) renewable: bool,
     pub(super) limit: Duration,
 }
 
@@ -213,7 +214,11 @@ impl Shop {
     }
 
     fn request(&self, sign_in: &SignIn) -> AuthorizationRequest {
-        let mut request = AuthorizationRequest::new(self.scopes.clone());
+        let mut scopes = self.scopes.clone();
+        if !sign_in.renewable {
+            scopes.remove("offline_access");
+        }
+        let mut request = AuthorizationRequest::new(scopes);
         request.acr_values.clone_from(&sign_in.acr_values);
         request.max_age = sign_in.max_age;
         request
@@ -259,7 +264,7 @@ impl Shop {
         let tokens = drive(&mut polling, world, &patience)?;
         // The device grant sends no nonce; the device code binds the answer to this request.
         let expected = self.expected(&tokens);
-        self.signed(sign_in.id, &tokens, &expected, world)
+        self.signed(sign_in, &tokens, &expected, world)
     }
 
     fn by_paste(
@@ -275,7 +280,9 @@ impl Shop {
         let metadata = self.provider.metadata(world, self.http_timeout)?;
         let client = self.client(&metadata);
         let mut request = self.request(sign_in);
-        self.preset.quirks.ask_for_refresh_token(&mut request);
+        if sign_in.renewable {
+            self.preset.quirks.ask_for_refresh_token(&mut request);
+        }
         let mut flow = request.start_code(&metadata, &client, redirect_uri, ring::provider())?;
         let pending = drive(&mut flow, world, &beginning)?;
         say(FromWorker::Shown {
@@ -302,7 +309,7 @@ impl Shop {
         let redeeming = Patience::begin(world.clock, self.http_timeout);
         let tokens = drive(&mut flow, world, &redeeming)?;
         let expected = pending.expected_id_token(&tokens);
-        self.signed(sign_in.id, &tokens, &expected, world)
+        self.signed(sign_in, &tokens, &expected, world)
     }
 
     /// Renews a grant. `say` hears of the new tokens before anything is asked about the person; what comes
@@ -404,7 +411,7 @@ impl Shop {
 
     fn signed(
         &self,
-        id: u64,
+        sign_in: &SignIn,
         tokens: &TokenResponse,
         expected: &id_token::Expected,
         world: World<'_>,
@@ -414,11 +421,13 @@ impl Shop {
         let verified = self
             .provider
             .verify(world, token, expected, self.http_timeout)?;
+        // One that nobody asked for is forgotten: to revoke it could end the session that the person is in.
+        let refresh_token = tokens.refresh_token.clone().filter(|_| sign_in.renewable);
         Ok(FromWorker::Signed {
-            id,
+            id: sign_in.id,
             claims: Value::Object(members(verified.claims())).to_string(),
             access_expires_in: tokens.expires_in,
-            refresh_token: tokens.refresh_token.clone(),
+            refresh_token,
         })
     }
 }

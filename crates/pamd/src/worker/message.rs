@@ -34,6 +34,8 @@ pub(crate) enum ToWorker {
         requester: Requester,
         acr_values: Vec<String>,
         max_age: Option<Duration>,
+        /// Whether the grant is to be renewed: a refresh token is asked for.
+        renewable: bool,
         /// Give up after this.
         limit: Duration,
     },

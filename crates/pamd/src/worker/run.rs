@@ -120,6 +120,7 @@ impl Worker {
                     requester,
                     acr_values,
                     max_age,
+                    renewable,
                     limit,
                 } => self.begin(SignIn {
                     id,
@@ -127,6 +128,7 @@ impl Worker {
                     requester,
                     acr_values,
                     max_age,
+                    renewable,
                     limit,
                 }),
                 ToWorker::Redeem { id, text } => self.tell(id, Told::Redeem(text)),

@@ -103,8 +103,13 @@ impl Fixture {
 
     /// Puts another configuration in place of the one in force.
     pub(crate) fn reconfigure(&self, config: &str) {
+        self.reconfigure_at(&self.provider, config);
+    }
+
+    /// The same, at another provider.
+    pub(crate) fn reconfigure_at(&self, provider: &Provider, config: &str) {
         let new = self.home.path().join("new.toml");
-        fs::write(&new, format!("{}{config}", head(&self.provider))).unwrap();
+        fs::write(&new, format!("{}{config}", head(provider))).unwrap();
         fs::rename(&new, self.home.path().join("pam.toml")).unwrap();
     }
 

@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use countersign_pam_wire::{ToDaemon, Verdict};
+use countersign_testkit::Provider;
 use serde_json::Value;
 
 use crate::fixture::{Fixture, Monitor, account, opened, usual};
@@ -66,6 +67,18 @@ fn a_shorter_session_counts_at_once_and_a_bad_file_is_told_and_never_used() {
     let mut module = fixture.begin_as(other.login(&account()));
     module.prompt();
     assert!(ends_in(&fixture) <= 1800);
+}
+
+#[test]
+fn the_new_file_lets_nobody_in_by_what_the_server_of_the_old_one_says() {
+    let fixture = Fixture::start();
+    let mut module = fixture.begin();
+    module.prompt();
+    fixture.reconfigure_at(&Provider::start(), &usual());
+    module.enter();
+    let done = module.finish();
+    assert_eq!(done.verdict, Verdict::Unavailable, "{:#?}", fixture.log());
+    fixture.logged(&["elsewhere now", &done.reference]);
 }
 
 #[test]

@@ -76,8 +76,8 @@ fn sudo_is_asked_for_more_than_a_login_by_the_same_daemon() {
     }
     // What sudo wants is asked of the provider, for sudo alone; and the service that is for nobody is not
     // heard of there.
-    let asked = fixture.provider.requests(Endpoint::DeviceAuthorization);
-    let asked: Vec<_> = asked
+    let requests = fixture.provider.requests(Endpoint::DeviceAuthorization);
+    let asked: Vec<_> = requests
         .iter()
         .map(|request| {
             (
@@ -90,4 +90,11 @@ fn sudo_is_asked_for_more_than_a_login_by_the_same_daemon() {
     let mut expected = vec![(None, None)];
     expected.extend((0..5).map(|_| more()));
     assert_eq!(asked, expected);
+    // Whoever is in already needs nothing that could be renewed.
+    let scopes: Vec<_> = requests
+        .iter()
+        .map(|request| request.form_value("scope").unwrap())
+        .map(|scopes| scopes.contains("offline_access"))
+        .collect();
+    assert_eq!(scopes, [true, false, false, false, false, false]);
 }
