@@ -24,6 +24,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// Gives tokens back. Dropping it ends that.
 pub(crate) struct Revocations {
     waiting: SyncSender<Unused>,
+    live: Arc<Live>,
     audit: Arc<dyn Audit>,
 }
 
@@ -35,7 +36,7 @@ impl Revocations {
     ) -> io::Result<Self> {
         let (waiting, next) = mpsc::sync_channel(MOST);
         let mut clerk = Clerk {
-            live,
+            live: Arc::clone(&live),
             workers,
             audit: Arc::clone(&audit),
             revoked: 0,
@@ -44,11 +45,18 @@ impl Revocations {
         };
         let thread = thread::Builder::new().name("revoke".to_owned());
         thread.spawn(move || clerk.serve(&next))?;
-        Ok(Self { waiting, audit })
+        Ok(Self {
+            waiting,
+            live,
+            audit,
+        })
     }
 
-    /// Gives a token back, some time later.
+    /// Gives a token back, some time later, if that is wanted now.
     pub(crate) fn give_back(&self, unused: Unused) {
+        if !self.live.current().sessions.revoke_tokens {
+            return;
+        }
         let reference = unused.reference.clone();
         if self.waiting.try_send(unused).is_err() {
             let why = "too many refresh tokens wait to be revoked; this one is only forgotten here";
@@ -108,10 +116,8 @@ struct Clerk {
 impl Clerk {
     fn serve(&mut self, next: &Receiver<Unused>) {
         while let Ok(unused) = next.recv() {
-            if self.live.current().sessions.revoke_tokens {
-                let outcome = self.revoke(&unused);
-                self.note(&unused, outcome);
-            }
+            let outcome = self.revoke(&unused);
+            self.note(&unused, outcome);
         }
     }
 
