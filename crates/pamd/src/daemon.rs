@@ -114,6 +114,8 @@ pub fn run(options: &Options) -> Result<(), Problem> {
         Arc::new(watch.map_err(|error| Problem::new("sessions cannot be watched").because(error))?);
     let theirs = Arc::clone(&watch);
     live.listen(move |config| theirs.apply(settings(config)));
+    // What was decided while no daemon watched counts as much as what is decided from now on.
+    watch.apply(settings(&live.current()));
     let again = Arc::clone(&live);
     let reload = Box::new(move || again.reload().map_err(|problem| problem.line()));
     let control = Control::listen(&options.control, Arc::clone(&watch), reload);

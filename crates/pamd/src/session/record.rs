@@ -228,6 +228,7 @@ impl Record {
                 renewal: self.renewal_ms.map(Duration::from_millis),
                 asked: None,
                 waiting: false,
+                outdated: false,
                 unanswered: self.unanswered_ms.map(Duration::from_millis),
                 told: Told {
                     limit: self.end.as_ref().is_some_and(|end| end.why == Why::Limit),

@@ -531,7 +531,7 @@ impl Shared {
             let held = self.lock().table.held.get(&id).map(|h| h.grant.clone());
             let Some(grant) = held else { continue };
             let renewed: Renewed = self.renewer.renew(&grant);
-            self.with(|table, now| table.answered(id, renewed, now));
+            self.with(|table, now| table.answered(id, grant, renewed, now));
             self.answered.notify_all();
         }
     }

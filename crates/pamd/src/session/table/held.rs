@@ -74,6 +74,8 @@ pub(crate) enum Due {
 pub(crate) enum Change {
     /// It goes on as before.
     Confirmed,
+    /// Nothing: it is over.
+    TooLate,
     /// It goes on, and people who were told otherwise have to be told.
     TakenBack,
     /// The server or the policy refuses: its people are to be told.
@@ -116,6 +118,8 @@ pub(crate) struct Held {
     pub(crate) asked: Option<Duration>,
     /// Whether an answer is waited for.
     pub(crate) waiting: bool,
+    /// Whether that answer was asked for before settings changed, and has to be asked for again.
+    pub(crate) outdated: bool,
     /// Since when nobody has been able to say: the first question that was not answered.
     pub(crate) unanswered: Option<Duration>,
     /// The end, when it is in sight.
@@ -140,6 +144,7 @@ impl Held {
             renewal,
             asked: None,
             waiting: false,
+            outdated: false,
             unanswered: None,
             end: None,
             told: Told::default(),
@@ -168,6 +173,7 @@ impl Held {
             end.at = at;
         }
         // The rules may be others, and the server may say something that they did not ask for before.
+        self.outdated = self.waiting;
         if self.end.is_none()
             && !self.hurry(now)
             && !settings.max_session.contains_key(&self.grant.rule)
@@ -294,12 +300,14 @@ impl Held {
             if let Some(refresh) = renewed.into_refresh() {
                 self.grant.refresh = Some(refresh);
             }
-            return Change::Confirmed;
+            return Change::TooLate;
         }
+        let is_outdated = std::mem::take(&mut self.outdated);
         match renewed {
             Renewed::Still(grant) if grant.is_of_the_same_login_as(&self.grant) => {
                 let life = grant.access_expires.map(|end| end.since(now.wall));
                 let pause = interval(life, settings.renew_every, spread(id, now.boot));
+                let pause = if is_outdated { Duration::ZERO } else { pause };
                 self.renewal = grant.refresh.as_ref().map(|_| now.boot + pause);
                 self.grant = *grant;
                 self.confirmed = now.boot;

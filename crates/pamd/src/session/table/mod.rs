@@ -20,6 +20,7 @@ pub(crate) use seat::{Login, Seat, Stage};
 
 use self::held::{Change, Due};
 use crate::audit::Event;
+use crate::login::begins_session;
 use crate::session::moment::Moment;
 use crate::session::record::Restored;
 use crate::session::settings::Settings;
@@ -226,18 +227,20 @@ impl Table {
     /// rule may let a person in by one and not by another.
     fn cover(&self, user: &str, service: &str) -> Result<Process, &'static str> {
         let open = self.logins.values().filter(|login| login.is_open());
-        let mut covers: Vec<(Process, &Held)> = open
+        let there: Vec<(Process, &Held)> = open
             .filter_map(|login| Some((login.grant, self.held.get(&login.grant)?)))
             .filter(|(_, held)| held.is_live() && held.grant.account == user)
-            .filter(|(_, held)| held.grant.service == service)
             .collect();
-        covers.sort_by_key(|(_, held)| std::cmp::Reverse(held.confirmed));
-        let Some((id, first)) = covers.first() else {
+        let covers = there
+            .iter()
+            .filter(|(_, held)| held.grant.service == service);
+        let Some((id, first)) = covers.max_by_key(|(_, held)| held.confirmed) else {
             return Err(words::NOBODY_SIGNED_IN);
         };
         let person = |held: &Held| (held.grant.issuer.clone(), held.grant.subject.clone());
-        // A key does not say whose it is. With the access of the wrong one it would outlive its own.
-        if covers.iter().any(|(_, held)| person(held) != person(first)) {
+        // A key does not say whose it is, by whichever service people are in. With the access of the wrong
+        // one it would outlive its own.
+        if there.iter().any(|(_, held)| person(held) != person(first)) {
             return Err(words::SEVERAL_PEOPLE);
         }
         Ok(*id)
@@ -295,6 +298,7 @@ impl Table {
     fn note_unopened(&mut self, login: Process, why: &str) {
         let entry = self.logins.get(&login).filter(|entry| entry.counts());
         let held = entry.and_then(|entry| self.held.get(&entry.grant));
+        let held = held.filter(|held| begins_session(&held.grant.service));
         let note = held.map(|held| words::never_opened(&held.grant, login, why));
         self.acts.extend(note.map(Act::Note));
     }
@@ -323,13 +327,18 @@ impl Table {
         self.acts.push(Act::Save(grant));
     }
 
-    /// What was asked about a grant came back.
-    pub(crate) fn answered(&mut self, id: Process, renewed: Renewed, now: Moment) {
+    /// What was `asked` about a grant came back.
+    pub(crate) fn answered(
+        &mut self,
+        id: Process,
+        mut asked: Grant,
+        renewed: Renewed,
+        now: Moment,
+    ) {
         let Some(held) = self.held.get_mut(&id) else {
             // Its last login has ended meanwhile, and the server did not know.
-            if let Renewed::Still(mut grant) = renewed {
-                self.acts.extend(grant.take_unused().map(Act::GiveBack));
-            }
+            asked.refresh = renewed.into_refresh();
+            self.acts.extend(asked.take_unused().map(Act::GiveBack));
             return;
         };
         let (was_silent, before) = (held.told.silence, held.grant.rule.clone());
@@ -357,7 +366,7 @@ impl Table {
         match change {
             Change::TakenBack => self.tell(id, &words::taken_back()),
             Change::Refused => self.warn(id, now),
-            Change::Confirmed | Change::Unknown => {}
+            Change::Confirmed | Change::TooLate | Change::Unknown => {}
         }
     }
 

@@ -176,6 +176,18 @@ fn a_key_is_refused_where_nobody_can_tell_whose_it_is() {
         desk.account(process(9), "deploy"),
         Admission::Refused(words::SEVERAL_PEOPLE)
     );
+    // Also when the other one is in by another service.
+    let mut desk = Desk::new(needs_grant());
+    desk.session(2, "deploy");
+    let mut other = grant("deploy", desk.now.wall);
+    other.subject = "another person".to_owned();
+    other.service = "login".to_owned();
+    desk.table.granted(process(3), other, desk.now);
+    desk.open(process(3), "deploy");
+    assert_eq!(
+        desk.account(process(9), "deploy"),
+        Admission::Refused(words::SEVERAL_PEOPLE)
+    );
     // Nor can a sign-in that cannot be confirmed cover anybody.
     let mut desk = Desk::new(needs_grant());
     let mut grant = grant("ada", desk.now.wall);

@@ -127,7 +127,9 @@ impl Desk {
     }
 
     fn answer(&mut self, id: Process, renewed: Renewed) {
-        self.table.answered(id, renewed, self.now);
+        let held = self.table.held.get(&id).map(|held| held.grant.clone());
+        let asked = held.unwrap_or_else(|| grant("ada", self.now.wall));
+        self.table.answered(id, asked, renewed, self.now);
         self.settle();
     }
 

@@ -94,6 +94,18 @@ fn everybody_is_asked_about_again_and_whose_rule_is_gone_ends() {
     assert_eq!(desk.heard(), ["renew 2"]);
     desk.answer(login, withdrawn());
     assert_eq!(desk.heard(), ["tell 2 access ends in 60 s:"]);
+    // An answer to what was asked before is none to what is asked now.
+    let mut desk = Desk::new(limited(12));
+    let login = desk.session(2, "ada");
+    desk.pass(RENEWAL);
+    assert_eq!(desk.heard(), ["renew 2"]);
+    desk.apply(limited(11));
+    assert_eq!(desk.heard(), [""; 0]);
+    for again in [true, false] {
+        desk.still(login);
+        desk.pass(1);
+        assert_eq!(desk.heard().contains(&"renew 2".to_owned()), again);
+    }
     // Of others nobody knows more than the rule that let them in.
     for (settings, is_over) in [(limited(12), false), (Settings::default(), true)] {
         let mut desk = Desk::new(limited(12));

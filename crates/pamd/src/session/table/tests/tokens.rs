@@ -148,6 +148,24 @@ fn a_token_that_came_without_a_word_about_the_person_is_the_next_one() {
     desk.answer(login, Renewed::Still(renewed));
     desk.swept(login, false, 0);
     assert_eq!(desk.given_back(), ["the second"]);
+    // Whatever else is said with it, it goes back when there is nobody left.
+    let refresh = Some(RefreshToken::new(Secret::new("the last")));
+    let why = "it was asked too late".to_owned();
+    for renewed in [
+        Renewed::Withdrawn {
+            why: why.clone(),
+            refresh: refresh.clone(),
+        },
+        Renewed::Unreachable { why, refresh },
+    ] {
+        let mut desk = Desk::plain();
+        let login = desk.session(2, "ada");
+        desk.pass(RENEWAL);
+        desk.logs_out(login);
+        assert_eq!(desk.given_back(), ["refresh-token"]);
+        desk.answer(login, renewed);
+        assert_eq!(desk.given_back(), ["the last"]);
+    }
 }
 
 #[test]
