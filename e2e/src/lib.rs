@@ -23,6 +23,6 @@ pub use internet::Internet;
 pub use issuer::{Authenticator, Issuer};
 pub use oidc_agent::{OidcAgent, Signing};
 pub use package::package;
-pub use prompt::{Prompt, press_enter_until};
+pub use prompt::{Prompt, press_enter, press_enter_until};
 pub use shaped::Shaped;
 pub use stranger::{NodeProvider, Steps, node, python};

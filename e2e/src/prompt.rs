@@ -1,6 +1,9 @@
 //! The prompt of a host that asks somebody to sign in, and that somebody at the keyboard.
 
-use countersign_testkit::Running;
+use std::thread;
+use std::time::Duration;
+
+use countersign_testkit::{Finished, Running};
 
 /// What stands in the prompt of somebody who is waited for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,12 +20,12 @@ impl Prompt {
         shown.contains("press Enter").then_some(())?;
         let after = |label: &str| {
             let mut lines = shown.lines();
-            let line = lines.find_map(|line| line.strip_prefix(label))?;
+            let line = lines.find_map(|line| line.trim_start().strip_prefix(label))?;
             Some(line.trim_end().to_owned())
         };
         Some(Self {
-            address: after("  Open  ")?,
-            code: after("  Code  ")?,
+            address: after("Open  ")?,
+            code: after("Code  ")?,
         })
     }
 }
@@ -45,4 +48,21 @@ pub fn press_enter_until(client: &Running, words: &str) {
         answered = asked;
         client.tell("");
     }
+}
+
+/// Somebody presses Enter whenever asked, until it is over.
+///
+/// # Panics
+/// When it takes longer than the client may.
+pub fn press_enter(mut client: Running) -> Finished {
+    let mut answered = 0;
+    while !client.has_ended() {
+        let asked = client.stdout().matches("press Enter").count();
+        if asked > answered {
+            answered = asked;
+            client.tell("");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    client.finish()
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use crate::Program;
 
@@ -45,6 +46,16 @@ pub enum Release {
 impl Release {
     /// The older first.
     pub const BOTH: [Self; 2] = [Self::Installed, Self::Newer];
+
+    /// Runs a test with the programs of each, side by side.
+    pub fn with_both(test: impl Fn(Self) + Sync) {
+        thread::scope(|scope| {
+            for release in Self::BOTH {
+                let test = &test;
+                scope.spawn(move || test(release));
+            }
+        });
+    }
 
     /// Has the words of a call start programs of this release. They find each other under their own names
     /// (`/usr/bin/ssh`), and everything else as it is.

@@ -41,3 +41,9 @@ pub use signing::{Key, Signature};
 pub use sshd::{Sshd, at_terminal};
 pub use terminal::{Left, Terminal};
 pub use yubiserver::Yubiserver;
+
+/// Says what was measured or counted, to whoever runs the tests with `--nocapture`.
+#[allow(clippy::print_stdout, reason = "it is for whoever runs the tests")]
+pub fn show(what: &str) {
+    println!("{what}");
+}

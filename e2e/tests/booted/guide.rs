@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use countersign_e2e::{Guide, differing};
+use countersign_testkit::show;
 
 use crate::host::{Host, IN, NEWEST, USUAL};
 
@@ -116,10 +117,4 @@ fn there_and_back(release: &str) {
         .collect();
     // The administrator's own file stays.
     assert_eq!(left, ["/etc/ssh/sshd_config.d/countersign.conf"]);
-}
-
-/// Says what was measured, to whoever runs the tests with `--nocapture`.
-#[allow(clippy::print_stdout, reason = "it is for whoever runs the tests")]
-pub(crate) fn show(measured: &str) {
-    println!("{measured}");
 }

@@ -4,10 +4,9 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use countersign_testkit::{Program, Running};
+use countersign_testkit::{Program, Running, show};
 use serde_json::Value;
 
-use crate::guide::show;
 use crate::host::{Host, NEWEST, USUAL};
 
 /// How soon a withdrawal is noticed, and how long before its end a session is warned.
@@ -102,9 +101,8 @@ fn a_withdrawn_person_is_gone_by_logind_and_by_the_audit_session_alone() {
     for kill in ["logind", "sessionid", "auto"] {
         let settings = settings.replace("kill = \"auto\"", &format!("kill = {kill:?}"));
         host.machine.write("/etc/countersign/pam.toml", &settings);
-        // What stands under "Sessions" is read when the daemon starts.
         host.machine
-            .shell("systemctl restart countersign-pamd.service");
+            .shell("systemctl reload countersign-pamd.service");
         let session = Session::start(&host);
         let scope = format!("session-{}.scope", logind_session(&host));
         let record = record(&host).to_string();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use countersign_testkit::{Finished, Provider, Release, Running};
 
 use crate::failures::rule;
-use crate::host::{COMMAND, Host, IN, with_both};
+use crate::host::{COMMAND, Host, IN};
 use crate::waiting::{BUSY, is_over, kill, nobody_approves};
 
 const CODE: &str = "WDJB-MJHT";
@@ -24,7 +24,7 @@ fn reads_the_code(client: &Running) {
 /// to see whether they are still there. But the older one has it from its log.
 #[test]
 fn both_clients_show_the_code_and_nobody_presses_a_key() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let provider = Provider::start();
         provider.pending_polls(4);
         let mut host = host(&provider);

@@ -3,10 +3,11 @@
 
 use std::thread;
 
-use countersign_testkit::{Endpoint, Key, Provider, Release, Reply, Signature};
+use countersign_e2e::press_enter;
+use countersign_testkit::{Endpoint, Key, Provider, Release, Reply, Signature, show};
 use serde_json::{Value, json};
 
-use crate::host::{COMMAND, Host, account, press_enter, show};
+use crate::host::{COMMAND, Host, account};
 
 type Spoil = fn(&Provider);
 

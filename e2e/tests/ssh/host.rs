@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use countersign_e2e::Prompt;
 use countersign_testkit::{Finished, Program, Release, Running, Signal, Sshd, bin, pam_module};
 use tempfile::TempDir;
 
@@ -33,13 +34,6 @@ pub(crate) struct Host {
     home: TempDir,
     /// Lies in memory, as `/run` does: refresh tokens are written nowhere else.
     memory: TempDir,
-}
-
-/// What stands in the prompt of somebody who is waited for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Prompt {
-    pub(crate) address: String,
-    pub(crate) code: String,
 }
 
 impl Host {
@@ -193,22 +187,6 @@ impl Host {
 /// Starts an audit session, by which the processes of a login are known however they detach.
 const LOGINUID: &str = "session optional pam_loginuid.so\n";
 
-impl Prompt {
-    /// What the prompt says, once it is there to its end.
-    pub(crate) fn read(shown: &str) -> Option<Self> {
-        shown.contains("press Enter").then_some(())?;
-        let after = |label: &str| {
-            let mut lines = shown.lines();
-            let line = lines.find_map(|line| line.trim_start().strip_prefix(label))?;
-            Some(line.trim().to_owned())
-        };
-        Some(Self {
-            address: after("Open  ")?,
-            code: after("Code  ")?,
-        })
-    }
-}
-
 /// The children of a process, and theirs.
 pub(crate) fn below(pid: u32) -> Vec<u32> {
     let mut found = Vec::new();
@@ -223,34 +201,4 @@ pub(crate) fn below(pid: u32) -> Vec<u32> {
         }
     }
     found
-}
-
-/// Runs a test with the OpenSSH of both releases, side by side.
-pub(crate) fn with_both(test: impl Fn(Release) + Sync) {
-    thread::scope(|scope| {
-        for release in Release::BOTH {
-            let test = &test;
-            scope.spawn(move || test(release));
-        }
-    });
-}
-
-/// Somebody presses Enter whenever asked, until it is over.
-pub(crate) fn press_enter(mut client: Running) -> Finished {
-    let mut answered = 0;
-    while !client.has_ended() {
-        let asked = client.stdout().matches("press Enter").count();
-        if asked > answered {
-            answered = asked;
-            client.tell("");
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    client.finish()
-}
-
-/// Says what was measured, to whoever runs the tests with `--nocapture`.
-#[allow(clippy::print_stdout, reason = "it is for whoever runs the tests")]
-pub(crate) fn show(measured: &str) {
-    println!("{measured}");
 }

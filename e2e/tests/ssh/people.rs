@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use countersign_e2e::Issuer;
+use countersign_e2e::{Issuer, press_enter};
 use countersign_testkit::{Browser, Finished, Ground, HttpServer, Release, Reply, scan};
 
-use crate::host::{COMMAND, Host, IN, account, press_enter, with_both};
+use crate::host::{COMMAND, Host, IN, account};
 
 /// An issuer that knows the client of hosts.
 fn issuer() -> Issuer {
@@ -51,7 +51,7 @@ fn sign_in(host: &Host, issuer: &Issuer, decide: Decide, command: &str) -> Finis
 
 #[test]
 fn approved_by_a_person_and_the_command_runs_as_the_account() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let issuer = issuer();
         let host = Host::start_of(release, issuer.issuer(), &rule(), &[]);
         let command = format!("echo {IN} as $(id -un)");
@@ -95,7 +95,7 @@ const NOT_THEIRS: &str = "who may not use the account";
 
 #[test]
 fn denied_or_approved_by_somebody_else_and_nobody_gets_in() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let issuer = issuer();
         // Of the newer one a person who denies and one who is not meant will do.
         let cases = match release {
@@ -121,7 +121,7 @@ fn denied_or_approved_by_somebody_else_and_nobody_gets_in() {
 /// sshd knows before any module whether there is the account, and the person must not.
 #[test]
 fn an_account_that_does_not_exist_looks_like_one_that_is_closed() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let host = Host::start_of(release, "http://127.0.0.1:1", &rule(), &[]);
         let [closed, missing] = ["daemon", "no-such-account-here"].map(|account| {
             let client = host.sshd.client_of(account, &[], COMMAND).start();
@@ -143,7 +143,7 @@ fn an_account_that_does_not_exist_looks_like_one_that_is_closed() {
 /// The account phase of a login with a key: alone it is not enough, and with its person signed in it is.
 #[test]
 fn a_key_lets_in_while_its_person_is_signed_in() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let issuer = issuer();
         let config = format!("pubkey_needs_grant = true\n{}", rule());
         let options = ["PubkeyAuthentication yes"];

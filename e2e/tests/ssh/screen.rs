@@ -3,10 +3,11 @@
 
 use std::fs;
 
+use countersign_e2e::{Prompt, press_enter};
 use countersign_testkit::{Endpoint, Ground, Program, Provider, Release, scan};
 
 use crate::failures::rule;
-use crate::host::{COMMAND, Host, Prompt, press_enter, with_both};
+use crate::host::{COMMAND, Host};
 
 const COLUMNS: usize = 80;
 const COMPLETE: &str = "https://login.example.com/oauth2/v1/device?user_code=WDJB-MJHT";
@@ -28,7 +29,7 @@ fn rule_with(keys: &str) -> String {
 /// clients at each.
 #[test]
 fn the_code_that_each_client_prints_is_read_back_on_dark_and_on_light_terminals() {
-    with_both(|release| {
+    Release::with_both(|release| {
         for (keys, terminal) in [
             ("", Ground::Dark),
             ("qr_invert = true\n", Ground::Light),
@@ -65,7 +66,7 @@ fn is_read_back(host: &Host, terminal: Ground) {
 /// A terminal of 80 columns and 24 lines, which has scrolled by the time that the question is there.
 #[test]
 fn code_and_question_fit_on_a_small_screen() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let provider = provider();
         let host = Host::start_of(release, &provider.issuer(), &rule_with(""), &[]);
         let mut screen = host.sshd.client_on_screen(&[], COMMAND);

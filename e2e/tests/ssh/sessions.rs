@@ -5,9 +5,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use countersign_e2e::Issuer;
-use countersign_testkit::{Ground, Running, Signal, scan};
+use countersign_testkit::{Ground, Release, Running, Signal, scan, show};
 
-use crate::host::{Host, show, with_both};
+use crate::host::Host;
 use crate::people::{issuer_with, rule, rule_for};
 
 /// What a busy machine may add. Three of them are waited for: the issuer's command, the question to it,
@@ -133,7 +133,7 @@ impl Session {
 
 #[test]
 fn a_withdrawn_person_is_warned_and_then_every_process_of_the_login_has_ended() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let Periods {
             renewal,
             warning,

@@ -3,10 +3,10 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use countersign_testkit::{Endpoint, Program, Provider, Running};
+use countersign_testkit::{Endpoint, Program, Provider, Release, Running, show};
 
 use crate::failures::{expires_soon, rule};
-use crate::host::{COMMAND, Host, below, show, with_both};
+use crate::host::{COMMAND, Host, below};
 
 /// A machine that has other things to do as well takes longer than the milliseconds that it takes.
 pub(crate) const BUSY: Duration = Duration::from_secs(4);
@@ -50,7 +50,7 @@ pub(crate) fn kill(client: &Running) {
 
 #[test]
 fn a_client_that_is_gone_leaves_nothing_behind() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let provider = nobody_approves();
         let host = Host::start_of(release, &provider.issuer(), &rule(), &[]);
         let (client, _) = host.client(&[], COMMAND);
@@ -64,7 +64,7 @@ fn a_client_that_is_gone_leaves_nothing_behind() {
 /// While an answer is held nothing is asked, and sshd would not notice: it is six seconds until it is.
 #[test]
 fn a_client_that_answers_and_is_gone_leaves_nothing_behind_either() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let provider = nobody_approves();
         let host = Host::start_of(release, &provider.issuer(), &rule(), &[]);
         let (client, _) = host.client(&[], COMMAND);
@@ -79,7 +79,7 @@ fn a_client_that_answers_and_is_gone_leaves_nothing_behind_either() {
 
 #[test]
 fn login_grace_time_is_kept() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let provider = nobody_approves();
         let host = Host::start_of(release, &provider.issuer(), &rule(), &["LoginGraceTime 5"]);
         let (client, _) = host.client(&[], COMMAND);
@@ -94,7 +94,7 @@ fn login_grace_time_is_kept() {
 /// Such a client answers every question at once and with nothing, and shows none of them.
 #[test]
 fn a_client_without_a_terminal_stays_out_and_is_not_asked_without_end() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let provider = nobody_approves();
         expires_soon(&provider);
         let host = Host::start_of(release, &provider.issuer(), &rule(), &[]);

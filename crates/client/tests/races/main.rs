@@ -42,7 +42,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign_client::VaultKind;
-use countersign_testkit::{Desktop, Endpoint, Home, Provider};
+use countersign_testkit::{Desktop, Endpoint, Home, Provider, show};
 use serde_json::json;
 
 use child::{Plan, Role};
@@ -272,7 +272,7 @@ fn no_accident_costs_the_session(vault: VaultKind, processes: usize, trials: u64
         killed += outcome.killed.len();
         rotations += outcome.rotations;
     }
-    tell(&format!(
+    show(&format!(
         "{trials} storms, {vault}: {rotations} answers of the server, {killed} processes killed, no session lost"
     ));
     // Otherwise the weather was not that bad.
@@ -327,14 +327,8 @@ fn without_grace_only_a_kill_of_the_one_that_is_served_costs_a_session() {
         );
         world = World::new(VaultKind::File, Duration::ZERO);
     }
-    tell(&format!(
+    show(&format!(
         "{trials} storms without grace: {rotations} answers, {killed} processes killed, {lost} sessions \
          lost, each by a kill of the process that was served last"
     ));
-}
-
-/// Shown by `--nocapture`, and when a test fails.
-#[allow(clippy::print_stdout, reason = "this is what a test prints")]
-fn tell(what: &str) {
-    println!("{what}");
 }

@@ -23,16 +23,6 @@ fn start(release: Release, daemon: &Daemon, options: &[&str]) -> Sshd {
     Sshd::start_of(release, None, &stack(&pam_module(), daemon, ""), options)
 }
 
-/// The same with both releases of OpenSSH, side by side.
-fn with_both(test: impl Fn(Release) + Sync) {
-    thread::scope(|scope| {
-        for release in Release::BOTH {
-            let test = &test;
-            scope.spawn(move || test(release));
-        }
-    });
-}
-
 fn logins(heard: &[ToDaemon]) -> Vec<&Login> {
     heard
         .iter()
@@ -65,7 +55,7 @@ const ANCESTRY: &str = "pid=$$; while [ $pid -gt 1 ]; do echo at $pid; \
 
 #[test]
 fn all_hooks_of_a_login_name_the_same_process_and_the_session_runs_under_it() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let daemon = Daemon::that_wants("hunter2");
         let sshd = start(release, &daemon, &[]);
         let client = sshd.client(&[], ANCESTRY).start();
@@ -104,7 +94,7 @@ fn all_hooks_of_a_login_name_the_same_process_and_the_session_runs_under_it() {
 
 #[test]
 fn with_a_key_there_is_no_conversation_and_the_same_process() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let daemon = Daemon::that_wants("hunter2");
         let sshd = start(release, &daemon, &["PubkeyAuthentication yes"]);
         let key = format!("IdentityFile={}", sshd.client_key().display());
@@ -134,7 +124,7 @@ fn with_a_key_there_is_no_conversation_and_the_same_process() {
 
 #[test]
 fn each_try_of_a_client_names_the_same_process() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let daemon = Daemon::start(|connection, _| connection.done(Verdict::Denied));
         let sshd = start(release, &daemon, &[]);
         let finished = sshd.client(&[], "echo in").run();
@@ -154,7 +144,7 @@ fn each_try_of_a_client_names_the_same_process() {
 
 #[test]
 fn a_client_without_a_terminal_answers_nothing() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let daemon = Daemon::that_wants("hunter2");
         let sshd = start(release, &daemon, &[]);
         let finished = sshd.client_without_terminal(&[], "echo in").run();
@@ -166,7 +156,7 @@ fn a_client_without_a_terminal_answers_nothing() {
 /// The method `password` has its answer before the question, and takes none that is seen.
 #[test]
 fn the_method_password_lets_nobody_in_and_costs_no_answer() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let daemon = Daemon::start(|connection, _| {
             connection.prompt("Code: ");
             assert_eq!(connection.hear(), None);
@@ -192,7 +182,7 @@ fn the_method_password_lets_nobody_in_and_costs_no_answer() {
 
 #[test]
 fn when_the_client_is_gone_the_daemon_knows_at_once() {
-    with_both(|release| {
+    Release::with_both(|release| {
         let (sender, gone) = mpsc::channel();
         let daemon = Daemon::start(move |connection, _| {
             connection.prompt("Code: ");
@@ -217,7 +207,7 @@ fn when_the_client_is_gone_the_daemon_knows_at_once() {
 
 #[test]
 fn a_panic_in_any_hook_leaves_sshd_alive_and_the_login_refused() {
-    with_both(|release| {
+    Release::with_both(|release| {
         for (place, code) in [
             ("authenticate", 255),
             ("connected", 255),
