@@ -197,14 +197,15 @@ impl Shop {
         outcome.unwrap_or_else(|error| self.refused(id, &error))
     }
 
-    /// A failure with what the provider means by it, for the journal.
+    /// A failure with what the provider means by it, for the journal. The server's own words come last: they
+    /// may be too many.
     fn refused(&self, id: u64, error: &Error) -> FromWorker {
         let meaning = error
             .refusal()
             .and_then(|refusal| self.preset.explain_refusal(refusal));
         let why = match meaning {
             None => why(error),
-            Some(meaning) => format!("{}: {} {}", why(error), meaning.sentence, meaning.remedy),
+            Some(meaning) => format!("{} {} ({})", meaning.sentence, meaning.remedy, why(error)),
         };
         FromWorker::Failed {
             id,
