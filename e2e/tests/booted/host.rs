@@ -62,6 +62,13 @@ impl Host {
         fs::copy(&package, there).unwrap();
         let (key, public) = machine.make_key();
         machine.write("/root/emergency.pub", &public);
+        if release == NEWEST {
+            // Everybody here comes from one address, and many are refused: docs/ssh.md.
+            machine.write(
+                "/etc/ssh/sshd_config.d/office.conf",
+                "PerSourcePenaltyExemptList 127.0.0.0/8\n",
+            );
+        }
         let shipped = machine.read("/etc/pam.d/sshd");
         let mut host = Self {
             machine,
