@@ -4,6 +4,7 @@
 
 mod chromium;
 mod cli;
+mod daemon;
 mod desktop;
 mod guide;
 mod internet;
@@ -17,6 +18,7 @@ pub mod stray;
 
 pub use chromium::{Person, Seen, browser_script};
 pub use cli::{Cli, Visiting, Waiting};
+pub use daemon::start_daemon;
 pub use desktop::{Desktop, Opened};
 pub use guide::{Fence, Guide, differing, document, fences};
 pub use internet::Internet;

@@ -7,13 +7,13 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use countersign_e2e::Shaped;
+use countersign_e2e::{Shaped, start_daemon};
 use countersign_pam_wire::{
     Incoming, Line, Login, Process, Text, ToDaemon, ToModule, Typed, Verdict,
 };
-use countersign_testkit::{Endpoint, Program, Running, bin};
+use countersign_testkit::{Endpoint, Program, Running};
 use tempfile::TempDir;
 
 /// Nothing here takes so long on a machine that has anything to do it with.
@@ -40,25 +40,10 @@ impl Host {
             shaped.provider.issuer()
         );
         fs::write(home.path().join("pam.toml"), config).unwrap();
-        let at = |name: &str| home.path().join(name);
-        let mut program = Program::new(bin("countersign-pamd")).args(["run", "--log-stderr"]);
-        for (flag, name) in [
-            ("--config", "pam.toml"),
-            ("--socket", "pam.sock"),
-            ("--control", "control.sock"),
-            ("--state", "sessions"),
-        ] {
-            program = program.arg(flag).arg(at(name));
-        }
-        for (name, value) in shaped.internet.environment() {
-            program = program.env(name, value);
-        }
-        let daemon = program.limit(PATIENCE).start();
-        let begun = Instant::now();
-        while UnixStream::connect(at("pam.sock")).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let variables = shaped.internet.environment().into_iter();
+        let daemon = start_daemon(home.path(), &home.path().join("sessions"), |program| {
+            variables.fold(program, |program, (name, value)| program.env(name, value))
+        });
         Self {
             home,
             account,

@@ -1,12 +1,11 @@
 //! A host that people sign in to: sshd, its PAM stack, and the daemon, each started for one test.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use countersign_e2e::Prompt;
+use countersign_e2e::{Prompt, start_daemon};
 use countersign_testkit::{Finished, Program, Release, Running, Signal, Sshd, bin, pam_module};
 use tempfile::TempDir;
 
@@ -73,23 +72,8 @@ impl Host {
 
     /// Starts the daemon, again after `end_daemon`.
     pub(crate) fn start_daemon(&mut self) {
-        let daemon = Program::new(bin("countersign-pamd"))
-            .args(["run", "--log-stderr", "--config"])
-            .arg(self.at("pam.toml"))
-            .arg("--socket")
-            .arg(self.at("pam.sock"))
-            .arg("--control")
-            .arg(self.at("control.sock"))
-            .arg("--state")
-            .arg(self.memory.path().join("sessions"))
-            .limit(Duration::from_secs(600))
-            .start();
-        let begun = Instant::now();
-        while UnixStream::connect(self.at("pam.sock")).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
-            thread::sleep(Duration::from_millis(5));
-        }
-        self.daemon = Some(daemon);
+        let state = self.memory.path().join("sessions");
+        self.daemon = Some(start_daemon(self.home.path(), &state, |program| program));
     }
 
     /// Ends the daemon alone, in this way.

@@ -17,12 +17,11 @@ mod sudo;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use countersign_e2e::{Guide, Issuer, Prompt, differing, press_enter_until};
+use countersign_e2e::{Guide, Issuer, Prompt, differing, press_enter_until, start_daemon};
 use countersign_testkit::{Program, Release, Running, Sshd, bin, pam_module};
 use tempfile::TempDir;
 
@@ -150,19 +149,9 @@ impl Host {
     }
 
     fn daemon(&self) -> Running {
-        let program = Program::new(bin("countersign-pamd"))
-            .args(["run", "--log-stderr", "--config"])
-            .arg(self.at("pam.toml"))
-            .arg("--socket")
-            .arg(self.at("pam.sock"))
-            .arg("--control")
-            .arg(self.at("control.sock"))
-            .arg("--state")
-            .arg(self.at("sessions"))
-            .limit(Duration::from_secs(300));
-        let daemon = self.among_accounts(program).start();
-        listening(&self.at("pam.sock"), &daemon);
-        daemon
+        start_daemon(self.home.path(), &self.at("sessions"), |program| {
+            self.among_accounts(program)
+        })
     }
 }
 
@@ -176,14 +165,6 @@ echo "$4:*:$gid:" >>group
 mkdir -p "home/$4"
 chown "$uid:$gid" "home/$4"
 "#;
-
-fn listening(socket: &Path, daemon: &Running) {
-    let begun = Instant::now();
-    while UnixStream::connect(socket).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "{}", daemon.stderr());
-        thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn output(program: Program) -> String {
     program.limit(PATIENCE).run().expect_code(0).stdout
